@@ -1,0 +1,116 @@
+# Lastmile. `make help` lists the targets; ARCHITECTURE.md explains the images.
+
+BUILD ?= build
+THIRD ?= build/third_party
+BOARD ?= amd
+CFG   ?= tests/guest/demo/lastmile.cfg
+OUT   ?= $(BUILD)/lastmile.img
+T     ?=
+
+# Passed on to tools/ and tests/: which emulator, firmware and size of machine a board gets.
+export QEMU OVMF BOCHS SMP MEM NETDEV QEMU_ARGS BUILD THIRD BOARD
+
+WARN    := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wcast-qual -Werror
+COMMON  := -std=gnu11 -I. -O2 -g -MMD -MP $(WARN) -fno-strict-aliasing -fno-common
+TARGET  := -m64 -ffreestanding -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables
+
+# The TCB never touches the FPU: the registers there are always a guest's.
+HV_CFLAGS    := $(COMMON) $(TARGET) -fno-pic -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-omit-frame-pointer
+GUEST_CFLAGS := $(COMMON) $(TARGET) -fno-pic -mcmodel=small -mno-red-zone -mgeneral-regs-only
+LDFLAGS      := -nostdlib -static --fatal-warnings -z noexecstack -z max-page-size=4096 --build-id=none
+
+IMAGES := $(BUILD)/BOOTX64.EFI $(BUILD)/hv.elf $(BUILD)/iodom.elf
+
+.DEFAULT_GOAL := all
+.PHONY: all run test bench image size setup guests unit fuzz clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: setup
+	@$(MAKE) --no-print-directory images
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+#: make [all]                      install what is missing, build the images under build/
+#: make run [BOARD=amd] [CFG=file] boot the board with the operator's console on the terminal
+#: make test [T=pattern]           unit, lint, fuzz and system tests
+#: make bench                      the benchmark table, and build/bench/results.json
+#: make image CFG=file OUT=file    a bootable disk image with all that the file names
+#: make size                       lines of code, bytes per image, memory at run time
+#: make clean                      remove what was built (not the fetched sources)
+
+setup:
+	@tools/setup.sh
+
+.PHONY: images
+images: $(IMAGES) guests
+
+# --- hv.elf: the trusted computing base -------------------------------------------------------------------------
+
+HV_SRC := $(wildcard kernel/*.c kernel/*/*.c iommu/*.c iommu/*/*.c vm/*.c vm/*/*.c \
+                     kernel/*.S kernel/*/*.S vm/*.S vm/*/*.S)
+HV_OBJ := $(patsubst %,$(BUILD)/hv/%.o,$(HV_SRC))
+
+$(BUILD)/hv/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(HV_CFLAGS) -c $< -o $@
+
+$(BUILD)/hv/%.S.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(HV_CFLAGS) -I$(BUILD)/hv -c $< -o $@
+
+# The guests' DSDT, compiled from source and taken in by dsdt.S.
+$(BUILD)/hv/vm/emul/dsdt.S.o: $(BUILD)/hv/dsdt.aml
+$(BUILD)/hv/dsdt.aml: vm/emul/dsdt.asl
+	@mkdir -p $(@D)
+	iasl -va -p $(basename $@) $< >$(basename $@).log || { cat $(basename $@).log; false; }
+
+# Linked twice: the first link's symbols become the table that panic() reads, which sits last and moves nothing.
+$(BUILD)/hv.elf: $(HV_OBJ) linker/hv.ld tools/symbols.sh
+	@tools/symbols.sh </dev/null >$(BUILD)/hv/symbols0.S
+	@$(CC) $(HV_CFLAGS) -c $(BUILD)/hv/symbols0.S -o $(BUILD)/hv/symbols0.o
+	@$(LD) $(LDFLAGS) -T linker/hv.ld $(HV_OBJ) $(BUILD)/hv/symbols0.o -o $(BUILD)/hv/stage0.elf
+	@nm -n $(BUILD)/hv/stage0.elf | tools/symbols.sh >$(BUILD)/hv/symbols.S
+	@$(CC) $(HV_CFLAGS) -c $(BUILD)/hv/symbols.S -o $(BUILD)/hv/symbols.o
+	$(LD) $(LDFLAGS) -T linker/hv.ld -Map $(BUILD)/hv.map $(HV_OBJ) $(BUILD)/hv/symbols.o -o $@
+
+# --- third-party sources: fetched through apt, built under build/third_party, never patched ---------------------
+
+$(THIRD)/%/.fetched: tools/fetch.sh
+	tools/fetch.sh $*
+
+# --- BOOTX64.EFI ------------------------------------------------------------------------------------------------
+
+include boot/build.mk
+
+# --- iodom.elf --------------------------------------------------------------------------------------------------
+
+include drivers/build.mk
+
+# --- test guests, unit tests, fuzz targets ----------------------------------------------------------------------
+
+include tests/build.mk
+
+# --- what people type -------------------------------------------------------------------------------------------
+
+image: all
+	@tools/mkimage.py --cfg $(CFG) --out $(OUT) --build $(BUILD)
+
+run: all
+	@tools/run.py --board $(BOARD) --cfg $(CFG) --build $(BUILD)
+
+test: setup
+	@$(MAKE) --no-print-directory images unit fuzz
+	@tests/run.py --build $(BUILD) $(if $(T),--only '$(T)')
+
+bench: all
+	@tests/bench/run.py --build $(BUILD)
+
+size: all
+	@tools/size.py --build $(BUILD)
+
+clean:
+	@find $(BUILD) -mindepth 1 -maxdepth 1 ! -name third_party ! -name apt -exec rm -rf {} + 2>/dev/null || true
+
+-include $(HV_OBJ:.o=.d)

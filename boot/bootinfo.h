@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What boot/ hands to the hypervisor; the only header the two share. No EFI type in it. All addresses are physical, all memory it
+ * points to is of type BOOT_MEM_LOADER and stays until the hypervisor has started its guests.
+ */
+#ifndef BOOT_BOOTINFO_H
+#define BOOT_BOOTINFO_H
+
+#include <stdint.h>
+
+#define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
+#define BOOTINFO_VERSION 1
+
+enum boot_mem_type {
+    BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */
+    BOOT_MEM_LOADER,   /* images, this structure, the page tables at hand-off */
+    BOOT_MEM_ACPI,     /* tables; reclaimable by an OS, not by us */
+    BOOT_MEM_RUNTIME,  /* firmware runtime services */
+    BOOT_MEM_RESERVED, /* anything else that is listed */
+    BOOT_MEM_MMIO,
+};
+
+struct boot_mem {
+    uint64_t base, size; /* page-aligned */
+    uint32_t type;       /* enum boot_mem_type */
+    uint32_t pad;
+};
+
+/* A file in memory; size 0 if there is none. Starts on a page; the rest of its last page is zero. */
+struct boot_file {
+    uint64_t base, size;
+};
+
+#define BOOT_NAME_MAX    16   /* with the terminating 0 */
+#define BOOT_CMDLINE_MAX 1024
+#define BOOT_GUEST_VFS   8
+#define BOOT_GUESTS_MAX  32
+#define BOOT_NICS_MAX    8
+
+enum boot_nic_mode { BOOT_NIC_VEB, BOOT_NIC_VEPA };
+enum boot_on_crash { BOOT_CRASH_RESTART, BOOT_CRASH_STOP };
+
+struct boot_nic {
+    char name[BOOT_NAME_MAX];
+    uint32_t rid;  /* segment << 16 | bus << 8 | devfn of the PF; boot/ has looked `mac =` up */
+    uint16_t vfs;  /* 0 .. TotalVFs */
+    uint16_t mode; /* enum boot_nic_mode */
+    uint32_t ip;      /* the I/O domain's IPv4 address on this PF, network byte order; 0: DHCP */
+    uint32_t netmask; /* network byte order */
+    uint32_t gateway; /* 0: none */
+};
+
+struct boot_vf {
+    uint16_t nic;   /* index into nic[] */
+    uint16_t index; /* VF number on that NIC */
+    uint8_t mac[6]; /* never multicast; all zero: none configured */
+    uint16_t vlan;  /* 0: none */
+};
+
+struct boot_guest {
+    char name[BOOT_NAME_MAX];
+    struct boot_file kernel, initrd;
+    char cmdline[BOOT_CMDLINE_MAX];
+    uint64_t memory;    /* bytes, a multiple of 2 MiB */
+    uint64_t cpus;      /* bit n: may run on CPU n; 0: on all */
+    uint32_t vcpus;     /* 1 .. 4 and up */
+    uint32_t on_crash;  /* enum boot_on_crash */
+    uint32_t nvfs;
+    struct boot_vf vf[BOOT_GUEST_VFS];
+};
+
+struct boot_config {
+    uint16_t console_port; /* I/O port of the UART */
+    uint16_t loglevel;     /* 0 error .. 3 debug */
+    uint32_t nnics, nguests;
+    struct boot_nic nic[BOOT_NICS_MAX];
+    struct boot_guest guest[BOOT_GUESTS_MAX];
+};
+
+/*
+ * State at hand-off: long mode, interrupts off, one CPU, paging with the direct map and hv.elf mapped as kernel/mm/layout.h says plus an
+ * identity map of the code that jumps; RDI holds the direct-map address of this structure, RSP a 16 KiB stack; all else is undefined.
+ */
+struct bootinfo {
+    uint64_t magic;
+    uint32_t version, size; /* sizeof(struct bootinfo) */
+    uint64_t rsdp;
+    uint64_t mem;        /* struct boot_mem[mem_count], sorted, not overlapping */
+    uint64_t mem_count;
+    uint64_t image_base; /* where hv.elf's lowest segment was loaded, 2 MiB aligned, contiguous */
+    uint64_t image_size;
+    uint64_t trampoline; /* a page below 1 MiB, kept free for the start of the other CPUs */
+    uint64_t tsc_start;  /* TSC at BOOTX64.EFI's first line */
+    uint64_t tsc_wall;   /* TSC when the firmware's clock was read, and what it said: */
+    uint64_t wall_seconds; /* since 1970, UTC; 0 if unknown */
+    struct boot_file iodom;
+    struct boot_config config;
+};
+
+#endif

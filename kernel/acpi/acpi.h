@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ACPI tables (ACPI 6.5 chapter 5), hostile until checked: a table is handed out only if it lies in memory that the firmware
+ * listed, its length covers its header, and its checksum is 0. No AML is interpreted.
+ */
+#ifndef KERNEL_ACPI_ACPI_H
+#define KERNEL_ACPI_ACPI_H
+
+#include "kernel/lib/types.h"
+
+struct acpi_header {
+    char signature[4];
+    uint32_t length;
+    uint8_t revision, checksum;
+    char oem_id[6], oem_table_id[8];
+    uint32_t oem_revision, creator_id, creator_revision;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct acpi_header) == 36, "ACPI 6.5 table 5.4");
+
+/* Finds the XSDT (or RSDT) and checks it; boot CPU, after paging_init(). 0, or -ENOENT / -EINVAL, logged with the table's name. */
+MUST_USE int acpi_init(hpa_t rsdp);
+
+/* The checked table with this signature, or NULL (absent, or refused with a warning). Lives for ever, read-only. */
+const struct acpi_header *acpi_find(const char signature[4]);
+
+/* Local APIC ids of the usable processors (MADT, boot CPU included), at most `max`; returns how many there are. */
+unsigned acpi_cpus(uint32_t *apic_ids, unsigned max);
+
+/* PM timer port from the FADT, or 0. */
+uint16_t acpi_pm_timer_port(void);
+
+/* Powers the machine off through the FADT and the \_S5 package, or resets it; return only if the machine has no way to. */
+void acpi_power_off(void);
+void acpi_reset(void);
+
+#endif

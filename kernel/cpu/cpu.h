@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Processors: numbering, per-CPU data, start of the others, features. */
+#ifndef KERNEL_CPU_CPU_H
+#define KERNEL_CPU_CPU_H
+
+#include "boot/bootinfo.h"
+#include "kernel/lib/types.h"
+
+/* Bound of a cpus mask (uint64_t). Processors beyond it stay parked, with a warning. */
+#define CPU_MAX 64
+
+/* One per processor; GS points to it. Index 0 is the boot CPU. */
+struct cpu {
+    struct cpu *self; /* first: read through gs:0 */
+    unsigned id;      /* 0 .. cpu_count() - 1, the number that the configuration's `cpus` uses */
+    uint32_t apic_id; /* x2APIC id */
+    bool online;
+};
+
+/* The CPU that executes this. */
+static inline struct cpu *cpu_this(void)
+{
+    struct cpu *c;
+
+    __asm__("mov %%gs:0, %0" : "=r"(c));
+    return c;
+}
+
+static inline unsigned cpu_id(void)
+{
+    return cpu_this()->id;
+}
+
+/* CPUs online, and the CPU with an index below that. */
+unsigned cpu_count(void);
+struct cpu *cpu_get(unsigned id);
+
+/* Boot CPU: GDT, IDT, TSS, SMEP/SMAP/UMIP, NXE, x2APIC. Before frame_init(), on boot's stack. */
+void cpu_init_boot(const struct bootinfo *bi);
+
+/*
+ * Starts every other CPU that the MADT lists (INIT, SIPI, SIPI; Intel SDM 3A 9.4.4). Each one calls `entry` on its own stack with
+ * interrupts off. CPUs that do not answer within 100 ms are left out with a warning. Returns the number online.
+ */
+unsigned smp_start(const struct bootinfo *bi, void (*entry)(void));
+
+/* Sends a bare wake-up interrupt (VECTOR_KICK) to a CPU: it leaves its guest, or its halt. May be called for this CPU. */
+void cpu_kick(unsigned id);
+
+/* Halts with interrupts on until one has been taken, then off again. The caller has seen no work with interrupts off. */
+void cpu_idle(void);
+
+/* Opens the interrupt window for one instruction so that pending interrupts reach their handlers. */
+void cpu_take_interrupts(void);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Time: the TSC, and one-shot timers on the local APIC. */
+#ifndef KERNEL_CPU_TIME_H
+#define KERNEL_CPU_TIME_H
+
+#include "kernel/lib/list.h"
+#include "kernel/lib/types.h"
+
+#define NS_PER_US ((uint64_t)1000)
+#define NS_PER_MS ((uint64_t)1000000)
+#define NS_PER_S  ((uint64_t)1000000000)
+
+/* TSC frequency in kHz, and the local APIC timer's (divide by 1), both measured once at boot. */
+uint32_t time_tsc_khz(void);
+
+/* Nanoseconds since this TSC's zero. Monotonic, all CPUs agree. */
+uint64_t time_ns(void);
+
+/* TSC ticks <-> nanoseconds; exact to a tick for intervals up to a century. */
+uint64_t time_tsc_to_ns(uint64_t ticks);
+uint64_t time_ns_to_tsc(uint64_t ns);
+
+/* Seconds since 1970 at time_ns() == 0, from the firmware's clock; 0 if the firmware had none. */
+uint64_t time_wall_base_ns(void);
+
+/*
+ * A one-shot timer. `fn` runs on the CPU that armed it, with interrupts off and no lock held, at or after `deadline`. It may arm
+ * its own timer again. The struct belongs to the caller and must live until the timer has fired or timer_cancel() returned.
+ */
+struct timer {
+    struct list link; /* in the CPU's sorted list while armed */
+    uint64_t deadline_ns;
+    void (*fn)(struct timer *t);
+    unsigned cpu; /* where it is armed */
+    bool armed;
+};
+
+void timer_init(struct timer *t, void (*fn)(struct timer *t));
+
+/* (Re-)arms on this CPU for an absolute time_ns(). A deadline in the past fires at the next interrupt window. */
+void timer_arm(struct timer *t, uint64_t deadline_ns);
+
+/* Disarms, from any CPU. When it returns, `fn` is not running on another CPU (it may be the caller itself). */
+void timer_cancel(struct timer *t);
+
+#endif

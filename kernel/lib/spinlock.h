@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ticket lock. The hypervisor runs with interrupts off but for two windows (idle, and right after a VM exit), where no lock
+ * is held; so there is no interrupt-saving variant. Order of locks: ARCHITECTURE.md, "Locks".
+ */
+#ifndef KERNEL_LIB_SPINLOCK_H
+#define KERNEL_LIB_SPINLOCK_H
+
+#include <stdint.h>
+
+struct spinlock {
+    uint16_t next, owner;
+};
+
+#define SPINLOCK_INIT {0, 0}
+
+static inline void spin_lock(struct spinlock *l)
+{
+    uint16_t me = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
+
+    while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != me)
+        __builtin_ia32_pause();
+}
+
+static inline void spin_unlock(struct spinlock *l)
+{
+    __atomic_store_n(&l->owner, (uint16_t)(l->owner + 1), __ATOMIC_RELEASE);
+}
+
+#endif

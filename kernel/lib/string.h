@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The C library functions that a freestanding compiler may call, plus the few that the TCB itself needs. ISO C semantics. */
+#ifndef KERNEL_LIB_STRING_H
+#define KERNEL_LIB_STRING_H
+
+#include "kernel/lib/types.h"
+#include <stdarg.h>
+
+void *memcpy(void *restrict dst, const void *restrict src, size_t n);
+void *memmove(void *dst, const void *src, size_t n);
+void *memset(void *dst, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+size_t strnlen(const char *s, size_t max);
+int strcmp(const char *a, const char *b);
+
+/* Copies at most size - 1 characters and always terminates; returns strlen(src). size >= 1. */
+size_t strlcpy(char *dst, const char *src, size_t size);
+
+/*
+ * printf into a buffer: %d %i %u %x %X %c %s %p %% with width, '0', '-', '*', precision of %s, and l, ll, z. Always terminates
+ * (size >= 1); returns the length that the whole text would have.
+ */
+int vsnprintf(char *dst, size_t size, const char *fmt, va_list ap);
+int snprintf(char *dst, size_t size, const char *fmt, ...) PRINTF(3, 4);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The hypervisor's virtual addresses. Nothing is mapped both writable and executable.
+ *
+ *   0xffff8000_00000000  direct map of all RAM the firmware listed, RW NX, 1 GiB / 2 MiB / 4 KiB leaves
+ *   0xffffc000_00000000  device registers, RW NX UC, given out by mmio_map() and never taken back
+ *   0xffffd000_00000000  one stack set per CPU (main, NMI, #DF, #MC), a guard page below each
+ *   0xffffffff_80000000  hv.elf: .text RX, .rodata R, .data/.bss RW NX
+ *
+ * The first megabyte's trampoline page is identity-mapped only while application processors start.
+ */
+#ifndef KERNEL_MM_LAYOUT_H
+#define KERNEL_MM_LAYOUT_H
+
+#define DIRECT_MAP_BASE 0xffff800000000000
+#define MMIO_MAP_BASE   0xffffc00000000000
+#define MMIO_MAP_END    0xffffc10000000000
+#define STACKS_BASE     0xffffd00000000000
+#define IMAGE_BASE      0xffffffff80000000
+
+#define STACK_PAGES 4
+
+#endif

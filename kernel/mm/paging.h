@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The hypervisor's own page tables (Intel SDM 3A 4.5, AMD APM 2 5.3). */
+#ifndef KERNEL_MM_PAGING_H
+#define KERNEL_MM_PAGING_H
+
+#include "boot/bootinfo.h"
+#include "kernel/lib/types.h"
+#include "kernel/mm/layout.h"
+
+/* Builds the final tables (W^X, guard pages) and switches this CPU to them. Boot CPU, once, after frame_init(). */
+void paging_init(const struct bootinfo *bi);
+
+/* CR3 for application processors. */
+hpa_t paging_root(void);
+
+/* Identity-maps (or unmaps) one page, read + execute, for the start of application processors. */
+void paging_map_trampoline(hpa_t page);
+void paging_unmap_trampoline(hpa_t page);
+
+/* Maps the stacks of one CPU with guard pages; returns the top of its main stack, 0 without memory. */
+uint64_t paging_map_stacks(unsigned cpu);
+
+/*
+ * Maps `size` bytes of device registers at `start` (any alignment) uncached, read-write, never executable, and returns their
+ * address, or NULL without room or memory. Mappings stay for good. Own lock.
+ */
+MUST_USE volatile void *mmio_map(hpa_t start, uint64_t size);
+
+/* RAM through the direct map; a device's address must not be given here. */
+static inline void *hpa_to_ptr(hpa_t p)
+{
+    return (void *)(p.a + DIRECT_MAP_BASE);
+}
+
+/* The inverse, for pointers that came from hpa_to_ptr() or the heap. */
+static inline hpa_t ptr_to_hpa(const void *p)
+{
+    return hpa((uint64_t)p - DIRECT_MAP_BASE);
+}
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * PCI Express through ECAM (PCIe base 7.2.2; windows from the MCFG). Functions are found once, at boot, and VFs when they are
+ * enabled; a struct pci_dev lives for ever. Configuration accessors take naturally aligned offsets below 4096 and need no lock
+ * (ECAM accesses are independent); sequences on one function are the owner's to serialise.
+ */
+#ifndef KERNEL_PCI_PCI_H
+#define KERNEL_PCI_PCI_H
+
+#include "kernel/lib/types.h"
+
+#define PCI_BARS 6
+
+struct pci_bar {
+    hpa_t base;
+    uint64_t size;   /* 0: not there (or upper half of the one before) */
+    bool io, wide64, prefetch;
+};
+
+struct pci_dev {
+    rid_t rid;
+    uint16_t vendor, device;  /* a VF's come from its PF (its own read as ffff) */
+    uint32_t class_rev;       /* class << 8 | revision */
+    uint8_t header_type;
+    bool is_vf;
+    struct pci_dev *pf;       /* of a VF */
+    unsigned vf_index;
+    struct pci_bar bar[PCI_BARS]; /* VFs: their slice of the VF BARs */
+    uint16_t cap_pcie, cap_msix, cap_msi, cap_sriov; /* offsets; 0: absent */
+    uint16_t total_vfs;       /* PF: TotalVFs */
+    unsigned num_vfs;         /* PF: VFs enabled */
+    struct pci_dev **vf;      /* PF: num_vfs of them */
+    struct pci_dev *next;     /* all functions, in discovery order */
+};
+
+/* Maps the ECAM windows and enumerates all buses. -ENOENT without a valid MCFG, -ENOMEM. Boot CPU, after acpi_init(). */
+MUST_USE int pci_init(void);
+
+/* First function of the list; follow ->next. */
+struct pci_dev *pci_first(void);
+struct pci_dev *pci_find(rid_t rid);
+
+uint8_t pci_read8(const struct pci_dev *d, unsigned off);
+uint16_t pci_read16(const struct pci_dev *d, unsigned off);
+uint32_t pci_read32(const struct pci_dev *d, unsigned off);
+void pci_write8(const struct pci_dev *d, unsigned off, uint8_t v);
+void pci_write16(const struct pci_dev *d, unsigned off, uint16_t v);
+void pci_write32(const struct pci_dev *d, unsigned off, uint32_t v);
+
+/* Offset of a capability / an extended capability, or 0. Bounded walks: a looping list ends. */
+unsigned pci_find_cap(const struct pci_dev *d, uint8_t id);
+unsigned pci_find_ext_cap(const struct pci_dev *d, uint16_t id);
+
+/* "00:15.2" (with "0001:" in front where the segment is not 0) into buf, which it returns. */
+#define PCI_NAME_LEN 16
+char *pci_name(rid_t rid, char buf[PCI_NAME_LEN]);
+
+/* Clears Bus Master, and MSI/MSI-X enable, of every function: nothing that the firmware left running goes on. Bridges keep theirs. */
+void pci_silence_all(void);
+
+/*
+ * Function-level reset (PCIe base 6.6.2): waits for Transactions Pending to clear (bounded; goes on with a warning), initiates FLR, waits
+ * 100 ms, checks that the function answers. Command, BARs of a PF and MSI-X state are lost; the caller restores what it needs.
+ * -EOPNOTSUPP without FLR, -ETIMEDOUT if it does not come back.
+ */
+MUST_USE int pci_flr(const struct pci_dev *d);
+
+/*
+ * Places the VF BARs of a PF (in 32-bit MMIO space wherever there is room; SR-IOV 3.3.14), sets NumVFs, VF Enable and VF MSE, waits 100 ms and
+ * registers `n` VFs in pf->vf. Each VF has Command.MEM set and Bus Master clear. -ENODEV: no SR-IOV; -ERANGE: more than TotalVFs;
+ * -ENOSPC: no room for the BARs (logged with the size that is missing); -EBUSY: VFs are enabled already.
+ */
+MUST_USE int pci_sriov_enable(struct pci_dev *pf, unsigned n);
+
+#endif

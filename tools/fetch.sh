@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# fetch.sh NAME: brings one third-party source through apt (which checks its signature) to $THIRD/NAME/src, untouched.
+#   inih, lwip  Debian source packages        newlib  the newlib-source package
+set -euo pipefail
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+cd "$ROOT"
+. tools/apt.sh
+THIRD=${THIRD:-build/third_party}
+name=${1:?usage: fetch.sh inih|lwip|newlib}
+dir="$THIRD/$name"
+
+# The oldest version that the archive still holds: this release's own where it can be had.
+source_package() {
+    local v
+    apt_refresh
+    for v in $(apt_with_suites apt-cache showsrc "$1" | awk '$1 == "Version:" { print $2 }' | sort -uV); do
+        echo "fetch: source package $1 $v"
+        if (cd "$dir" && rm -f -- * && apt_with_suites apt-get -qq source --download-only -o APT::Sandbox::User=root "$1=$v" 2>"$APT_DIR/fetch.log"); then
+            dpkg-source --no-check -x "$dir"/*.dsc "$dir/src" >/dev/null
+            return 0
+        fi
+    done
+    tail -3 "$APT_DIR/fetch.log" >&2
+    echo "fetch: the archive has no usable source of $1" >&2
+    return 1
+}
+
+rm -rf "$dir"
+mkdir -p "$dir"
+case $name in
+inih) source_package libinih ;;
+lwip) source_package lwip ;;
+newlib)
+    mkdir "$dir/src"
+    tar -xf /usr/src/newlib/newlib-*.tar.xz -C "$dir/src" --strip-components=1
+    ;;
+*)
+    echo "fetch: no such source: $name (inih, lwip, newlib)" >&2
+    exit 2
+    ;;
+esac
+touch "$dir/.fetched"

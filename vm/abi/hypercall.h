@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Hypercalls: VMMCALL (AMD) or VMCALL (Intel) at CPL 0 with the number in RAX and arguments in RDI, RSI, RDX; the result (0, a count, or a
+ * negative errno) comes back in RAX, all other registers stay. -ENOSYS: no such number; -EPERM: this domain may not, or CPL is not 0.
+ * Addresses are guest physical and must lie in the caller's RAM.
+ */
+#ifndef VM_ABI_HYPERCALL_H
+#define VM_ABI_HYPERCALL_H
+
+enum {
+    HC_VERSION = 0,    /* any: returns ABI_VERSION */
+    HC_LOG = 1,        /* any: RDI = address, RSI = length (1..256) of a text for the hypervisor's log; rate-limited */
+    HC_NIC_READY = 2,  /* I/O domain: RDI = NIC index; its PF is up and answers VF mailboxes. Starts the guests that wait for it */
+    HC_VF_STATUS = 3,  /* I/O domain: RDI = NIC index, RSI = VF index, RDX = 1 VF driver completed its reset handshake, 0 VF was reset */
+    HC_CYCLES = 4,     /* any: returns the exits of the calling vCPU so far, total or of one kind (RDI = kind + 1, 0 for the total) */
+};
+
+#define ABI_VERSION 1
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The other trapped things, one per file. Each *_create() registers its regions with the VM; errors -ENOMEM, -ENOSPC. */
+#ifndef VM_EMUL_EMUL_H
+#define VM_EMUL_EMUL_H
+
+#include "kernel/lib/types.h"
+#include "vm/exit.h"
+
+struct vcpu;
+struct vm;
+
+/* ioapic.c: 82093AA, 24 pins at GPA_IOAPIC. */
+MUST_USE int ioapic_create(struct vm *vm);
+void ioapic_destroy(struct vm *vm);
+void ioapic_set_irq(struct vm *vm, unsigned pin, bool level); /* any CPU */
+void ioapic_eoi(struct vm *vm, uint8_t vector);               /* called by the local APIC */
+
+/* uart.c: 16550A at 0x3f8, IRQ 4, connected to the VM's console channel (kernel/console/console.h). */
+MUST_USE int uart_create(struct vm *vm);
+void uart_destroy(struct vm *vm);
+
+/* rtc.c: MC146818 time and date at 0x70/0x71, no alarms. */
+MUST_USE int rtc_create(struct vm *vm);
+void rtc_destroy(struct vm *vm);
+
+/* power.c: ACPI sleep control and reset register (hardware-reduced ACPI), port 0xcf9, keyboard controller reset command. */
+MUST_USE int power_create(struct vm *vm);
+
+/* cpuid.c: the guest's CPUID (allow-list). Reads RAX, RCX; writes RAX..RDX. */
+void emul_cpuid(struct vcpu *v);
+
+/* msr.c: reads and writes by the allow-list. 0, or -EINVAL: the caller injects #GP. Sets up direct MSRs at VM creation. */
+MUST_USE int msr_read(struct vcpu *v, uint32_t msr, uint64_t *val);
+MUST_USE int msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
+void msr_init_vm(struct vm *vm);
+
+/* pvclock.c: KVM's paravirtual clock (MSRs 0x4b564d00/01; Linux Documentation/virt/kvm/x86/msr.rst). 0, or -EINVAL. */
+MUST_USE int pvclock_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
+void pvclock_update(struct vcpu *v); /* after the TSC offset changed, or the vCPU resumed */
+
+/* cr.c: MOV to/from CR0, CR4, CR8 and LMSW/CLTS that are intercepted. */
+void emul_cr(struct vcpu *v, const struct vm_exit *e);
+void emul_xsetbv(struct vcpu *v, const struct vm_exit *e);
+
+/* pio.c: IN/OUT, also INS/OUTS with REP (bounded per exit). */
+void emul_io(struct vcpu *v, const struct vm_exit *e);
+
+/* mmio.c: decodes the instruction at RIP and performs its access to a trapped address. False: not an instruction that the decoder knows. */
+MUST_USE bool emul_mmio(struct vcpu *v, const struct vm_exit *e);
+
+#endif

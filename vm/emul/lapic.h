@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Local APIC of a vCPU (Intel SDM 3A chapter 11, APM 2 chapter 16): xAPIC and x2APIC, one-shot, periodic and TSC-deadline timer. */
+#ifndef VM_EMUL_LAPIC_H
+#define VM_EMUL_LAPIC_H
+
+#include "kernel/lib/types.h"
+
+struct vcpu;
+struct vm;
+
+MUST_USE int lapic_create(struct vcpu *v); /* -ENOMEM */
+void lapic_destroy(struct vcpu *v);
+void lapic_reset(struct vcpu *v);
+
+/* Highest-priority vector that is pending and not held back by the priority, or -1. Own CPU. */
+int lapic_pending(struct vcpu *v);
+
+/* The vector was injected: IRR -> ISR. */
+void lapic_accept(struct vcpu *v, uint8_t vector);
+
+/* Raises a fixed interrupt in this vCPU's APIC, and wakes or kicks it. Any CPU. level: EOI is reported to the I/O APIC. */
+void lapic_raise(struct vcpu *v, uint8_t vector, bool level);
+
+/* Delivers an interrupt message (MSI address and data formats, SDM 3A 11.11) to whom it names in the VM. Any CPU. Bad ones are dropped. */
+void lapic_message(struct vm *vm, uint64_t address, uint32_t data);
+
+/* Vector and one vCPU that a fixed, physical or lowest-priority message would reach; false if it reaches none or several. */
+bool lapic_route(struct vm *vm, uint64_t address, uint32_t data, struct vcpu **v, uint8_t *vector);
+
+/* x2APIC registers as MSR 0x800-0x8ff, IA32_APIC_BASE and IA32_TSC_DEADLINE. 0, or -EINVAL: #GP. */
+MUST_USE int lapic_msr_read(struct vcpu *v, uint32_t msr, uint64_t *val);
+MUST_USE int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
+
+/* True if the APIC accepts interrupts at all (software-enabled). */
+bool lapic_enabled(const struct vcpu *v);
+
+#endif

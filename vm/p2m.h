@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Guest physical to machine memory: the nested page table, and the RAM behind it. */
+#ifndef VM_P2M_H
+#define VM_P2M_H
+
+#include "kernel/lib/spinlock.h"
+#include "kernel/lib/types.h"
+#include "kernel/mm/radix.h"
+
+/* Guest physical map (all guests). RAM is [0, low) and, above the hole, [4 GiB, ...). */
+#define GPA_PCI_WINDOW     0xc0000000 /* BARs of assigned functions; RAM below 4 GiB ends here at the latest */
+#define GPA_PCI_WINDOW_END 0xfec00000
+#define GPA_IOAPIC         0xfec00000
+#define GPA_LAPIC          0xfee00000
+#define GPA_HIGH_RAM       0x100000000
+
+#define P2M_CHUNKS 1024 /* RAM blocks of a VM: 2 MiB each at least */
+
+struct p2m {
+    struct spinlock lock;
+    struct radix table;
+    uint64_t ram_low, ram_high;  /* bytes below the hole, and from 4 GiB up */
+    struct p2m_chunk *chunks;    /* RAM blocks, by guest address */
+    unsigned nchunks;
+    uint64_t generation;         /* counts changes; vCPUs flush when theirs is older */
+};
+
+/* Empty map; RAM of `bytes` (a multiple of 2 MiB), zeroed, mapped RWX. -ENOMEM leaves nothing behind. */
+MUST_USE int p2m_init(struct p2m *p, uint64_t bytes);
+void p2m_destroy(struct p2m *p);
+
+/* Maps device registers or RAM of the hypervisor's choice (RADIX_* flags) at page granularity; -EINVAL, -ENOMEM. */
+MUST_USE int p2m_map(struct p2m *p, gpa_t at, hpa_t target, uint64_t size, unsigned flags);
+MUST_USE int p2m_unmap(struct p2m *p, gpa_t at, uint64_t size);
+
+/*
+ * The hypervisor's pointer to [at, at + size) of the guest's RAM (never device memory), or NULL if any byte is not RAM or the range is not contiguous
+ * in machine memory (it is within each 2 MiB-aligned 2 MiB). The guest may change what is behind it at any time: copy once, then check.
+ */
+void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size);
+
+/* Copies across block borders. -EFAULT: not all RAM; nothing was copied then. */
+MUST_USE int p2m_read(const struct p2m *p, gpa_t at, void *dst, uint64_t size);
+MUST_USE int p2m_write(const struct p2m *p, gpa_t at, const void *src, uint64_t size);
+
+/* Calls fn(gpa, hpa, size, arg) for each RAM block: how the IOMMU domain of the VM is filled. Stops at the first non-zero result and returns it. */
+MUST_USE int p2m_for_each_ram(const struct p2m *p, int (*fn)(gpa_t at, hpa_t target, uint64_t size, void *arg), void *arg);
+
+/* True if the address lies in the guest's RAM. */
+bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size);
+
+#endif

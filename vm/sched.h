@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Scheduler: a run queue per CPU ordered by the CPU time each vCPU has had; a slice is 5 ms; a halted vCPU gives its CPU away at once and
+ * comes back to an idle CPU of its mask if there is one. Work-conserving: an idle CPU takes a ready vCPU that may run on it.
+ */
+#ifndef VM_SCHED_H
+#define VM_SCHED_H
+
+#include "kernel/lib/types.h"
+
+struct vcpu;
+
+/* Boot CPU, before the others enter sched_loop(). */
+MUST_USE int sched_init(unsigned cpus);
+
+/* The life of every CPU after boot: pick, run, put back, or idle. */
+_Noreturn void sched_loop(void);
+
+/* VCPU_OFF or VCPU_BLOCKED -> VCPU_READY on a CPU of its mask. No effect on one that is ready or running. Any CPU. */
+void sched_wake(struct vcpu *v);
+
+/* True if the vCPU that runs on this CPU should come back to sched_loop(): slice over with others waiting. */
+bool sched_must_yield(const struct vcpu *v);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A virtual machine: memory, vCPUs, trapped regions, devices. */
+#ifndef VM_VM_H
+#define VM_VM_H
+
+#include "boot/bootinfo.h"
+#include "iommu/iommu.h"
+#include "kernel/lib/list.h"
+#include "kernel/lib/spinlock.h"
+#include "kernel/console/log.h"
+#include "kernel/lib/types.h"
+#include "vm/p2m.h"
+
+#define VM_VCPUS_MAX 16
+#define VM_NAME_MAX  BOOT_NAME_MAX
+
+struct vcpu;
+struct ioapic;
+struct uart;
+struct rtc;
+struct vpci;
+
+enum vm_state {
+    VM_STOPPED, /* no vCPU runs; nothing of it is scheduled */
+    VM_RUNNING,
+    VM_DYING,   /* asked to stop; becomes VM_STOPPED when its last vCPU has left its CPU */
+};
+
+/* One access to a trapped port or address. `data` holds what is written, or takes what is read, in its low `size` bytes. */
+struct io_access {
+    uint64_t addr;  /* offset in the region */
+    unsigned size;  /* 1, 2, 4, 8 */
+    bool write;
+    uint64_t data;
+};
+
+/*
+ * Handles one access; every size that the bus can carry may come. Reads it does not implement give all ones (set by the caller before the
+ * call), such writes are dropped. Runs on the accessing vCPU's CPU; the device takes its own lock.
+ */
+typedef void io_fn(struct vcpu *v, void *dev, struct io_access *a);
+
+enum io_space { IO_PORT, IO_MEM, IO_SPACES };
+
+struct io_region {
+    uint64_t base, size;
+    io_fn *fn;
+    void *dev;
+};
+
+#define VM_IO_REGIONS 48
+
+struct vm {
+    unsigned id;
+    char name[VM_NAME_MAX];
+    const struct boot_guest *cfg; /* what it was built from; the I/O domain has a made-up one */
+    bool privileged;              /* the I/O domain */
+    enum vm_state state;
+    struct spinlock lock;         /* state, regions, stop reason */
+    struct p2m p2m;
+    struct iommu_domain *iommu;   /* its devices' address space, or NULL if it has none */
+    unsigned nvcpus;
+    struct vcpu *vcpu[VM_VCPUS_MAX];
+    struct io_region io[IO_SPACES][VM_IO_REGIONS];
+    unsigned nio[IO_SPACES];
+    struct ioapic *ioapic;
+    struct uart *uart;
+    struct rtc *rtc;
+    struct vpci *vpci;
+    struct ratelimit complaints;  /* log lines that this guest can cause */
+    unsigned running;             /* vCPUs that are on a CPU or queued */
+    char stop_reason[96];
+    struct vm *next;
+};
+
+/* All VMs, in creation order. They are never freed while the list can be walked. */
+struct vm *vm_first(void);
+struct vm *vm_find(const char *name);
+
+/*
+ * Builds a VM as its configuration says: memory, platform devices, vCPUs, image loaded, nothing running. NULL on failure, logged with the
+ * reason; nothing is left behind. The devices that it owns are assigned by the caller (vm/assign/) before vm_start().
+ */
+MUST_USE struct vm *vm_create(const struct boot_guest *cfg, bool privileged);
+
+/* Puts vCPU 0 into the run queues. -EBUSY if it runs already. */
+MUST_USE int vm_start(struct vm *vm);
+
+/*
+ * Asks the VM to stop and says why in the log (with the registers of `culprit` if there is one). Safe from any CPU, and from a vCPU of the VM
+ * itself, which leaves the guest at its next exit check. `crash` applies the guest's on_crash policy once all its vCPUs are off the CPUs.
+ */
+void vm_stop(struct vm *vm, struct vcpu *culprit, bool crash, const char *fmt, ...) PRINTF(4, 5);
+
+/* A guest asked for reset or power-off (neutral entry for the emulated ports). */
+enum vm_power { VM_POWER_OFF, VM_POWER_RESET };
+void vm_power(struct vm *vm, enum vm_power what);
+
+/* Registers a trapped range. -ENOSPC, -EEXIST if it overlaps another. Before the VM runs, or with vm->lock held by the caller's path. */
+MUST_USE int vm_io_register(struct vm *vm, enum io_space space, uint64_t base, uint64_t size, io_fn *fn, void *dev);
+void vm_io_unregister(struct vm *vm, enum io_space space, uint64_t base);
+
+/* Dispatches an access by absolute address in a->addr. False if no region has it (data is then all ones). */
+bool vm_io(struct vcpu *v, enum io_space space, struct io_access *a);
+
+/* Logs `[name] text` within the guest's budget of lines. */
+void vm_complain(struct vm *vm, const char *fmt, ...) PRINTF(2, 3);
+
+#endif
