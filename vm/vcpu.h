@@ -49,6 +49,8 @@ struct vcpu {
     uint64_t vruntime_ns, run_ns, slice_end_ns;
     /* platform state */
     uint64_t pvclock_gpa, wallclock_gpa; /* MSR values, 0: off */
+    uint64_t pv_eoi_gpa;                 /* MSR value, 0: off */
+    bool pv_eoi_armed;                   /* an EOI may come through memory (lapic_pv_eoi_sync()) */
     uint64_t tsc_offset;       /* guest TSC = TSC + this */
     uint64_t exits[VM_EXIT_KINDS];
 };

@@ -31,6 +31,16 @@ bool lapic_route(struct vm *vm, uint64_t address, uint32_t data, struct vcpu **v
 MUST_USE int lapic_msr_read(struct vcpu *v, uint32_t msr, uint64_t *val);
 MUST_USE int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
 
+/*
+ * Paravirtual EOI (KVM's MSR 0x4b564d04; Linux Documentation/virt/kvm/x86/msr.rst): lapic_accept() may leave the EOI of an edge interrupt to a bit in guest
+ * memory, v->pv_eoi_armed then being set. The run loop calls this after an exit while that flag is set, before anything looks at the APIC: an EOI
+ * that the guest has signalled is done, otherwise the offer is taken back.
+ */
+void lapic_pv_eoi_sync(struct vcpu *v);
+
+/* KVM's PV EOI MSR. 0, or -EINVAL. */
+MUST_USE int lapic_pv_eoi_write(struct vcpu *v, uint64_t val);
+
 /* True if the APIC accepts interrupts at all (software-enabled). */
 bool lapic_enabled(const struct vcpu *v);
 
