@@ -4,6 +4,7 @@
 #define KERNEL_CPU_CPU_H
 
 #include "boot/bootinfo.h"
+#include "kernel/cpu/x86.h"
 #include "kernel/lib/types.h"
 
 /* Bound of a cpus mask (uint64_t). Processors beyond it stay parked, with a warning. */
@@ -20,10 +21,7 @@ struct cpu {
 /* The CPU that executes this. */
 static inline struct cpu *cpu_this(void)
 {
-    struct cpu *c;
-
-    __asm__("mov %%gs:0, %0" : "=r"(c));
-    return c;
+    return (struct cpu *)read_gs_self();
 }
 
 static inline unsigned cpu_id(void)

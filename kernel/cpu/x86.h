@@ -104,6 +104,15 @@ static inline void cpu_cli(void)
     __asm__ volatile("cli" : : : "memory");
 }
 
+/* The first word at GS: where a CPU keeps the address of its own struct. */
+static inline void *read_gs_self(void)
+{
+    void *self;
+
+    __asm__("mov %%gs:0, %0" : "=r"(self));
+    return self;
+}
+
 static inline void xsetbv(uint32_t reg, uint64_t v)
 {
     __asm__ volatile("xsetbv" : : "c"(reg), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)));

@@ -15,6 +15,7 @@ static void (*fake_wrmsr)(uint32_t msr, uint64_t v) __attribute__((unused));
 static uint32_t (*fake_in)(uint16_t port, unsigned size) __attribute__((unused));
 static void (*fake_out)(uint16_t port, unsigned size, uint32_t v) __attribute__((unused));
 static uint64_t fake_tsc __attribute__((unused)), fake_cr[5] __attribute__((unused));
+static void *fake_gs __attribute__((unused));
 
 static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 {
@@ -78,4 +79,9 @@ static inline void xsetbv(uint32_t reg, uint64_t v)
 {
     (void)reg;
     (void)v;
+}
+
+static inline void *read_gs_self(void)
+{
+    return fake_gs;
 }
