@@ -24,4 +24,10 @@ MUST_USE int guest_write(struct vcpu *v, gva_t addr, const void *src, unsigned s
 /* Bytes of the instruction at CS:RIP: at least one, at most 15, as far as they can be read; 0 if none. Remembers the page of the last fetch. */
 unsigned guest_fetch(struct vcpu *v, uint8_t buf[15]);
 
+/* Width of the code that runs: 16, 32 or 64; what insn_length() wants. */
+unsigned guest_bits(const struct vcpu *v);
+
+/* Forgets the pages remembered for this vCPU: its memory goes away, or a new vCPU takes its address. It is not running. */
+void guest_forget(const struct vcpu *v);
+
 #endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stands in for vm/p2m.h: a guest's RAM is one malloc'ed block (so that ASan guards its ends), low RAM first,
+ * then what lies above 4 GiB. The block hangs in p->chunks.
+ */
+#include "vm/p2m.h"
+#include "kernel/lib/errno.h"
+#include <stdlib.h>
+#include <string.h>
+
+static int fake_p2m_fail; /* next p2m_init() / p2m_map() returns this */
+static unsigned fake_p2m_maps, fake_p2m_unmaps;
+
+int p2m_init(struct p2m *p, uint64_t bytes)
+{
+    int err = fake_p2m_fail;
+
+    fake_p2m_fail = 0;
+    if (err)
+        return err;
+    memset(p, 0, sizeof(*p));
+    p->ram_low = bytes < GPA_PCI_WINDOW ? bytes : GPA_PCI_WINDOW;
+    p->ram_high = bytes - p->ram_low;
+    p->chunks = calloc(1, bytes);
+    return p->chunks ? 0 : -ENOMEM;
+}
+
+void p2m_destroy(struct p2m *p)
+{
+    free(p->chunks);
+    p->chunks = NULL;
+}
+
+bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size)
+{
+    uint64_t base = at.a < GPA_HIGH_RAM ? 0 : GPA_HIGH_RAM;
+    uint64_t len = at.a < GPA_HIGH_RAM ? p->ram_low : p->ram_high;
+
+    return at.a - base <= len && size <= len - (at.a - base);
+}
+
+void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size)
+{
+    uint64_t off = at.a < GPA_HIGH_RAM ? at.a : at.a - GPA_HIGH_RAM + p->ram_low;
+
+    return p2m_is_ram(p, at, size) ? (char *)p->chunks + off : NULL;
+}
+
+int p2m_read(const struct p2m *p, gpa_t at, void *dst, uint64_t size)
+{
+    if (!p2m_is_ram(p, at, size))
+        return -EFAULT;
+    memcpy(dst, p2m_ram(p, at, size), size);
+    return 0;
+}
+
+int p2m_write(const struct p2m *p, gpa_t at, const void *src, uint64_t size)
+{
+    if (!p2m_is_ram(p, at, size))
+        return -EFAULT;
+    memcpy(p2m_ram(p, at, size), src, size);
+    return 0;
+}
+
+int p2m_map(struct p2m *p, gpa_t at, hpa_t target, uint64_t size, unsigned flags)
+{
+    int err = fake_p2m_fail;
+
+    (void)at, (void)target, (void)size, (void)flags;
+    fake_p2m_fail = 0;
+    if (err)
+        return err;
+    p->generation++;
+    fake_p2m_maps++;
+    return 0;
+}
+
+int p2m_unmap(struct p2m *p, gpa_t at, uint64_t size)
+{
+    (void)at, (void)size;
+    p->generation++;
+    fake_p2m_unmaps++;
+    return 0;
+}
+
+int p2m_for_each_ram(const struct p2m *p, int (*fn)(gpa_t at, hpa_t target, uint64_t size, void *arg),
+                     void *arg)
+{
+    int err = fn(gpa(0), hpa((uintptr_t)p->chunks), p->ram_low, arg);
+
+    if (!err && p->ram_high)
+        err = fn(gpa(GPA_HIGH_RAM), hpa((uintptr_t)p->chunks + p->ram_low), p->ram_high, arg);
+    return err;
+}
