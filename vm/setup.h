@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From the configuration to running VMs: enables VFs, builds the I/O domain and the guests, starts each when its NICs answer. */
+/* From the configuration to running VMs: enables VFs, builds the I/O domain and the guests, starts each when
+ * its NICs answer. */
 #ifndef VM_SETUP_H
 #define VM_SETUP_H
 
@@ -9,23 +10,26 @@
 struct vm;
 
 /*
- * Boot CPU, once, after iommu_init() and hvm_init(), before sched_loop(). A NIC, the I/O domain or a guest that cannot be set up is
- * logged and left out; the others go on. `bi` must stay for ever.
+ * Boot CPU, once, after iommu_init() and hvm_init(), before sched_loop(). A NIC, the I/O domain or a guest
+ * that cannot be set up is logged and left out; the others go on. `bi` must stay for ever.
  */
 void setup_init(const struct bootinfo *bi);
 
 /*
- * Gives a VM the functions that its configuration names (guests: their VFs, cleanly reset; the I/O domain: every NIC's PF). For a first start and for every
- * restart, after assign_release_all(). Negative errno, logged; then the VM has none of them.
+ * Gives a VM the functions that its configuration names (guests: their VFs, cleanly reset; the I/O domain:
+ * every NIC's PF). For a first start and for every restart, after assign_release_all(). Negative errno,
+ * logged; then the VM has none of them.
  */
 MUST_USE int setup_assign(struct vm *vm);
 
 /*
- * Hypercall HC_NIC_READY: the PF of NIC `nic` answers mailboxes; starts the guests that waited only for it. -EINVAL: no such NIC.
+ * Hypercall HC_NIC_READY: the PF of NIC `nic` answers mailboxes; starts the guests that waited only for it.
+ * -EINVAL: no such NIC.
  */
 int setup_nic_ready(struct vm *caller, unsigned nic);
 
-/* Hypercall HC_VF_STATUS: the VF's driver completed its reset handshake, or the VF was reset. -EINVAL: no such NIC or VF. */
+/* Hypercall HC_VF_STATUS: the VF's driver completed its reset handshake, or the VF was reset. -EINVAL: no
+ * such NIC or VF. */
 int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready);
 
 #endif

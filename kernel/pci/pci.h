@@ -30,6 +30,7 @@ struct pci_dev {
     uint16_t total_vfs;       /* PF: TotalVFs */
     unsigned num_vfs;         /* PF: VFs enabled */
     struct pci_dev **vf;      /* PF: num_vfs of them */
+    volatile void *msix_table; /* mapped once, by whoever assigns it first */
     struct pci_dev *next;     /* all functions, in discovery order */
 };
 

@@ -7,18 +7,21 @@
 #include "kernel/pci/pci.h"
 #include "vm/vm.h"
 
-/* vpci.c: bus 0 of the VM behind 0xcf8/0xcfc, an Intel 440FX-like host bridge at 00:00.0, functions from 00:01.0 up. */
+/* vpci.c: bus 0 of the VM behind 0xcf8/0xcfc, an Intel 440FX-like host bridge at 00:00.0, functions from
+ * 00:01.0 up. */
 MUST_USE int vpci_create(struct vm *vm);
 void vpci_destroy(struct vm *vm); /* releases every function first */
 
 /*
- * Hands a function over clean and shows it to the VM in the next free slot: silence -> FLR (VFs) -> IOMMU attach -> virtual config space -> BARs. Everything is undone
- * on failure, which is logged with the reason. `label` ("lan0/2", "lan0") names it in logs. The PF that goes to the I/O domain is not reset (its VFs are enabled) and
- * its SR-IOV capability is hidden.
+ * Hands a function over clean and shows it to the VM in the next free slot: silence -> FLR (VFs) -> IOMMU
+ * attach -> virtual config space -> BARs. Everything is undone on failure, which is logged with the reason.
+ * `label` ("lan0/2", "lan0") names it in logs. The PF that goes to the I/O domain is not reset (its VFs are
+ * enabled) and its SR-IOV capability is hidden.
  */
 MUST_USE int assign_function(struct vm *vm, struct pci_dev *d, const char *label);
 
-/* Takes all functions of a VM back: Bus Master off, IOMMU detach with drain, interrupts blocked, vectors freed, FLR for VFs. */
+/* Takes all functions of a VM back: Bus Master off, IOMMU detach with drain, interrupts blocked, vectors
+ * freed, FLR for VFs. */
 void assign_release_all(struct vm *vm);
 
 #endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The hypervisor's start, one line a step; the only file of kernel/ that looks up at iommu/ and vm/. */
+#include "boot/bootinfo.h"
+#include "iommu/iommu.h"
+#include "kernel/acpi/acpi.h"
+#include "kernel/console/console.h"
+#include "kernel/console/log.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/time.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/paging.h"
+#include "kernel/pci/pci.h"
+#include "vm/hvm.h"
+#include "vm/sched.h"
+#include "vm/setup.h"
+
+#define FAULT_POLL_NS (100 * NS_PER_MS)
+
+void hv_main(const struct bootinfo *bi);
+
+static void poll_faults(struct timer *t)
+{
+    iommu_poll_faults();
+    timer_arm(t, time_ns() + FAULT_POLL_NS);
+}
+
+static struct timer fault_timer;
+
+/* Every other processor, from smp_start(). */
+static void cpu_main(void)
+{
+    if (hvm_cpu_on() != 0)
+        panic("CPU %u: virtualisation cannot be switched on", cpu_id());
+    sched_loop();
+}
+
+void hv_main(const struct bootinfo *bi)
+{
+    if (bi->magic != BOOTINFO_MAGIC || bi->version != BOOTINFO_VERSION || bi->size != sizeof(*bi))
+        panic("hv.elf and BOOTX64.EFI are of different versions: install both from one build");
+
+    console_init(bi->config.console_port);           /* from here on, failures can be seen */
+    log_set_level((enum log_level)bi->config.loglevel);
+    cpu_init_boot(bi);                               /* GDT, IDT, SMEP, SMAP, x2APIC */
+    frame_init(bi);                                  /* all RAM that the firmware left free */
+    paging_init(bi);                                 /* our own tables: W^X, guard pages */
+    if (acpi_init(bi) != 0)                          /* the root table, checked */
+        panic("ACPI: no usable root table: update the machine's firmware");
+    time_init(acpi_pm_timer_port());                 /* TSC and timers */
+    time_set_wall(bi);                               /* what the firmware's clock said */
+    if (pci_init() != 0)                             /* every function behind ECAM */
+        panic("PCI: no usable MCFG table");
+    pci_silence_all();                               /* nothing of the firmware's goes on */
+    if (iommu_init() != 0)                           /* every requester id closed */
+        panic("IOMMU: no unit can be used; nothing can be isolated");
+    if (hvm_init() != 0 || hvm_cpu_on() != 0)        /* the CPU's back end */
+        panic("CPU: hardware virtualisation cannot be used");
+    if (sched_init(CPU_MAX) != 0)                    /* run queues */
+        panic("scheduler: no memory");
+    log_info("%u CPUs", smp_start(bi, cpu_main));    /* the others wait for work */
+    setup_init(bi);                                  /* VFs, I/O domain, guests */
+    timer_init(&fault_timer, poll_faults);           /* DMA faults into the log */
+    timer_arm(&fault_timer, time_ns() + FAULT_POLL_NS);
+    console_start_input();                           /* the operator's keys */
+    sched_loop();
+}

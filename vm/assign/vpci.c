@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bus 0 of a VM: configuration mechanism 1 (PCI Local Bus 3.0, 3.2.2.3.2) and the functions behind it. */
+#include "iommu/iommu.h"
+#include "kernel/lib/bits.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/heap.h"
+#include "vm/assign/assign.h"
+#include "vm/assign/function.h"
+
+#define PORT_ADDRESS   0xcf8
+#define PORT_DATA      0xcfc
+#define ADDRESS_ENABLE BIT32(31)
+#define ADDRESS_BUS    GENMASK32(23, 16)
+#define ADDRESS_DEVFN  GENMASK32(15, 8)
+#define ADDRESS_DEVICE GENMASK32(15, 11)
+#define ADDRESS_FUNC   GENMASK32(10, 8)
+#define ADDRESS_REG    GENMASK32(7, 2)
+/* 8086:1237, class 0600: the bridge that operating systems expect behind mechanism 1. */
+#define BRIDGE_ID    0x12378086u
+#define BRIDGE_CLASS 0x06000002u
+
+/* Only a whole dword at 0xcf8 is the address register; smaller accesses belong to other devices (0xcf9). */
+static void address_access(struct vcpu *v, void *dev, struct io_access *a)
+{
+    struct vpci *p = dev;
+
+    (void)v;
+    if (a->size != 4)
+        return;
+    spin_lock(&p->lock);
+    if (a->write)
+        p->address = (uint32_t)a->data & ~3u;
+    else
+        a->data = p->address;
+    spin_unlock(&p->lock);
+}
+
+static void bridge_access(const struct vpci *p, unsigned reg, struct io_access *a)
+{
+    a->data = 0;
+    if (reg + a->size <= sizeof(p->bridge))
+        memcpy(&a->data, p->bridge + reg, a->size);
+}
+
+static void data_access(struct vcpu *v, void *dev, struct io_access *a)
+{
+    struct vpci *p = dev;
+    unsigned slot, reg;
+
+    (void)v;
+    if (a->addr + a->size > 4)
+        return;
+    spin_lock(&p->lock);
+    slot = FIELD_GET(ADDRESS_DEVICE, p->address);
+    reg = (p->address & ADDRESS_REG) + (unsigned)a->addr;
+    if (!(p->address & ADDRESS_ENABLE) || (p->address & (ADDRESS_BUS | ADDRESS_FUNC)))
+        ;
+    else if (slot == 0 && !a->write)
+        bridge_access(p, reg, a);
+    else if (slot != 0 && p->fn[slot] && a->write)
+        function_cfg_write(p->fn[slot], reg, a->size, (uint32_t)a->data);
+    else if (slot != 0 && p->fn[slot])
+        a->data = function_cfg_read(p->fn[slot], reg, a->size);
+    spin_unlock(&p->lock);
+}
+
+int vpci_create(struct vm *vm)
+{
+    const uint32_t id = BRIDGE_ID, class_rev = BRIDGE_CLASS;
+    struct vpci *p = heap_alloc(sizeof(*p));
+    int rc;
+
+    if (!p)
+        return -ENOMEM;
+    p->vm = vm;
+    memcpy(p->bridge, &id, 4);
+    memcpy(p->bridge + PCI_CLASS_REV, &class_rev, 4);
+    rc = vm_io_register(vm, IO_PORT, PORT_ADDRESS, 1, address_access, p);
+    if (rc == 0)
+        rc = vm_io_register(vm, IO_PORT, PORT_DATA, 4, data_access, p);
+    if (rc != 0) {
+        heap_free(p, sizeof(*p));
+        return rc;
+    }
+    vm->vpci = p;
+    return 0;
+}
+
+void vpci_destroy(struct vm *vm)
+{
+    if (!vm->vpci)
+        return;
+    assign_release_all(vm);
+    vm_io_unregister(vm, IO_PORT, PORT_ADDRESS);
+    vm_io_unregister(vm, IO_PORT, PORT_DATA);
+    heap_free(vm->vpci, sizeof(*vm->vpci));
+    vm->vpci = NULL;
+}
+
+/* --- hand-over
+ * ------------------------------------------------------------------------------------------------- */
+
+static int free_slot(const struct vpci *p)
+{
+    for (int s = 1; s < VPCI_SLOTS; s++)
+        if (!p->fn[s])
+            return s;
+    return -ENOSPC;
+}
+
+/* First address above every BAR placed so far. */
+static uint64_t window_next(const struct vpci *p)
+{
+    uint64_t next = GPA_PCI_WINDOW;
+
+    for (unsigned s = 1; s < VPCI_SLOTS; s++)
+        for (unsigned i = 0; p->fn[s] && i < PCI_BARS; i++)
+            if (p->fn[s]->bar[i].size)
+                next = MAX(next, function_cfg_read(p->fn[s], PCI_BAR0 + 4 * i, 4) + p->fn[s]->bar[i].size);
+    return next;
+}
+
+static int show(struct vm *vm, struct pci_dev *d, const char *label)
+{
+    struct vfunction *f = heap_alloc(sizeof(*f));
+    int slot = free_slot(vm->vpci), rc;
+    uint64_t next = window_next(vm->vpci);
+
+    if (!f || slot < 0) {
+        heap_free(f, sizeof(*f));
+        return f ? slot : -ENOMEM;
+    }
+    rc = function_init(f, vm, d, (unsigned)slot, label);
+    if (rc == 0) {
+        rc = function_place_bars(f, &next);
+        if (rc != 0)
+            function_destroy(f);
+    }
+    if (rc != 0) {
+        heap_free(f, sizeof(*f));
+        return rc;
+    }
+    vm->vpci->fn[slot] = f;
+    function_reset_state(f);
+    return 0;
+}
+
+/* Bus Master off before anything else: what the last owner set up must not run on into the next owner's
+ * memory. */
+static int silence(struct pci_dev *d)
+{
+    pci_write16(d, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_INTX);
+    return d->is_vf ? pci_flr(d) : 0;
+}
+
+int assign_function(struct vm *vm, struct pci_dev *d, const char *label)
+{
+    const char *step = "reset";
+    int rc = silence(d);
+
+    if (rc == 0) {
+        step = "attach to the IOMMU domain";
+        rc = iommu_attach(vm->iommu, d->rid);
+    }
+    if (rc == 0) {
+        step = "virtual configuration space";
+        rc = show(vm, d, label);
+        if (rc != 0 && iommu_detach(vm->iommu, d->rid) != 0)
+            log_error("%s: cannot be detached again; it stays with %s", label, vm->name);
+    }
+    if (rc != 0)
+        log_error("%s: cannot be given to %s: %s failed (error %d)", label, vm->name, step, -rc);
+    return rc;
+}
+
+static void release(struct vfunction *f)
+{
+    struct vm *vm = f->vm;
+
+    pci_write16(f->dev, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_INTX);
+    function_destroy(f);
+    if (iommu_detach(vm->iommu, f->dev->rid) != 0)
+        log_error("%s: the IOMMU did not confirm that it was taken from %s", f->label, vm->name);
+    if (f->dev->is_vf && pci_flr(f->dev) != 0)
+        log_error("%s: does not come back from its reset", f->label);
+    vm->vpci->fn[f->slot] = NULL;
+    heap_free(f, sizeof(*f));
+}
+
+void assign_release_all(struct vm *vm)
+{
+    for (unsigned s = 1; vm->vpci && s < VPCI_SLOTS; s++)
+        if (vm->vpci->fn[s])
+            release(vm->vpci->fn[s]);
+}

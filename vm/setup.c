@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vm/setup.h"
+
+#include "kernel/cpu/time.h"
+#include "kernel/lib/bits.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/paging.h"
+#include "vm/abi/iodom.h"
+#include "vm/assign/assign.h"
+#include "vm/vm.h"
+
+#define IODOM_MEMORY    (24ull << 20)
+#define NIC_UP_LIMIT_NS (30 * NS_PER_S)
+#define INFO_ORDER      4 /* 64 KiB hold struct iodom_info */
+
+_Static_assert(sizeof(struct iodom_info) <= PAGE_SIZE << INFO_ORDER,
+               "the I/O domain's information fits its block");
+
+static struct {
+    const struct boot_config *cfg;
+    struct boot_guest iodom; /* what the I/O domain is built from */
+    struct iodom_info *info;
+    struct pci_dev *pf[BOOT_NICS_MAX];
+    struct vm *guest[BOOT_GUESTS_MAX];
+    uint32_t ready; /* bit per NIC: its PF answers mailboxes */
+    struct spinlock lock;
+    struct timer late;
+} setup;
+
+/* --- NICs and their VFs
+ * ---------------------------------------------------------------------------------------- */
+
+static int nic_enable(const struct boot_nic *n, struct pci_dev *pf)
+{
+    char first[PCI_NAME_LEN], last[PCI_NAME_LEN], at[PCI_NAME_LEN];
+    rid_t id = {n->rid};
+    int rc;
+
+    if (!pf) {
+        log_error("%s: there is no function %s", n->name, pci_name(id, at));
+        return -ENODEV;
+    }
+    rc = n->vfs ? pci_sriov_enable(pf, n->vfs) : 0;
+    if (rc != 0) {
+        log_error("%s: %u VFs cannot be enabled (error %d)", n->name, n->vfs, -rc);
+        return rc;
+    }
+    if (n->vfs)
+        log_info("%s: %s %04x:%04x, %u VFs at %s to %s", n->name, pci_name(id, at), pf->vendor, pf->device,
+                 n->vfs, pci_name(pf->vf[0]->rid, first), pci_name(pf->vf[n->vfs - 1]->rid, last));
+    return 0;
+}
+
+static void nics_enable(void)
+{
+    for (uint32_t i = 0; i < setup.cfg->nnics; i++) {
+        struct pci_dev *pf = pci_find((rid_t){setup.cfg->nic[i].rid});
+
+        if (nic_enable(&setup.cfg->nic[i], pf) == 0)
+            setup.pf[i] = pf;
+    }
+}
+
+/* --- the I/O domain
+ * -------------------------------------------------------------------------------------------- */
+
+/* NIC i of the information is PCI slot i + 1, so NICs that failed are left out and do not take a number. */
+static void info_nic(struct iodom_nic *out, uint32_t nic)
+{
+    const struct boot_nic *n = &setup.cfg->nic[nic];
+
+    strlcpy(out->name, n->name, sizeof(out->name));
+    out->vfs = n->vfs;
+    out->mode = n->mode;
+    out->ip = n->ip;
+    out->netmask = n->netmask;
+    out->gateway = n->gateway;
+    for (uint32_t g = 0; g < setup.cfg->nguests; g++)
+        for (uint32_t i = 0; i < setup.cfg->guest[g].nvfs; i++) {
+            const struct boot_vf *vf = &setup.cfg->guest[g].vf[i];
+
+            if (vf->nic != nic || vf->index >= IODOM_VFS_MAX)
+                continue;
+            memcpy(out->vf[vf->index].mac, vf->mac, sizeof(vf->mac));
+            out->vf[vf->index].vlan = vf->vlan;
+            out->vf[vf->index].assigned = 1;
+        }
+}
+
+static int info_fill(void)
+{
+    hpa_t block = frame_alloc(INFO_ORDER);
+
+    if (block.a == 0)
+        return -ENOMEM;
+    setup.info = hpa_to_ptr(block);
+    setup.info->magic = IODOM_INFO_MAGIC;
+    setup.info->size = sizeof(*setup.info);
+    setup.info->tsc_khz = time_tsc_khz();
+    for (uint32_t i = 0; i < setup.cfg->nnics; i++)
+        if (setup.pf[i])
+            info_nic(&setup.info->nic[setup.info->nnics++], i);
+    setup.iodom.initrd = (struct boot_file){block.a, sizeof(*setup.info)};
+    return 0;
+}
+
+static void iodom_start(const struct bootinfo *bi)
+{
+    struct vm *vm;
+
+    strlcpy(setup.iodom.name, "iodom", sizeof(setup.iodom.name));
+    setup.iodom.kernel = bi->iodom;
+    setup.iodom.memory = IODOM_MEMORY;
+    setup.iodom.vcpus = 1;
+    setup.iodom.on_crash = BOOT_CRASH_RESTART;
+    if (info_fill() != 0) {
+        log_error("iodom: no memory for its information block");
+        return;
+    }
+    vm = vm_create(&setup.iodom, true);
+    if (vm && setup_assign(vm) == 0 && vm_start(vm) != 0)
+        log_error("iodom: cannot be started");
+}
+
+/* --- guests
+ * ---------------------------------------------------------------------------------------------------- */
+
+static struct pci_dev *vf_dev(const struct boot_vf *vf)
+{
+    struct pci_dev *pf = setup.pf[vf->nic];
+
+    return pf && vf->index < pf->num_vfs ? pf->vf[vf->index] : NULL;
+}
+
+static int assign_vfs(struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->cfg->nvfs; i++) {
+        const struct boot_vf *vf = &vm->cfg->vf[i];
+        struct pci_dev *d = vf_dev(vf);
+        char label[BOOT_NAME_MAX + 8];
+        int rc;
+
+        snprintf(label, sizeof(label), "%s/%u", setup.cfg->nic[vf->nic].name, vf->index);
+        if (!d) {
+            log_error("%s: %s does not exist: its NIC failed", vm->name, label);
+            return -ENODEV;
+        }
+        rc = assign_function(vm, d, label);
+        if (rc != 0)
+            return rc;
+        log_info("%s: has %s", vm->name, label);
+    }
+    return 0;
+}
+
+static int assign_pfs(struct vm *vm)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; i < setup.cfg->nnics && rc == 0; i++)
+        if (setup.pf[i])
+            rc = assign_function(vm, setup.pf[i], setup.cfg->nic[i].name);
+    return rc;
+}
+
+int setup_assign(struct vm *vm)
+{
+    int rc = vm->privileged ? assign_pfs(vm) : assign_vfs(vm);
+
+    if (rc != 0)
+        assign_release_all(vm);
+    return rc;
+}
+
+/* NICs that a guest waits for. */
+static uint32_t nics_of(const struct vm *vm)
+{
+    uint32_t mask = 0;
+
+    for (uint32_t i = 0; i < vm->cfg->nvfs; i++)
+        mask |= 1u << vm->cfg->vf[i].nic;
+    return mask;
+}
+
+/* Starts every guest whose NICs all answer. The caller holds the lock. */
+static void start_ready(void)
+{
+    for (uint32_t g = 0; g < setup.cfg->nguests; g++) {
+        struct vm *vm = setup.guest[g];
+
+        if (!vm || (nics_of(vm) & ~setup.ready))
+            continue;
+        setup.guest[g] = NULL;
+        if (vm_start(vm) != 0)
+            log_error("%s: cannot be started", vm->name);
+    }
+}
+
+static void guests_create(void)
+{
+    for (uint32_t g = 0; g < setup.cfg->nguests; g++) {
+        struct vm *vm = vm_create(&setup.cfg->guest[g], false);
+
+        if (!vm || setup_assign(vm) != 0)
+            continue;
+        spin_lock(&setup.lock);
+        setup.guest[g] = vm;
+        start_ready();
+        spin_unlock(&setup.lock);
+    }
+}
+
+/* The I/O domain has had its time: say who still waits, and for what. The wait goes on. */
+static void report_late(struct timer *t)
+{
+    (void)t;
+    spin_lock(&setup.lock);
+    for (uint32_t g = 0; g < setup.cfg->nguests; g++)
+        for (uint32_t n = 0; setup.guest[g] && n < setup.cfg->nnics; n++)
+            if (nics_of(setup.guest[g]) & ~setup.ready & (1u << n))
+                log_error("%s: still waits for %s, which the I/O domain has not brought up",
+                          setup.guest[g]->name, setup.cfg->nic[n].name);
+    spin_unlock(&setup.lock);
+}
+
+/* Position in setup.cfg->nic of the I/O domain's NIC `nic`, or -EINVAL. */
+static int nic_index(unsigned nic)
+{
+    for (uint32_t i = 0; i < setup.cfg->nnics; i++)
+        if (setup.pf[i] && nic-- == 0)
+            return (int)i;
+    return -EINVAL;
+}
+
+int setup_nic_ready(struct vm *caller, unsigned nic)
+{
+    int i = nic_index(nic);
+
+    if (i < 0)
+        return i;
+    log_info("%s: %s is up", caller->name, setup.cfg->nic[i].name);
+    spin_lock(&setup.lock);
+    setup.ready |= 1u << i;
+    start_ready();
+    spin_unlock(&setup.lock);
+    return 0;
+}
+
+int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready)
+{
+    int i = nic_index(nic);
+
+    if (i < 0 || vf >= setup.pf[i]->num_vfs)
+        return -EINVAL;
+    log_debug("%s: %s/%u %s", caller->name, setup.cfg->nic[i].name, vf, ready ? "driver ready" : "reset");
+    return 0;
+}
+
+static void report_memory(void)
+{
+    uint64_t guests = 0, iodom = 0, used = frame_bytes_total() - frame_bytes_free();
+
+    for (struct vm *vm = vm_first(); vm; vm = vm->next) {
+        uint64_t ram = vm->p2m.ram_low + vm->p2m.ram_high;
+
+        if (vm->privileged)
+            iodom += ram;
+        else
+            guests += ram;
+    }
+    log_info("memory: hypervisor %llu KiB, I/O domain %llu KiB, guests %llu KiB",
+             (unsigned long long)(used - guests - iodom) / 1024, (unsigned long long)iodom / 1024,
+             (unsigned long long)guests / 1024);
+}
+
+void setup_init(const struct bootinfo *bi)
+{
+    setup.cfg = &bi->config;
+    nics_enable();
+    iodom_start(bi);
+    guests_create();
+    report_memory();
+    timer_init(&setup.late, report_late);
+    timer_arm(&setup.late, time_ns() + NIC_UP_LIMIT_NS);
+}
