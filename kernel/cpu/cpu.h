@@ -37,15 +37,18 @@ struct cpu *cpu_get(unsigned id);
 void cpu_init_boot(const struct bootinfo *bi);
 
 /*
- * Starts every other CPU that the MADT lists (INIT, SIPI, SIPI; Intel SDM 3A 9.4.4). Each one calls `entry` on its own stack with
- * interrupts off. CPUs that do not answer within 100 ms are left out with a warning. Returns the number online.
+ * Starts every other CPU that the MADT lists (INIT, SIPI, SIPI; Intel SDM 3A 9.4.4). Each one calls `entry`
+ * on its own stack with interrupts off. CPUs that do not answer within 100 ms are left out with a warning.
+ * Returns the number online.
  */
 unsigned smp_start(const struct bootinfo *bi, void (*entry)(void));
 
-/* Sends a bare wake-up interrupt (VECTOR_KICK) to a CPU: it leaves its guest, or its halt. May be called for this CPU. */
+/* Sends a bare wake-up interrupt (VECTOR_KICK) to a CPU: it leaves its guest, or its halt. May be called for
+ * this CPU. */
 void cpu_kick(unsigned id);
 
-/* Halts with interrupts on until one has been taken, then off again. The caller has seen no work with interrupts off. */
+/* Halts with interrupts on until one has been taken, then off again. The caller has seen no work with
+ * interrupts off. */
 void cpu_idle(void);
 
 /* Opens the interrupt window for one instruction so that pending interrupts reach their handlers. */

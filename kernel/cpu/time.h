@@ -24,8 +24,9 @@ uint64_t time_ns_to_tsc(uint64_t ns);
 uint64_t time_wall_base_ns(void);
 
 /*
- * A one-shot timer. `fn` runs on the CPU that armed it, with interrupts off and no lock held, at or after `deadline`. It may arm
- * its own timer again. The struct belongs to the caller and must live until the timer has fired or timer_cancel() returned.
+ * A one-shot timer. `fn` runs on the CPU that armed it, with interrupts off and no lock held, at or after
+ * `deadline`. It may arm its own timer again. The struct belongs to the caller and must live until the timer
+ * has fired or timer_cancel() returned.
  */
 struct timer {
     struct list link; /* in the CPU's sorted list while armed */
@@ -37,10 +38,12 @@ struct timer {
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t));
 
-/* (Re-)arms on this CPU for an absolute time_ns(). A deadline in the past fires at the next interrupt window. */
+/* (Re-)arms on this CPU for an absolute time_ns(). A deadline in the past fires at the next interrupt window.
+ */
 void timer_arm(struct timer *t, uint64_t deadline_ns);
 
-/* Disarms, from any CPU. When it returns, `fn` is not running on another CPU (it may be the caller itself). */
+/* Disarms, from any CPU. When it returns, `fn` is not running on another CPU (it may be the caller itself).
+ */
 void timer_cancel(struct timer *t);
 
 #endif

@@ -99,6 +99,11 @@ static inline void invlpg(uint64_t va)
     __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
 
+static inline void clflush(const void *p)
+{
+    __asm__ volatile("clflush (%0)" : : "r"(p) : "memory");
+}
+
 static inline void cpu_cli(void)
 {
     __asm__ volatile("cli" : : : "memory");

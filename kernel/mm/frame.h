@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Physical memory in power-of-two blocks of 4 KiB frames (buddy system), order 0 (4 KiB) to FRAME_ORDER_MAX (1 GiB).
- * Own lock; callable from any CPU. Frames come back from frame_alloc() zeroed: no owner sees the last one's data.
+ * Physical memory in power-of-two blocks of 4 KiB frames (buddy system), order 0 (4 KiB) to FRAME_ORDER_MAX
+ * (1 GiB). Own lock; callable from any CPU. Frames come back from frame_alloc() zeroed: no owner sees the
+ * last one's data.
  */
 #ifndef KERNEL_MM_FRAME_H
 #define KERNEL_MM_FRAME_H
@@ -14,10 +15,12 @@
 #define FRAME_ORDER_1G  18
 #define FRAME_ORDER_MAX FRAME_ORDER_1G
 
-/* Takes all usable RAM of the boot memory map; boot CPU, once, before any other function here. Panics without memory. */
+/* Takes all usable RAM of the boot memory map; boot CPU, once, before any other function here. Panics without
+ * memory. */
 void frame_init(const struct bootinfo *bi);
 
-/* A zeroed block of 1 << order frames, aligned to its size, or hpa 0 if there is none (frame 0 is never given out). */
+/* A zeroed block of 1 << order frames, aligned to its size, or hpa 0 if there is none (frame 0 is never given
+ * out). */
 MUST_USE hpa_t frame_alloc(unsigned order);
 
 /* Gives back a block with the order that it was allocated with. */
@@ -26,6 +29,12 @@ void frame_free(hpa_t block, unsigned order);
 /* Bytes free, and bytes that the allocator was given at boot. */
 uint64_t frame_bytes_free(void);
 uint64_t frame_bytes_total(void);
+
+/* All RAM in the direct map, sorted, neighbours merged; for ever. Returns how many ranges there are. */
+struct frame_range {
+    uint64_t start, end;
+};
+unsigned frame_ram_ranges(const struct frame_range **ranges);
 
 /* True if [start, start + size) is RAM that the firmware listed as such (and so is in the direct map). */
 bool frame_is_ram(hpa_t start, uint64_t size);

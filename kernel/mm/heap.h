@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Small objects out of frames: power-of-two size classes of 32 bytes to 2 KiB, whole frames above. Own lock. */
+/* Small objects out of frames: power-of-two size classes of 32 bytes to 2 KiB, whole frames above. Own lock.
+ */
 #ifndef KERNEL_MM_HEAP_H
 #define KERNEL_MM_HEAP_H
 
 #include "kernel/lib/types.h"
 
-/* Zeroed, aligned to the next power of two of `size` (at most a page); NULL if there is no memory. 1 <= size <= 2 MiB. */
+/* Zeroed, aligned to the next power of two of `size` (at most a page); NULL if there is no memory. 1 <= size
+ * <= 2 MiB. */
 MUST_USE void *heap_alloc(size_t size);
 
 /* Gives back what heap_alloc(size) returned; the caller passes the same size. NULL is allowed. */

@@ -7,7 +7,8 @@
 #include "kernel/lib/types.h"
 #include "kernel/mm/layout.h"
 
-/* Builds the final tables (W^X, guard pages) and switches this CPU to them. Boot CPU, once, after frame_init(). */
+/* Builds the final tables (W^X, guard pages) and switches this CPU to them. Boot CPU, once, after
+ * frame_init(). */
 void paging_init(const struct bootinfo *bi);
 
 /* CR3 for application processors. */
@@ -21,8 +22,8 @@ void paging_unmap_trampoline(hpa_t page);
 uint64_t paging_map_stacks(unsigned cpu);
 
 /*
- * Maps `size` bytes of device registers at `start` (any alignment) uncached, read-write, never executable, and returns their
- * address, or NULL without room or memory. Mappings stay for good. Own lock.
+ * Maps `size` bytes of device registers at `start` (any alignment) uncached, read-write, never executable,
+ * and returns their address, or NULL without room or memory. Mappings stay for good. Own lock.
  */
 MUST_USE volatile void *mmio_map(hpa_t start, uint64_t size);
 

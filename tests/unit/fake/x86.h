@@ -16,6 +16,7 @@ static uint32_t (*fake_in)(uint16_t port, unsigned size) __attribute__((unused))
 static void (*fake_out)(uint16_t port, unsigned size, uint32_t v) __attribute__((unused));
 static uint64_t fake_tsc __attribute__((unused)), fake_cr[5] __attribute__((unused));
 static void *fake_gs __attribute__((unused));
+static unsigned long fake_clflushes __attribute__((unused));
 
 static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 {
@@ -84,4 +85,10 @@ static inline void xsetbv(uint32_t reg, uint64_t v)
 static inline void *read_gs_self(void)
 {
     return fake_gs;
+}
+
+static inline void clflush(const void *p)
+{
+    (void)p;
+    fake_clflushes++;
 }
