@@ -16,8 +16,8 @@ enum vm_exit_kind {
     VM_EXIT_CR,        /* .cr */
     VM_EXIT_HYPERCALL,
     VM_EXIT_XSETBV,
-    VM_EXIT_WBINVD,    /* also INVD: executed as WBINVD */
-    VM_EXIT_EXCEPTION, /* .exception: one that the hypervisor intercepts */
+    VM_EXIT_WBINVD,    /* also INVD: nothing is done, guests' memory and DMA are coherent */
+    VM_EXIT_EXCEPTION, /* .exception: one that the hypervisor intercepts, or what an instruction always raises */
     VM_EXIT_PRIVILEGED,/* an instruction that guests do not have (VMRUN, SKINIT, MONITOR ...): #UD */
     VM_EXIT_SHUTDOWN,  /* triple fault */
     VM_EXIT_INVALID,   /* the CPU refused the guest's state */
@@ -67,7 +67,7 @@ struct vm_exit {
 
 struct vcpu;
 
-/* Acts on an exit: one row of a const table per kind. The vCPU's state says afterwards whether it goes on. */
+/* Acts on an exit: one row of a const table per kind. Sets v->recheck if it may have changed what is pending. */
 void exit_handle(struct vcpu *v, struct vm_exit *e);
 
 /* Name of a kind, for logs and counters. */

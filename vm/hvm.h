@@ -15,11 +15,15 @@ struct vm;
 
 enum vm_reg { REG_CR0, REG_CR2, REG_CR3, REG_CR4, REG_EFER, REG_PAT, REG_DR6, REG_DR7, REG_GDTR_BASE, REG_GDTR_LIMIT, REG_IDTR_BASE,
     REG_IDTR_LIMIT, REG_STAR, REG_LSTAR, REG_CSTAR, REG_SFMASK, REG_KERNEL_GS_BASE, REG_SYSENTER_CS, REG_SYSENTER_ESP,
-    REG_SYSENTER_EIP, REG_DEBUGCTL, VM_REGS };
+    REG_SYSENTER_EIP, REG_DEBUGCTL, REG_CR8, VM_REGS };
 
 /* Same order as the encoding of segment registers in instructions (APM 3 table 1-11). */
 enum vm_seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, VM_SEGS };
 
+/*
+ * Of registers: EFER.LMA follows EFER.LME and CR0.PG whatever is written, EFER.SVME is the host's business and never seen; CR8 is what
+ * an unintercepted read gives: whoever changes the APIC's task priority sets it.
+ */
 /* attr: descriptor bits 55:52 and 47:40 packed as in the VMCB (APM 2 15.5.1): type 3:0, S 4, DPL 6:5, P 7, AVL 8, L 9, D 10, G 11. */
 struct vm_segment {
     uint16_t selector, attr;
@@ -34,9 +38,12 @@ struct hvm_ops {
     /* This CPU, once: switch virtualisation on. Negative errno. */
     int (*cpu_on)(void);
     const struct radix_format *(*p2m_format)(void);
+    /* vm->hw: what all vCPUs share. msr_direct() works from then on. -ENOMEM. */
+    int (*vm_create)(struct vm *vm);
+    void (*vm_destroy)(struct vm *vm);
     int (*vcpu_create)(struct vcpu *v);
     void (*vcpu_destroy)(struct vcpu *v);
-    /* Architectural state after power-up / INIT (APM 2 table 14-1): real mode, reset vector. */
+    /* Architectural state after power-up (APM 2 table 14-1): real mode, reset vector; not v->gpr, rip, rflags. */
     void (*reset)(struct vcpu *v);
     /* Makes the vCPU current on this CPU (FPU, VMCS) and the reverse. */
     void (*load)(struct vcpu *v);
@@ -60,7 +67,7 @@ struct hvm_ops {
     /* Drops cached nested translations of the vCPU before its next entry. */
     void (*flush)(struct vcpu *v);
     void (*set_tsc_offset)(struct vcpu *v, uint64_t offset);
-    /* Whether the guest reads and writes an MSR without an exit. */
+    /* Whether the guest reads and writes an MSR without an exit; no effect for one that the back end does not switch with the vCPU. */
     void (*msr_direct)(struct vm *vm, uint32_t msr, bool direct);
 };
 
@@ -70,6 +77,8 @@ MUST_USE int hvm_init(void);
 MUST_USE int hvm_cpu_on(void);
 const char *hvm_name(void);
 const struct radix_format *hvm_p2m_format(void);
+MUST_USE int hvm_vm_create(struct vm *vm);
+void hvm_vm_destroy(struct vm *vm);
 MUST_USE int hvm_vcpu_create(struct vcpu *v);
 void hvm_vcpu_destroy(struct vcpu *v);
 void hvm_reset(struct vcpu *v);

@@ -29,6 +29,9 @@ struct p2m {
 MUST_USE int p2m_init(struct p2m *p, uint64_t bytes);
 void p2m_destroy(struct p2m *p);
 
+/* Zeroes all RAM. */
+void p2m_zero(struct p2m *p);
+
 /* Maps device registers or RAM of the hypervisor's choice (RADIX_* flags) at page granularity; -EINVAL, -ENOMEM. */
 MUST_USE int p2m_map(struct p2m *p, gpa_t at, hpa_t target, uint64_t size, unsigned flags);
 MUST_USE int p2m_unmap(struct p2m *p, gpa_t at, uint64_t size);

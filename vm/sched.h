@@ -16,6 +16,9 @@ MUST_USE int sched_init(unsigned cpus);
 /* The life of every CPU after boot: pick, run, put back, or idle. */
 _Noreturn void sched_loop(void);
 
+/* Sets the queues' side of a new vCPU up; v->cpus is set. */
+void sched_vcpu_init(struct vcpu *v);
+
 /* VCPU_OFF or VCPU_BLOCKED -> VCPU_READY on a CPU of its mask. No effect on one that is ready or running. Any CPU. */
 void sched_wake(struct vcpu *v);
 

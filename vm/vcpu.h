@@ -41,6 +41,9 @@ struct vcpu {
     bool nmi_pending;
     struct vm_event inject;    /* to be delivered at the next entry (exception, or a re-injection); .valid */
     bool halted;               /* executed HLT; ends with the next deliverable event */
+    bool wait_sipi;            /* after INIT: VCPU_OFF until a SIPI comes */
+    bool recheck;              /* own CPU: what is pending must be looked at before the next entry */
+    uint64_t p2m_generation;   /* of the nested translations that its CPU may have cached */
     /* scheduling: owned by sched.c */
     enum vcpu_state state;
     struct list runq;
@@ -55,9 +58,12 @@ struct vcpu {
     uint64_t exits[VM_EXIT_KINDS];
 };
 
-/* -ENOMEM. The vCPU is VCPU_OFF; vCPU 0's start state is set by the loader through vcpu_set_start(). */
+/* -ENOMEM. The vCPU is VCPU_OFF in its reset state and in vm->vcpu[]; the loader sets vCPU 0's start state. */
 MUST_USE int vcpu_create(struct vm *vm, unsigned id);
 void vcpu_destroy(struct vcpu *v);
+
+/* State after power-up, APIC and paravirtual MSRs included. The vCPU is VCPU_OFF. */
+void vcpu_reset(struct vcpu *v);
 
 /* Sets request bits and makes the vCPU notice: wakes it if it is blocked, kicks its CPU if it is in a guest. Any CPU. */
 void vcpu_request(struct vcpu *v, uint32_t bits);

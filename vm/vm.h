@@ -5,9 +5,10 @@
 
 #include "boot/bootinfo.h"
 #include "iommu/iommu.h"
+#include "kernel/console/log.h"
+#include "kernel/cpu/time.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/spinlock.h"
-#include "kernel/console/log.h"
 #include "kernel/lib/types.h"
 #include "vm/p2m.h"
 
@@ -50,13 +51,17 @@ struct io_region {
 
 #define VM_IO_REGIONS 48
 
+#define VM_CRASHES          3 /* so many within VM_CRASH_WINDOW_NS, and the VM is left down */
+#define VM_CRASH_WINDOW_NS (60 * NS_PER_S)
+
 struct vm {
     unsigned id;
     char name[VM_NAME_MAX];
     const struct boot_guest *cfg; /* what it was built from; the I/O domain has a made-up one */
     bool privileged;              /* the I/O domain */
     enum vm_state state;
-    struct spinlock lock;         /* state, regions, stop reason */
+    struct spinlock lock;         /* state, running, stop reason; taken before a run queue's */
+    struct spinlock leaf_lock;    /* io[], nio[], complaints; nothing is taken inside it */
     struct p2m p2m;
     struct iommu_domain *iommu;   /* its devices' address space, or NULL if it has none */
     unsigned nvcpus;
@@ -68,8 +73,13 @@ struct vm {
     struct rtc *rtc;
     struct vpci *vpci;
     struct ratelimit complaints;  /* log lines that this guest can cause */
-    unsigned running;             /* vCPUs that are on a CPU or queued */
+    unsigned running;             /* vCPUs that are not VCPU_OFF */
+    bool crashed, again;          /* how it stops: by a fault of its own; to be started again */
+    uint64_t crash_ns[VM_CRASHES]; /* when it crashed last, a ring */
+    unsigned ncrashes;
     char stop_reason[96];
+    struct vm_hw *hw;             /* the CPU back end's part */
+    int (*reassign)(struct vm *vm); /* gives a restarted VM its functions again; set by vm/setup.c, NULL: it has none */
     struct vm *next;
 };
 
@@ -96,9 +106,21 @@ void vm_stop(struct vm *vm, struct vcpu *culprit, bool crash, const char *fmt, .
 enum vm_power { VM_POWER_OFF, VM_POWER_RESET };
 void vm_power(struct vm *vm, enum vm_power what);
 
-/* Registers a trapped range. -ENOSPC, -EEXIST if it overlaps another. Before the VM runs, or with vm->lock held by the caller's path. */
+/* Registers a trapped range. -ENOSPC, -EEXIST if it overlaps another. Any time: takes vm->leaf_lock. */
 MUST_USE int vm_io_register(struct vm *vm, enum io_space space, uint64_t base, uint64_t size, io_fn *fn, void *dev);
 void vm_io_unregister(struct vm *vm, enum io_space space, uint64_t base);
+
+/* True if a region has this address. */
+bool vm_io_exists(struct vm *vm, enum io_space space, uint64_t addr);
+
+/*
+ * For the scheduler: a vCPU has become VCPU_OFF. When it was the last one of a VM that is to stop, the VM is VM_STOPPED, and is
+ * restarted if its policy says so: may take long, takes locks, and the vCPU may run again when it returns.
+ */
+void vm_vcpu_left(struct vm *vm);
+
+/* VCPU_OFF -> VCPU_READY, if the VM runs. Any CPU. */
+void vm_vcpu_enter(struct vcpu *v);
 
 /* Dispatches an access by absolute address in a->addr. False if no region has it (data is then all ones). */
 bool vm_io(struct vcpu *v, enum io_space space, struct io_access *a);
