@@ -34,7 +34,8 @@ MUST_USE int iommu_map(struct iommu_domain *d, iova_t start, hpa_t target, uint6
 MUST_USE int iommu_unmap(struct iommu_domain *d, iova_t start, uint64_t size);
 
 /*
- * Moves a requester id from quarantine into a domain, or back. attach: -EBUSY if another domain has it. The unity ranges that
+ * Moves a requester id from quarantine into a domain, or back. attach: -EBUSY if it (or an id that ACPI
+ * names as its alias) is in a domain already, -ENODEV if no unit translates it. detach: -ENODEV if it is not in `d`. The unity ranges that
  * ACPI names for this very id are mapped at attach. detach drains the device's DMA and leaves its interrupts blocked.
  */
 MUST_USE int iommu_attach(struct iommu_domain *d, rid_t dev);
@@ -54,6 +55,11 @@ struct iommu_msi {
 
 MUST_USE int iommu_irq_route(rid_t dev, unsigned index, uint32_t apic_id, uint8_t vector, struct iommu_msi *msi);
 MUST_USE int iommu_irq_block(rid_t dev, unsigned index);
+
+/*
+ * Takes what the units have recorded, counts it and logs it, at a bounded rate and a bounded amount a call. For a timer; any CPU.
+ */
+void iommu_poll_faults(void);
 
 /* Faults recorded since boot, for the log and for tests. */
 uint64_t iommu_fault_count(void);

@@ -7,6 +7,7 @@
 #ifndef KERNEL_PCI_PCI_H
 #define KERNEL_PCI_PCI_H
 
+#include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
 
 #define PCI_BARS 6
@@ -34,8 +35,14 @@ struct pci_dev {
     struct pci_dev *next;     /* all functions, in discovery order */
 };
 
-/* Maps the ECAM windows and enumerates all buses. -ENOENT without a valid MCFG, -ENOMEM. Boot CPU, after acpi_init(). */
-MUST_USE int pci_init(void);
+/*
+ * Maps the ECAM windows and enumerates all buses that are reachable through bridges as the firmware numbered them. The boot memory map
+ * says where VF BARs must not go. -ENOENT without a valid MCFG, -ENOMEM. Boot CPU, after acpi_init().
+ */
+MUST_USE int pci_init(const struct bootinfo *bi);
+
+/* Keeps VF BARs out of a range of device registers that no BAR describes (an IOMMU's). Before pci_sriov_enable(). */
+void pci_reserve(hpa_t base, uint64_t size);
 
 /* First function of the list; follow ->next. */
 struct pci_dev *pci_first(void);
@@ -56,7 +63,10 @@ unsigned pci_find_ext_cap(const struct pci_dev *d, uint16_t id);
 #define PCI_NAME_LEN 16
 char *pci_name(rid_t rid, char buf[PCI_NAME_LEN]);
 
-/* Clears Bus Master, and MSI/MSI-X enable, of every function: nothing that the firmware left running goes on. Bridges keep theirs. */
+/*
+ * Clears Bus Master, MSI and MSI-X Enable, and VF Enable, of every function: nothing that the firmware left running goes on. Bridges
+ * keep their Bus Master, which forwards what is behind them.
+ */
 void pci_silence_all(void);
 
 /*
@@ -68,7 +78,7 @@ MUST_USE int pci_flr(const struct pci_dev *d);
 
 /*
  * Places the VF BARs of a PF (in 32-bit MMIO space wherever there is room; SR-IOV 3.3.14), sets NumVFs, VF Enable and VF MSE, waits 100 ms and
- * registers `n` VFs in pf->vf. Each VF has Command.MEM set and Bus Master clear. -ENODEV: no SR-IOV; -ERANGE: more than TotalVFs;
+ * registers `n` VFs in pf->vf. n == 0 does nothing. Each VF has Command.MEM set and Bus Master clear. -ENODEV: no SR-IOV; -ERANGE: more than TotalVFs;
  * -ENOSPC: no room for the BARs (logged with the size that is missing); -EBUSY: VFs are enabled already.
  */
 MUST_USE int pci_sriov_enable(struct pci_dev *pf, unsigned n);

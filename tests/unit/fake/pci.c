@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * kernel/pci/pci.h over functions made by the test: fake_pci_add() gives one with 4 KiB of configuration
+ * space that is plain memory. fake_pci_wr, if set, sees each write after it has been done. Include once,
+ * before the file under test.
+ */
+#include "kernel/pci/pci.h"
+#include "kernel/lib/errno.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct fake_pci {
+    struct pci_dev dev;
+    uint8_t cfg[4096];
+};
+
+static struct pci_dev *fake_pci_first __attribute__((unused));
+static void (*fake_pci_wr)(const struct pci_dev *d, unsigned off, unsigned size, uint32_t v)
+    __attribute__((unused));
+static int fake_pci_flr_rc __attribute__((unused)), fake_pci_sriov_rc __attribute__((unused));
+static unsigned fake_pci_flrs __attribute__((unused)); /* resets asked for */
+
+static inline struct fake_pci *fake_pci_of(const struct pci_dev *d)
+{
+    return (struct fake_pci *)(uintptr_t)d;
+}
+
+/* Fills in the ids of the configuration space too; the caller sets what else it needs. */
+static inline struct fake_pci *fake_pci_add(rid_t rid_, uint16_t vendor, uint16_t device)
+{
+    struct fake_pci *f = calloc(1, sizeof(*f));
+    struct pci_dev **last = &fake_pci_first;
+
+    f->dev.rid = rid_;
+    f->dev.vendor = vendor;
+    f->dev.device = device;
+    memcpy(f->cfg, &vendor, 2);
+    memcpy(f->cfg + 2, &device, 2);
+    while (*last)
+        last = &(*last)->next;
+    *last = &f->dev;
+    return f;
+}
+
+static inline void fake_pci_free_all(void)
+{
+    while (fake_pci_first) {
+        struct pci_dev *d = fake_pci_first;
+
+        fake_pci_first = d->next;
+        free(d->vf);
+        free(d);
+    }
+}
+
+int pci_init(const struct bootinfo *bi)
+{
+    (void)bi;
+    return 0;
+}
+
+void pci_reserve(hpa_t base, uint64_t size)
+{
+    (void)base;
+    (void)size;
+}
+
+struct pci_dev *pci_first(void)
+{
+    return fake_pci_first;
+}
+
+struct pci_dev *pci_find(rid_t r)
+{
+    struct pci_dev *d = fake_pci_first;
+
+    while (d && d->rid.id != r.id)
+        d = d->next;
+    return d;
+}
+
+#define FAKE_PCI_ACCESS(bits)                                                                                \
+    uint##bits##_t pci_read##bits(const struct pci_dev *d, unsigned off)                                     \
+    {                                                                                                        \
+        uint##bits##_t v;                                                                                    \
+                                                                                                             \
+        memcpy(&v, fake_pci_of(d)->cfg + off, sizeof(v));                                                    \
+        return v;                                                                                            \
+    }                                                                                                        \
+    void pci_write##bits(const struct pci_dev *d, unsigned off, uint##bits##_t v)                            \
+    {                                                                                                        \
+        memcpy(fake_pci_of(d)->cfg + off, &v, sizeof(v));                                                    \
+        if (fake_pci_wr)                                                                                     \
+            fake_pci_wr(d, off, sizeof(v), v);                                                               \
+    }
+FAKE_PCI_ACCESS(8)
+FAKE_PCI_ACCESS(16)
+FAKE_PCI_ACCESS(32)
+
+unsigned pci_find_cap(const struct pci_dev *d, uint8_t id)
+{
+    unsigned off = pci_read8(d, 0x34) & 0xfcu;
+
+    for (unsigned n = 0; off >= 0x40 && n < 48; n++, off = pci_read8(d, off + 1) & 0xfcu)
+        if (pci_read8(d, off) == id)
+            return off;
+    return 0;
+}
+
+unsigned pci_find_ext_cap(const struct pci_dev *d, uint16_t id)
+{
+    unsigned off = 0x100;
+
+    for (unsigned n = 0; off >= 0x100 && n < 960; n++, off = pci_read32(d, off) >> 20 & 0xffcu)
+        if (pci_read16(d, off) == id)
+            return off;
+    return 0;
+}
+
+char *pci_name(rid_t r, char buf[PCI_NAME_LEN])
+{
+    snprintf(buf, PCI_NAME_LEN, "%02x:%02x.%x", r.id >> 8 & 0xff, r.id >> 3 & 0x1f, r.id & 7);
+    return buf;
+}
+
+void pci_silence_all(void)
+{
+}
+
+int pci_flr(const struct pci_dev *d)
+{
+    (void)d;
+    fake_pci_flrs++;
+    return fake_pci_flr_rc;
+}
+
+/* VFs as the 82576 has them: offset 0x80, stride 2, one memory BAR of 16 KiB at 0 and one at 3. */
+int pci_sriov_enable(struct pci_dev *pf, unsigned n)
+{
+    if (fake_pci_sriov_rc)
+        return fake_pci_sriov_rc;
+    pf->vf = calloc(n, sizeof(pf->vf[0]));
+    pf->num_vfs = n;
+    for (unsigned i = 0; i < n; i++) {
+        struct fake_pci *f = fake_pci_add((rid_t){pf->rid.id + 0x80 + 2 * i}, pf->vendor, 0x10ca);
+
+        f->dev.is_vf = true;
+        f->dev.pf = pf;
+        f->dev.vf_index = i;
+        f->dev.bar[0] = (struct pci_bar){hpa(0xe0000000 + i * 0x4000), 0x4000, false, true, true};
+        f->dev.bar[3] = (struct pci_bar){hpa(0xe0100000 + i * 0x4000), 0x4000, false, true, true};
+        pf->vf[i] = &f->dev;
+    }
+    return 0;
+}
