@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vm/guestmem.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/lib/bits.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
+#include "vm/hvm.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+
+/* APM 2 3.1 */
+#define CR0_PE     BIT(0)
+#define CR0_WP     BIT(16)
+#define CR0_PG     BIT(31)
+#define CR4_PSE    BIT(4)
+#define CR4_PAE    BIT(5)
+#define CR4_SMEP   BIT(20)
+#define CR4_SMAP   BIT(21)
+#define EFER_LMA   BIT(10)
+#define EFER_NXE   BIT(11)
+#define RFLAGS_VM  BIT(17)
+#define RFLAGS_AC  BIT(18)
+#define SEG_ATTR_L 0x200
+#define SEG_ATTR_D 0x400
+
+/* APM 2 5.4 */
+#define PTE_P    BIT(0)
+#define PTE_W    BIT(1)
+#define PTE_U    BIT(2)
+#define PTE_PS   BIT(7)
+#define PTE_NX   BIT(63)
+#define PTE_ADDR GENMASK(51, 12)
+
+/* Page-fault error code (APM 2 8.4.2) */
+#define PF_P    BIT32(0)
+#define PF_W    BIT32(1)
+#define PF_U    BIT32(2)
+#define PF_RSVD BIT32(3)
+#define PF_ID   BIT32(4)
+
+/* One paging mode: where its tables start and how an address is cut. */
+struct walk {
+    uint64_t cr0, cr4;
+    bool nx; /* EFER.NXE, in the modes with 64-bit entries */
+    unsigned levels, index_bits, entry_size;
+    uint64_t root;
+};
+
+/* What a walk found: the physical address, the entry that maps it, and the rights all levels leave. */
+struct leaf {
+    uint64_t addr, entry_at, entry,
+        rights; /* rights: PTE_W and PTE_U where every level has them, PTE_NX where one has it */
+};
+
+static void walk_init(const struct vcpu *v, struct walk *w)
+{
+    uint64_t efer = hvm_reg(v, REG_EFER), cr3 = hvm_reg(v, REG_CR3);
+
+    w->cr0 = hvm_reg(v, REG_CR0);
+    w->cr4 = hvm_reg(v, REG_CR4);
+    w->nx = (efer & EFER_NXE) && (w->cr4 & CR4_PAE);
+    if (!(w->cr4 & CR4_PAE)) {
+        w->levels = 2;
+        w->index_bits = 10;
+        w->entry_size = 4;
+        w->root = cr3 & GENMASK(31, 12);
+        return;
+    }
+    w->levels = efer & EFER_LMA ? 4 : 3;
+    w->index_bits = 9;
+    w->entry_size = 8;
+    w->root = efer & EFER_LMA ? cr3 & PTE_ADDR : cr3 & GENMASK(31, 5);
+}
+
+/* True if an entry of `level` (0: PTE) ends the walk. */
+static bool is_leaf(const struct walk *w, uint64_t entry, unsigned level)
+{
+    if (level == 0)
+        return true;
+    if (!(entry & PTE_PS))
+        return false;
+    if (w->levels == 2)
+        return w->cr4 & CR4_PSE;
+    return level == 1 || (level == 2 && w->levels == 4);
+}
+
+static uint64_t reserved_bits(const struct walk *w, bool leaf, unsigned level)
+{
+    uint64_t mask = w->nx ? 0 : PTE_NX;
+
+    if (w->levels == 2)
+        return leaf && level == 1 ? BIT(21) : 0;
+    if (w->levels == 3)
+        mask |= level == 2 ? GENMASK(63, 52) | GENMASK(8, 5) | PTE_U | PTE_W : GENMASK(62, 52);
+    if (leaf && level > 0)
+        mask |= GENMASK(11 + 9 * level, 13); /* bit 12 is PAT */
+    if (level == 3)
+        mask |= PTE_PS;
+    return mask;
+}
+
+static uint64_t leaf_address(const struct walk *w, uint64_t entry, unsigned level, uint64_t addr)
+{
+    uint64_t offset = GENMASK(11 + w->index_bits * level, 0);
+
+    if (w->levels == 2 && level == 1) /* PSE-36: bits 39:32 stand in 20:13 (APM 2 figure 5-8) */
+        return (entry & GENMASK(31, 22)) | FIELD_GET(GENMASK(20, 13), entry) << 32 | (addr & offset);
+    return (entry & PTE_ADDR & ~offset) | (addr & offset);
+}
+
+/* From the root to the leaf of `addr`. 0, or the bits P and RSVD of the error code in *error and -EFAULT. */
+static int walk(struct vcpu *v, const struct walk *w, uint64_t addr, struct leaf *out, uint32_t *error)
+{
+    uint64_t table = w->root;
+
+    out->rights = PTE_W | PTE_U;
+    for (unsigned level = w->levels; level-- > 0;) {
+        unsigned shift = PAGE_SHIFT + w->index_bits * level;
+        uint64_t index = (addr >> shift) & GENMASK(w->index_bits - 1, 0);
+        uint64_t reserved;
+        bool leaf;
+
+        *error = 0;
+        out->entry = 0;
+        out->entry_at = table + index * w->entry_size;
+        if (p2m_read(&v->vm->p2m, gpa(out->entry_at), &out->entry, w->entry_size) || !(out->entry & PTE_P))
+            return -EFAULT;
+        leaf = is_leaf(w, out->entry, level);
+        reserved = reserved_bits(w, leaf, level);
+        if (out->entry & reserved) {
+            *error = PF_P | PF_RSVD;
+            return -EFAULT;
+        }
+        if (w->levels != 3 || level != 2) /* the PDPTEs of PAE have no rights */
+            out->rights &= out->entry | ~(PTE_W | PTE_U);
+        out->rights |= w->nx ? out->entry & PTE_NX : 0;
+        if (leaf) {
+            out->addr = leaf_address(w, out->entry, level, addr);
+            return 0;
+        }
+        table = out->entry & (w->entry_size == 8 ? PTE_ADDR : GENMASK(31, 12));
+    }
+    return -EFAULT;
+}
+
+/* APM 2 5.6: supervisor and user rights, write protection, no-execute, SMEP, SMAP. */
+static bool allowed(const struct vcpu *v, const struct walk *w, uint64_t rights, unsigned access)
+{
+    bool user_page = rights & PTE_U, user = access & ACCESS_USER;
+
+    if (user && !user_page)
+        return false;
+    if (access & ACCESS_FETCH)
+        return !(rights & PTE_NX) && !(!user && user_page && (w->cr4 & CR4_SMEP));
+    if (!user && user_page && (w->cr4 & CR4_SMAP) && !(v->rflags & RFLAGS_AC))
+        return false;
+    return !(access & ACCESS_WRITE) || (rights & PTE_W) || (!user && !(w->cr0 & CR0_WP));
+}
+
+static int translate(struct vcpu *v, const struct walk *w, uint64_t addr, unsigned access, struct leaf *out,
+                     uint32_t *error)
+{
+    uint32_t code;
+    int err = walk(v, w, addr, out, &code);
+
+    if (!err && !allowed(v, w, out->rights, access)) {
+        code = PF_P;
+        err = -EFAULT;
+    }
+    if (!err)
+        return 0;
+    code |= access & ACCESS_WRITE ? PF_W : 0;
+    code |= access & ACCESS_USER ? PF_U : 0;
+    code |= (access & ACCESS_FETCH) && (w->nx || (w->cr4 & CR4_SMEP)) ? PF_ID : 0;
+    if (error)
+        *error = code;
+    return err;
+}
+
+int guest_translate(struct vcpu *v, gva_t addr, unsigned access, gpa_t *out, uint32_t *error)
+{
+    struct leaf leaf;
+    struct walk w;
+    int err;
+
+    walk_init(v, &w);
+    if (!(w.cr0 & CR0_PG)) {
+        *out = gpa(addr.a & UINT32_MAX);
+        return 0;
+    }
+    err = translate(v, &w, w.levels == 4 ? addr.a : addr.a & UINT32_MAX, access, &leaf, error);
+    if (!err)
+        *out = gpa(leaf.addr);
+    return err;
+}
+
+/* One page's part of a copy; `buf` NULL only checks. */
+static int copy_page(struct vcpu *v, uint64_t addr, void *buf, unsigned size, unsigned access,
+                     uint32_t *error)
+{
+    gpa_t at;
+    int err = guest_translate(v, gva(addr), access, &at, error);
+
+    if (err)
+        return err;
+    if (!buf)
+        return p2m_is_ram(&v->vm->p2m, at, size) ? 0 : -EFAULT;
+    if (access & ACCESS_WRITE)
+        return p2m_write(&v->vm->p2m, at, buf, size);
+    return p2m_read(&v->vm->p2m, at, buf, size);
+}
+
+static int copy(struct vcpu *v, uint64_t addr, char *buf, unsigned size, unsigned access, uint32_t *error)
+{
+    unsigned part;
+    int err = 0;
+
+    if (error)
+        *error = 0;
+    for (; size && !err; size -= part, addr += part) {
+        part = (unsigned)MIN(size, PAGE_SIZE - (addr & PAGE_MASK));
+        err = copy_page(v, addr, buf, part, access, error);
+        buf = buf ? buf + part : NULL;
+    }
+    return err;
+}
+
+int guest_read(struct vcpu *v, gva_t addr, void *dst, unsigned size, unsigned access, uint32_t *error)
+{
+    return copy(v, addr.a, dst, size, access & ~ACCESS_WRITE, error);
+}
+
+int guest_write(struct vcpu *v, gva_t addr, const void *src, unsigned size, unsigned access, uint32_t *error)
+{
+    int err = copy(v, addr.a, NULL, size, access | ACCESS_WRITE, error);
+
+    /* copy() only reads from the buffer when it writes to the guest. */
+    return err ? err : copy(v, addr.a, (char *)(uintptr_t)src, size, access | ACCESS_WRITE, error);
+}
+
+/*
+ * The page that a CPU's last fetch came from. It counts while the vCPU, its CR3, the page and the nested map
+ * are the same and the guest's page-table entry still reads as it did: that catches a kernel which puts other
+ * code at an address (a module unloaded and another loaded) without a new CR3. Table levels above are not
+ * looked at: what a guest does to those under running code changes only the bytes that this guest is shown.
+ */
+static struct fetch_page {
+    const struct vcpu *owner; /* atomic: guest_forget() clears it from another CPU */
+    uint64_t cr3, linear, generation, entry;
+    const uint64_t *entry_at; /* both in the guest's RAM */
+    const uint8_t *page;
+} last_fetch[CPU_MAX];
+
+unsigned guest_bits(const struct vcpu *v)
+{
+    struct vm_segment cs;
+
+    hvm_segment(v, SEG_CS, &cs);
+    if ((cs.attr & SEG_ATTR_L) && (hvm_reg(v, REG_EFER) & EFER_LMA))
+        return 64;
+    return cs.attr & SEG_ATTR_D ? 32 : 16;
+}
+
+void guest_forget(const struct vcpu *v)
+{
+    for (unsigned i = 0; i < CPU_MAX; i++) {
+        const struct vcpu *owner = v;
+
+        __atomic_compare_exchange_n(&last_fetch[i].owner, &owner, NULL, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_RELAXED);
+    }
+}
+
+/* Fills the CPU's entry for the page of `linear`. Without paging there is no entry to compare: then nothing
+ * is remembered. */
+static const uint8_t *fetch_page(struct vcpu *v, uint64_t linear, struct fetch_page *f)
+{
+    unsigned access = ACCESS_FETCH | (hvm_cpl(v) == 3 ? ACCESS_USER : 0);
+    struct leaf leaf;
+    struct walk w;
+
+    f->owner = NULL;
+    walk_init(v, &w);
+    if (!(w.cr0 & CR0_PG))
+        return p2m_ram(&v->vm->p2m, gpa(linear & ~PAGE_MASK), PAGE_SIZE);
+    if (translate(v, &w, linear, access, &leaf, NULL))
+        return NULL;
+    f->page = p2m_ram(&v->vm->p2m, gpa(leaf.addr & ~PAGE_MASK), PAGE_SIZE);
+    f->entry_at = p2m_ram(&v->vm->p2m, gpa(leaf.entry_at), sizeof(leaf.entry));
+    f->entry = leaf.entry;
+    f->linear = linear & ~PAGE_MASK;
+    f->cr3 = hvm_reg(v, REG_CR3);
+    f->generation = v->vm->p2m.generation;
+    if (f->page && f->entry_at && w.entry_size == sizeof(leaf.entry))
+        __atomic_store_n(&f->owner, v, __ATOMIC_RELEASE);
+    return f->page;
+}
+
+static inline bool remembered(const struct vcpu *v, uint64_t linear, const struct fetch_page *f)
+{
+    return f->owner == v && f->linear == (linear & ~PAGE_MASK) && f->generation == v->vm->p2m.generation &&
+           f->cr3 == hvm_reg(v, REG_CR3) && (hvm_reg(v, REG_CR0) & CR0_PG) &&
+           *(const volatile uint64_t *)f->entry_at == f->entry;
+}
+
+unsigned guest_fetch(struct vcpu *v, uint8_t buf[15])
+{
+    struct fetch_page *f = &last_fetch[v->cpu];
+    struct vm_segment cs;
+    uint64_t linear;
+    unsigned first;
+    const uint8_t *page;
+
+    hvm_segment(v, SEG_CS, &cs);
+    linear = v->rip + (cs.attr & SEG_ATTR_L ? 0 : cs.base);
+    linear = cs.attr & SEG_ATTR_L ? linear : linear & UINT32_MAX;
+    page = remembered(v, linear, f) ? f->page : fetch_page(v, linear, f);
+    if (!page)
+        return 0;
+    page += linear & PAGE_MASK;
+    first = (unsigned)(PAGE_SIZE - (linear & PAGE_MASK));
+    if (first >= 15) {
+        __builtin_memcpy(buf, page,
+                         15); /* two moves, not a call: most exits of a CPU without next-RIP come here */
+        return 15;
+    }
+    memcpy(buf, page, first);
+    /* The instruction may end before the page does: what cannot be read of the next page is left out. */
+    if (guest_read(v, gva(linear + first), buf + first, 15 - first,
+                   ACCESS_FETCH | (hvm_cpl(v) == 3 ? ACCESS_USER : 0), NULL))
+        return first;
+    return 15;
+}
