@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Virtual PCI, BARs, MSI-X and hand-over, against a function like the 82576's VF. */
+#include "tests/unit/test.h"
+
+#include "tests/unit/fake/cpu.c"
+#include "tests/unit/fake/heap.c"
+#include "tests/unit/fake/iommu.c"
+#include "tests/unit/fake/irq.c"
+#include "tests/unit/fake/log.c"
+#include "tests/unit/fake/p2m.c"
+#include "tests/unit/fake/paging.c"
+#include "tests/unit/fake/pci.c"
+#include "tests/unit/fake/strlcpy.c"
+
+#include "vm/assign/function.c"
+#include "vm/assign/msix.c"
+#include "vm/assign/vpci.c"
+
+#include "vm/vcpu.h"
+
+/* --- the machine ----------------------------------------------------------------------------------------------- */
+
+static struct fake_pci *hw; /* the physical function */
+
+static uint64_t message_address;
+static uint32_t message_data;
+static unsigned messages;
+
+void lapic_message(struct vm *vm, uint64_t address, uint32_t data)
+{
+    (void)vm;
+    message_address = address;
+    message_data = data;
+    messages++;
+}
+
+static struct vcpu target = {.cpu = 2};
+
+bool lapic_route(struct vm *vm, uint64_t address, uint32_t data, struct vcpu **v, uint8_t *vector)
+{
+    (void)vm, (void)address;
+    *v = &target;
+    *vector = (uint8_t)data;
+    return true;
+}
+
+static struct vm vm;
+
+int vm_io_register(struct vm *m, enum io_space space, uint64_t base, uint64_t size, io_fn *fn, void *dev)
+{
+    m->io[space][m->nio[space]++] = (struct io_region){base, size, fn, dev};
+    return 0;
+}
+
+void vm_io_unregister(struct vm *m, enum io_space space, uint64_t base)
+{
+    for (unsigned i = 0; i < m->nio[space]; i++)
+        if (m->io[space][i].base == base)
+            m->io[space][i] = m->io[space][--m->nio[space]];
+}
+
+void vm_complain(struct vm *m, const char *fmt, ...)
+{
+    (void)m, (void)fmt;
+}
+
+/* --- helpers --------------------------------------------------------------------------------------------------- */
+
+static struct pci_dev *vf;
+
+static void set_up(void)
+{
+    memset(&vm, 0, sizeof(vm));
+    memset(fake_iommu_devs, 0, sizeof(fake_iommu_devs));
+    fake_iommu_dev_count = 0;
+    fake_pci_flrs = messages = 0;
+    fake_pci_flr_rc = fake_iommu_rc = 0;
+    fake_this_cpu(0);
+    strcpy(vm.name, "web");
+    vm.iommu = iommu_domain_create("web");
+    hw = fake_pci_add(rid(0, 0, 0xa8), 0x8086, 0x10ca);
+    vf = &hw->dev;
+    vf->class_rev = 0x02000001;
+    vf->is_vf = true;
+    vf->bar[0] = (struct pci_bar){.base = hpa(0xfe000000), .size = 0x4000, .wide64 = true};
+    vf->bar[3] = (struct pci_bar){.base = hpa(0xfe100000), .size = 0x4000, .wide64 = true};
+    vf->cap_pcie = 0xa0;
+    vf->cap_msix = 0x70;
+    hw->cfg[0x72] = 2; /* three vectors */
+    hw->cfg[0x74] = 3; /* table in BAR 3 at 0 */
+    hw->cfg[0x78] = 3;
+    hw->cfg[0x79] = 0x20;
+    hw->cfg[0xa7] = 0x10; /* FLR */
+    CHECK_EQ(p2m_init(&vm.p2m, 1 << 20), 0);
+    CHECK_EQ(vpci_create(&vm), 0);
+}
+
+static struct fake_iommu_irq *irte(unsigned i)
+{
+    return &fake_iommu_dev(vf->rid)->irq[i];
+}
+
+static void tear_down(void)
+{
+    fake_iommu_rc = 0;
+    vpci_destroy(&vm);
+    p2m_destroy(&vm.p2m);
+    CHECK_EQ(iommu_domain_destroy(vm.iommu), 0);
+    fake_pci_free_all();
+    CHECK_EQ(fake_irqs_out, 0);
+    CHECK_EQ(fake_heap_out, 0);
+    CHECK_EQ(vm.nio[IO_MEM] + vm.nio[IO_PORT], 0);
+}
+
+static uint32_t port(uint16_t at, unsigned size, bool write, uint32_t val)
+{
+    struct io_access a = {.size = size, .write = write, .data = write ? val : ~0ull};
+
+    for (unsigned i = 0; i < vm.nio[IO_PORT]; i++) {
+        const struct io_region *r = &vm.io[IO_PORT][i];
+
+        if (at < r->base || at >= r->base + r->size)
+            continue;
+        a.addr = at - r->base;
+        r->fn(NULL, r->dev, &a);
+    }
+    return (uint32_t)a.data;
+}
+
+static uint32_t cfg_r(unsigned slot, unsigned off)
+{
+    port(0xcf8, 4, true, 0x80000000 | slot << 11 | (off & ~3u));
+    return port((uint16_t)(0xcfc + (off & 3)), 4 - (off & 3), false, 0);
+}
+
+static void cfg_w(unsigned slot, unsigned off, unsigned size, uint32_t val)
+{
+    port(0xcf8, 4, true, 0x80000000 | slot << 11 | (off & ~3u));
+    port((uint16_t)(0xcfc + (off & 3)), size, true, val);
+}
+
+static void table_w(unsigned entry, unsigned field, uint32_t val)
+{
+    const struct io_region *r = &vm.io[IO_MEM][0];
+    struct io_access a = {.addr = entry * 16 + field, .size = 4, .write = true, .data = val};
+
+    CHECK(vm.nio[IO_MEM] == 1);
+    r->fn(NULL, r->dev, &a);
+}
+
+/* --- tests ----------------------------------------------------------------------------------------------------- */
+
+TEST(empty_bus_reads_ones_and_has_a_bridge)
+{
+    set_up();
+    CHECK_EQ(cfg_r(0, 0), 0x12378086);
+    CHECK_EQ(cfg_r(0, 8), 0x06000002);
+    CHECK_EQ(cfg_r(1, 0), 0xffffffff);
+    cfg_w(1, 4, 2, 0xffff);
+    port(0xcf8, 4, true, 0); /* not enabled */
+    CHECK_EQ(port(0xcfc, 4, false, 0), 0xffffffff);
+    port(0xcf8, 4, true, 0x80010000); /* bus 1 */
+    CHECK_EQ(port(0xcfc, 4, false, 0), 0xffffffff);
+    tear_down();
+}
+
+TEST(function_is_reset_attached_and_shown)
+{
+    set_up();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(fake_pci_flrs, 1);
+    CHECK(fake_iommu_dev(vf->rid)->domain == vm.iommu);
+    CHECK_EQ(cfg_r(1, 0), 0x10ca8086);
+    CHECK_EQ(cfg_r(1, 8), 0x02000001);
+    CHECK_EQ(cfg_r(1, PCI_BAR0), GPA_PCI_WINDOW);
+    CHECK_EQ(cfg_r(1, PCI_BAR0 + 12), GPA_PCI_WINDOW + 0x4000);
+    CHECK_EQ(hw->cfg[PCI_COMMAND] & PCI_COMMAND_BME, 0);
+    tear_down();
+}
+
+TEST(attach_failure_leaves_nothing)
+{
+    set_up();
+    fake_iommu_rc = -EBUSY;
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), -EBUSY);
+    CHECK_EQ(cfg_r(1, 0), 0xffffffff);
+    tear_down();
+}
+
+TEST(failed_reset_refuses_the_assignment)
+{
+    set_up();
+    fake_pci_flr_rc = -ETIMEDOUT;
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), -ETIMEDOUT);
+    CHECK(!fake_iommu_dev(vf->rid));
+    tear_down();
+}
+
+TEST(capability_list_has_only_allowed_ones)
+{
+    set_up();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(cfg_r(1, PCI_CAP_POINTER) & 0xff, VCAP_PCIE);
+    CHECK_EQ(cfg_r(1, VCAP_PCIE) & 0xffff, VCAP_MSIX << 8 | CAP_ID_PCIE);
+    CHECK_EQ(cfg_r(1, VCAP_MSIX) & 0xffff, CAP_ID_MSIX);
+    CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 16, 2);
+    tear_down();
+}
+
+TEST(bar_sizing_and_mapping_follow_command)
+{
+    set_up();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    cfg_w(1, PCI_BAR0, 4, 0xffffffff);
+    CHECK_EQ(cfg_r(1, PCI_BAR0), 0xffffc000);
+    cfg_w(1, PCI_BAR0, 4, 0xc0100000);
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0xc0100000);
+    CHECK_EQ(vm.nio[IO_MEM], 1);
+    CHECK_EQ(vm.io[IO_MEM][0].base, GPA_PCI_WINDOW + 0x4000);
+    CHECK_EQ(vm.io[IO_MEM][0].size, PAGE_SIZE);
+    cfg_w(1, PCI_COMMAND, 2, 0);
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
+    CHECK_EQ(vm.nio[IO_MEM], 0);
+    tear_down();
+}
+
+TEST(bar_over_ram_another_bar_or_the_apic_is_not_decoded)
+{
+    set_up();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+    cfg_w(1, PCI_BAR0, 4, 0x00100000);
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
+    cfg_w(1, PCI_BAR0, 4, GPA_LAPIC);
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
+    cfg_w(1, PCI_BAR0, 4, GPA_PCI_WINDOW_END - 0x2000);
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
+    cfg_w(1, PCI_BAR0, 4, GPA_PCI_WINDOW + 0x4000); /* BAR 3 is there */
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
+    cfg_w(1, PCI_BAR0, 4, GPA_PCI_WINDOW);
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].at, GPA_PCI_WINDOW);
+    tear_down();
+}
+
+TEST(bus_master_passes_through_and_nothing_else_does)
+{
+    set_up();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    cfg_w(1, PCI_COMMAND, 2, 0xffff);
+    CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, PCI_COMMAND_MEM | PCI_COMMAND_BME | PCI_COMMAND_INTX);
+    CHECK_EQ(pci_read16(vf, PCI_COMMAND), PCI_COMMAND_MEM | PCI_COMMAND_BME | PCI_COMMAND_INTX);
+    cfg_w(1, PCI_COMMAND, 2, 0);
+    CHECK_EQ(pci_read16(vf, PCI_COMMAND) & PCI_COMMAND_BME, 0);
+    tear_down();
+}
+
+TEST(msix_entry_becomes_an_own_remapping_entry)
+{
+    volatile uint32_t *table;
+
+    set_up();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BME);
+    table = vm.vpci->fn[1]->msix.table;
+    table_w(1, 0, 0xfee01000);
+    table_w(1, 8, 0x4041);
+    cfg_w(1, VCAP_MSIX + 2, 2, MSIX_CTRL_ENABLE);
+    CHECK(!irte(1)->routed); /* still masked */
+    table_w(1, 12, 0);
+    CHECK(irte(1)->routed);
+    CHECK_EQ(irte(1)->apic_id, cpu_get(2)->apic_id);
+    CHECK_EQ(table[4], 0xfee00000);
+    CHECK_EQ(table[6], 1);
+    CHECK_EQ(table[7], 0);
+    CHECK(fake_irq_raise(2, irte(1)->vector));
+    CHECK_EQ(messages, 1);
+    CHECK_EQ(message_address, 0xfee01000);
+    CHECK_EQ(message_data, 0x4041);
+    table_w(1, 12, 1);
+    CHECK_EQ(table[7], 1);
+    CHECK(irte(1)->routed);
+    assign_release_all(&vm);
+    CHECK(!irte(1)->routed);
+    tear_down();
+}
+
+TEST(msix_table_ignores_odd_accesses)
+{
+    struct io_access a = {.addr = 1, .size = 4, .write = true, .data = 0x55};
+
+    set_up();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+    msix_table_access(NULL, &vm.vpci->fn[1]->msix, &a);
+    a = (struct io_access){.addr = 8, .size = 2, .write = true, .data = 0x55};
+    msix_table_access(NULL, &vm.vpci->fn[1]->msix, &a);
+    a = (struct io_access){.addr = 48, .size = 8, .write = true, .data = 0x55}; /* behind the last entry */
+    msix_table_access(NULL, &vm.vpci->fn[1]->msix, &a);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(vm.vpci->fn[1]->msix.vec[i].address | vm.vpci->fn[1]->msix.vec[i].data, 0);
+    tear_down();
+}
+
+TEST(guest_reset_of_a_vf_clears_its_state)
+{
+    set_up();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BME);
+    table_w(0, 8, 0x41);
+    table_w(0, 12, 0);
+    cfg_w(1, VCAP_MSIX + 2, 2, MSIX_CTRL_ENABLE);
+    CHECK(irte(0)->routed);
+    cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
+    CHECK_EQ(fake_pci_flrs, 2);
+    CHECK(!irte(0)->routed);
+    CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, 0);
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
+    CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 16, 2);
+    tear_down();
+}
+
+TEST(a_pf_is_not_reset_and_cannot_be)
+{
+    set_up();
+    vf->is_vf = false;
+    CHECK_EQ(assign_function(&vm, vf, "lan0"), 0);
+    CHECK_EQ(fake_pci_flrs, 0);
+    CHECK_EQ(cfg_r(1, VCAP_PCIE + PCIE_DEVCAP) & PCIE_DEVCAP_FLR, 0);
+    cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
+    CHECK_EQ(fake_pci_flrs, 0);
+    tear_down();
+    CHECK_EQ(fake_pci_flrs, 0);
+}
+
+TEST(two_functions_get_their_own_slots_and_addresses)
+{
+    struct fake_pci *second;
+
+    set_up();
+    second = fake_pci_add(rid(0, 0, 0xaa), 0x8086, 0x10ca);
+    memcpy(second->cfg, hw->cfg, sizeof(hw->cfg));
+    second->dev.is_vf = true;
+    memcpy(second->dev.bar, vf->bar, sizeof(vf->bar));
+    second->dev.cap_pcie = vf->cap_pcie;
+    second->dev.cap_msix = vf->cap_msix;
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, &second->dev, "lan0/1"), 0);
+    CHECK_EQ(cfg_r(2, PCI_BAR0), GPA_PCI_WINDOW + 0x8000);
+    tear_down();
+}
+
+TEST(nonsense_in_the_msix_capability_is_refused)
+{
+    set_up();
+    hw->cfg[0x74] = 5; /* a BAR that is not there */
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), -EINVAL);
+    tear_down();
+}
+
+TEST_MAIN()
