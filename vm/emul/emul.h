@@ -45,7 +45,10 @@ void emul_xsetbv(struct vcpu *v, const struct vm_exit *e);
 /* pio.c: IN/OUT, also INS/OUTS with REP (bounded per exit). */
 void emul_io(struct vcpu *v, const struct vm_exit *e);
 
-/* mmio.c: decodes the instruction at RIP and performs its access to a trapped address. False: not an instruction that the decoder knows. */
+/*
+ * mmio.c: decodes the instruction at RIP and performs its access to a trapped address. False: not an instruction that the decoder knows, or no
+ * region has the address; nothing of it was done then.
+ */
 MUST_USE bool emul_mmio(struct vcpu *v, const struct vm_exit *e);
 
 #endif
