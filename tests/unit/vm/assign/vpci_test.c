@@ -235,7 +235,7 @@ TEST(bar_over_ram_another_bar_or_the_apic_is_not_decoded)
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
     cfg_w(1, PCI_BAR0, 4, GPA_LAPIC);
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
-    cfg_w(1, PCI_BAR0, 4, GPA_PCI_WINDOW_END - 0x2000);
+    cfg_w(1, PCI_BAR0, 4, GPA_PCI_WINDOW_END);
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
     cfg_w(1, PCI_BAR0, 4, GPA_PCI_WINDOW + 0x4000); /* BAR 3 is there */
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
