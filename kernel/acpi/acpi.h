@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ACPI tables (ACPI 6.5 chapter 5), hostile until checked: a table is handed out only if it lies in memory that the firmware
- * listed, its length covers its header, and its checksum is 0. No AML is interpreted.
+ * ACPI tables (ACPI 6.5 chapter 5), hostile until checked: a table is handed out only if it lies in memory
+ * that the firmware listed, its length covers its header, and its checksum is 0. No AML is interpreted.
  */
 #ifndef KERNEL_ACPI_ACPI_H
 #define KERNEL_ACPI_ACPI_H
@@ -20,23 +20,27 @@ struct acpi_header {
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI 6.5 table 5.4");
 
 /*
- * Finds the XSDT (or RSDT) and checks every table it names against the boot memory map; boot CPU, once, after paging_init(). Tables
- * that fail are dropped with a warning. 0, or -ENOENT / -EINVAL (no usable root table), logged with the table's name.
+ * Finds the XSDT (or RSDT) and checks every table it names against the boot memory map; boot CPU, once, after
+ * paging_init(). Tables that fail are dropped with a warning. 0, or -ENOENT / -EINVAL (no usable root table),
+ * logged with the table's name.
  */
 MUST_USE int acpi_init(const struct bootinfo *bi);
 
-/* The checked table with this signature, or NULL (absent, or refused with a warning). Lives for ever, read-only. */
+/* The checked table with this signature, or NULL (absent, or refused with a warning). Lives for ever,
+ * read-only. */
 const struct acpi_header *acpi_find(const char signature[4]);
 
-/* Local APIC ids of the usable processors (MADT, boot CPU included), at most `max`; returns how many there are. */
+/* Local APIC ids of the usable processors (MADT, boot CPU included), at most `max`; returns how many there
+ * are. */
 unsigned acpi_cpus(uint32_t *apic_ids, unsigned max);
 
 /* PM timer port from the FADT, or 0. */
 uint16_t acpi_pm_timer_port(void);
 
 /*
- * Powers the machine off through PM1_CNT and the \_S5 package (ACPI 6.5 4.8.3.2, 7.4.2); resets it through the FADT's reset register, port
- * 0xcf9 or a triple fault. Callable from panic: no lock, no allocation. Power-off returns if the machine has no way to.
+ * Powers the machine off through PM1_CNT and the \_S5 package (ACPI 6.5 4.8.3.2, 7.4.2); resets it through
+ * the FADT's reset register, port 0xcf9 or a triple fault. Callable from panic: no lock, no allocation.
+ * Power-off returns if the machine has no way to.
  */
 void acpi_power_off(void);
 void acpi_reset(void);
