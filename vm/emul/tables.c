@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vm/emul/tables.h"
+#include "kernel/acpi/acpi.h"
+#include "kernel/lib/bits.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
+#include "vm/vm.h"
+
+/* The compiled dsdt.asl (dsdt.S). */
+extern const uint8_t dsdt_aml[], dsdt_aml_end[];
+
+/* ACPI 6.5 5.2.3.2 */
+struct acpi_address {
+    uint8_t space, width, offset, access;
+    uint64_t address;
+} __attribute__((packed));
+#define SPACE_IO    1
+#define ACCESS_BYTE 1
+
+/* 5.2.5.3 */
+struct rsdp {
+    char signature[8];
+    uint8_t checksum;
+    char oem_id[6];
+    uint8_t revision;
+    uint32_t rsdt, length;
+    uint64_t xsdt;
+    uint8_t extended_checksum, reserved[3];
+} __attribute__((packed));
+
+/* 5.2.8 */
+struct xsdt {
+    struct acpi_header header;
+    uint64_t entry[2];
+} __attribute__((packed));
+
+/* 5.2.9: the fields before `iapc_boot_arch` describe hardware that a hardware-reduced platform has not. */
+struct fadt {
+    struct acpi_header header;
+    uint32_t firmware_ctrl, dsdt;
+    uint8_t fixed_hardware[65];
+    uint16_t iapc_boot_arch;
+    uint8_t reserved;
+    uint32_t flags;
+    struct acpi_address reset_reg;
+    uint8_t reset_value;
+    uint16_t arm_boot_arch;
+    uint8_t minor_version;
+    uint64_t x_firmware_ctrl, x_dsdt;
+    struct acpi_address x_fixed_hardware[8];
+    struct acpi_address sleep_control, sleep_status;
+    uint64_t hypervisor;
+} __attribute__((packed));
+_Static_assert(offsetof(struct fadt, iapc_boot_arch) == 109 && offsetof(struct fadt, x_dsdt) == 140,
+               "ACPI 6.5 table 5.9");
+_Static_assert(offsetof(struct fadt, sleep_control) == 244 && sizeof(struct fadt) == 276,
+               "ACPI 6.5 table 5.9");
+
+#define BOOT_ARCH_LEGACY_DEVICES  BIT32(0)
+#define BOOT_ARCH_VGA_NOT_PRESENT BIT32(2)
+#define FADT_WBINVD               BIT32(0)
+#define FADT_PWR_BUTTON           BIT32(4)
+#define FADT_SLP_BUTTON           BIT32(5)
+#define FADT_RESET_REG_SUP        BIT32(10)
+#define FADT_HW_REDUCED_ACPI      BIT32(20)
+
+/* 5.2.12 */
+struct madt_lapic {
+    uint8_t type, length, processor, apic_id;
+    uint32_t flags;
+} __attribute__((packed));
+#define MADT_LAPIC         0
+#define MADT_LAPIC_ENABLED 1
+
+struct madt_ioapic {
+    uint8_t type, length, id, reserved;
+    uint32_t address, gsi_base;
+} __attribute__((packed));
+#define MADT_IOAPIC 1
+
+struct madt {
+    struct acpi_header header;
+    uint32_t lapic_address, flags;
+    struct madt_ioapic ioapic;
+    struct madt_lapic lapic[VM_VCPUS_MAX]; /* the table's length ends with the last one in use */
+} __attribute__((packed));
+_Static_assert(sizeof(struct madt) == 36 + 8 + 12 + 8 * VM_VCPUS_MAX, "ACPI 6.5 table 5.19");
+
+/* Everything at TABLES_RSDP; the DSDT follows. */
+struct tables {
+    struct rsdp rsdp;
+    uint8_t pad0[12];
+    struct xsdt xsdt;
+    uint8_t pad1[12];
+    struct fadt fadt;
+    uint8_t pad2[12];
+    struct madt madt;
+    uint8_t pad3[8];
+};
+_Static_assert(sizeof(struct tables) % 16 == 0, "the DSDT starts aligned");
+
+#define ADDRESS_OF(member) (TABLES_RSDP + offsetof(struct tables, member))
+#define DSDT_ADDRESS       (TABLES_RSDP + sizeof(struct tables))
+
+/* What makes the bytes of a table sum up to 0. */
+static uint8_t checksum(const void *table, size_t size)
+{
+    const uint8_t *p = table;
+    unsigned sum = 0;
+
+    for (size_t i = 0; i < size; i++)
+        sum += p[i];
+    return (uint8_t)(0u - sum);
+}
+
+static void header_fill(struct acpi_header *h, const char *signature, size_t length, uint8_t revision)
+{
+    memcpy(h->signature, signature, sizeof(h->signature));
+    h->length = (uint32_t)length;
+    h->revision = revision;
+    memcpy(h->oem_id, "LSTMIL", sizeof(h->oem_id));
+    memcpy(h->oem_table_id, "LASTMILE", sizeof(h->oem_table_id));
+    h->oem_revision = 1;
+    memcpy(&h->creator_id, "LSTM", sizeof(h->creator_id));
+    h->creator_revision = 1;
+}
+
+static struct acpi_address io_byte(uint16_t port)
+{
+    return (struct acpi_address){.space = SPACE_IO, .width = 8, .access = ACCESS_BYTE, .address = port};
+}
+
+static void fadt_fill(struct fadt *f)
+{
+    header_fill(&f->header, "FACP", sizeof(*f), 6);
+    f->minor_version = 5;
+    f->dsdt = (uint32_t)DSDT_ADDRESS;
+    f->x_dsdt = DSDT_ADDRESS;
+    f->iapc_boot_arch = BOOT_ARCH_LEGACY_DEVICES | BOOT_ARCH_VGA_NOT_PRESENT;
+    f->flags = FADT_WBINVD | FADT_PWR_BUTTON | FADT_SLP_BUTTON | FADT_RESET_REG_SUP | FADT_HW_REDUCED_ACPI;
+    f->reset_reg = io_byte(POWER_RESET);
+    f->reset_value = POWER_RESET_VALUE;
+    f->sleep_control = io_byte(POWER_SLEEP_CONTROL);
+    f->sleep_status = io_byte(POWER_SLEEP_STATUS);
+    f->header.checksum = checksum(f, sizeof(*f));
+}
+
+/* A vCPU's APIC id and ACPI processor id are its number; the I/O APIC has the number after the last. */
+static void madt_fill(struct madt *m, unsigned nvcpus)
+{
+    header_fill(&m->header, "APIC", offsetof(struct madt, lapic) + nvcpus * sizeof(m->lapic[0]), 6);
+    m->lapic_address = GPA_LAPIC;
+    m->ioapic = (struct madt_ioapic){MADT_IOAPIC, sizeof(m->ioapic), (uint8_t)nvcpus, 0, GPA_IOAPIC, 0};
+    for (unsigned i = 0; i < nvcpus; i++)
+        m->lapic[i] =
+            (struct madt_lapic){MADT_LAPIC, sizeof(m->lapic[0]), (uint8_t)i, (uint8_t)i, MADT_LAPIC_ENABLED};
+    m->header.checksum = checksum(m, m->header.length);
+}
+
+static void root_fill(struct tables *t)
+{
+    header_fill(&t->xsdt.header, "XSDT", sizeof(t->xsdt), 1);
+    t->xsdt.entry[0] = ADDRESS_OF(fadt);
+    t->xsdt.entry[1] = ADDRESS_OF(madt);
+    t->xsdt.header.checksum = checksum(&t->xsdt, sizeof(t->xsdt));
+
+    memcpy(t->rsdp.signature, "RSD PTR ", sizeof(t->rsdp.signature));
+    memcpy(t->rsdp.oem_id, "LSTMIL", sizeof(t->rsdp.oem_id));
+    t->rsdp.revision = 2;
+    t->rsdp.length = sizeof(t->rsdp);
+    t->rsdp.xsdt = ADDRESS_OF(xsdt);
+    t->rsdp.checksum = checksum(&t->rsdp, offsetof(struct rsdp, length));
+    t->rsdp.extended_checksum = checksum(&t->rsdp, sizeof(t->rsdp));
+}
+
+int tables_write(struct vm *vm)
+{
+    struct tables t = {0};
+    uint64_t dsdt_size = (uint64_t)(dsdt_aml_end - dsdt_aml);
+
+    fadt_fill(&t.fadt);
+    madt_fill(&t.madt, vm->nvcpus);
+    root_fill(&t);
+    if (!p2m_is_ram(&vm->p2m, gpa(TABLES_RSDP), 0x100000 - TABLES_RSDP))
+        return -EFAULT;
+    if (p2m_write(&vm->p2m, gpa(TABLES_RSDP), &t, sizeof(t)))
+        return -EFAULT;
+    return p2m_write(&vm->p2m, gpa(DSDT_ADDRESS), dsdt_aml, dsdt_size);
+}
