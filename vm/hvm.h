@@ -43,7 +43,7 @@ struct hvm_ops {
     void (*vm_destroy)(struct vm *vm);
     int (*vcpu_create)(struct vcpu *v);
     void (*vcpu_destroy)(struct vcpu *v);
-    /* Architectural state after power-up (APM 2 table 14-1): real mode, reset vector; not v->gpr, rip, rflags. */
+    /* Architectural state after power-up (APM 2 table 14-1): real mode, reset vector; v->gpr, rip and rflags too. */
     void (*reset)(struct vcpu *v);
     /* Makes the vCPU current on this CPU (FPU, VMCS) and the reverse. */
     void (*load)(struct vcpu *v);

@@ -79,7 +79,6 @@ struct vm {
     unsigned ncrashes;
     char stop_reason[96];
     struct vm_hw *hw;             /* the CPU back end's part */
-    int (*reassign)(struct vm *vm); /* gives a restarted VM its functions again; set by vm/setup.c, NULL: it has none */
     struct vm *next;
 };
 

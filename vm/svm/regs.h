@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Names of AMD's APM volume 2 (24593, revision 3.42), chapter 15 and appendices B and C. */
+#ifndef VM_SVM_REGS_H
+#define VM_SVM_REGS_H
+
+#include "kernel/cpu/regs.h"
+#include "kernel/lib/bits.h"
+
+/* CPUID (APM 3 appendix E.4) */
+#define CPUID_EXT             0x80000001
+#define CPUID_EXT_ECX_SVM     BIT32(2)
+#define CPUID_EXT_EDX_RDTSCP  BIT32(27)
+#define CPUID_SVM             0x8000000a
+#define CPUID_SVM_EDX_NP      BIT32(0)
+#define CPUID_SVM_EDX_NRIPS   BIT32(3)
+#define CPUID_SVM_EDX_CLEAN   BIT32(5)
+#define CPUID_SVM_EDX_FLUSH   BIT32(6)
+#define CPUID_SVM_EDX_DECODE  BIT32(7)
+#define CPUID_1_ECX_XSAVE     BIT32(26)
+#define CPUID_XSTATE          0xd
+#define CPUID_XSTATE1_EAX_OPT BIT32(0)
+
+/* MSRs (15.30) */
+#define MSR_VM_CR        0xc0010114
+#define VM_CR_SVMDIS     BIT(4)
+#define MSR_VM_HSAVE_PA  0xc0010117
+#define EFER_SVME        BIT(12)
+#define MSR_SYSENTER_CS  0x174
+#define MSR_SYSENTER_ESP 0x175
+#define MSR_SYSENTER_EIP 0x176
+#define MSR_STAR         0xc0000081
+#define MSR_LSTAR        0xc0000082
+#define MSR_CSTAR        0xc0000083
+#define MSR_SFMASK       0xc0000084
+#define MSR_FS_BASE      0xc0000100
+#define MSR_KERNEL_GS    0xc0000102
+#define MSR_TSC_AUX      0xc0000103
+
+/* VMCB 000h: bit n, MOV from CRn; bit 16 + n, MOV to CRn */
+#define INTERCEPT_CR_WRITE(n) BIT32(16 + (n))
+/* VMCB 008h: bit n, exception n */
+#define INTERCEPT_EXC(n) BIT32(n)
+/* VMCB 00Ch */
+#define INTERCEPT_INTR     BIT32(0)
+#define INTERCEPT_NMI      BIT32(1)
+#define INTERCEPT_INIT     BIT32(3)
+#define INTERCEPT_VINTR    BIT32(4)
+#define INTERCEPT_CR0_SEL  BIT32(5)
+#define INTERCEPT_RDPMC    BIT32(15)
+#define INTERCEPT_CPUID    BIT32(18)
+#define INTERCEPT_IRET     BIT32(20)
+#define INTERCEPT_INVD     BIT32(22)
+#define INTERCEPT_HLT      BIT32(24)
+#define INTERCEPT_INVLPGA  BIT32(26)
+#define INTERCEPT_IOIO     BIT32(27)
+#define INTERCEPT_MSR      BIT32(28)
+#define INTERCEPT_SHUTDOWN BIT32(31)
+/* VMCB 010h */
+#define INTERCEPT_VMRUN   BIT32(0)
+#define INTERCEPT_VMMCALL BIT32(1)
+#define INTERCEPT_VMLOAD  BIT32(2)
+#define INTERCEPT_VMSAVE  BIT32(3)
+#define INTERCEPT_STGI    BIT32(4)
+#define INTERCEPT_CLGI    BIT32(5)
+#define INTERCEPT_SKINIT  BIT32(6)
+#define INTERCEPT_WBINVD  BIT32(9)
+#define INTERCEPT_MONITOR BIT32(10)
+#define INTERCEPT_MWAIT   BIT32(11)
+#define INTERCEPT_XSETBV  BIT32(13)
+#define INTERCEPT_RDPRU   BIT32(14)
+
+/* VMCB 058h */
+#define TLB_FLUSH_ALL   1
+#define TLB_FLUSH_GUEST 3
+/* VMCB 060h */
+#define V_TPR          GENMASK(3, 0)
+#define V_IRQ          BIT(8)
+#define V_INTR_PRIO    GENMASK(19, 16)
+#define V_IGN_TPR      BIT(20)
+#define V_INTR_MASKING BIT(24)
+/* VMCB 068h */
+#define INTERRUPT_SHADOW BIT(0)
+/* VMCB 090h */
+#define NP_ENABLE BIT(0)
+/* VMCB 088h and 0A8h (15.20) */
+#define EVENT_VECTOR GENMASK(7, 0)
+#define EVENT_TYPE   GENMASK(10, 8)
+#define EVENT_EV     BIT(11)
+#define EVENT_V      BIT(31)
+#define EVENT_ERROR  GENMASK(63, 32)
+/* VMCB 0C0h (15.15.3): what the CPU may have cached and is unchanged */
+#define CLEAN_ALL       GENMASK32(11, 0)
+#define CLEAN_INTERCEPT BIT32(0)
+#define CLEAN_ASID      BIT32(2)
+#define CLEAN_TPR       BIT32(3)
+
+/* EXITCODE (appendix C) */
+#define EXIT_CR_READ(n)    (0x00 + (n))
+#define EXIT_CR_WRITE(n)   (0x10 + (n))
+#define EXIT_EXC(n)        (0x40 + (n))
+#define EXIT_INTR          0x60
+#define EXIT_NMI           0x61
+#define EXIT_INIT          0x63
+#define EXIT_VINTR         0x64
+#define EXIT_CR0_SEL_WRITE 0x65
+#define EXIT_RDPMC         0x6f
+#define EXIT_CPUID         0x72
+#define EXIT_IRET          0x74
+#define EXIT_INVD          0x76
+#define EXIT_HLT           0x78
+#define EXIT_INVLPGA       0x7a
+#define EXIT_IOIO          0x7b
+#define EXIT_MSR           0x7c
+#define EXIT_SHUTDOWN      0x7f
+#define EXIT_VMRUN         0x80
+#define EXIT_VMMCALL       0x81
+#define EXIT_VMLOAD        0x82
+#define EXIT_VMSAVE        0x83
+#define EXIT_STGI          0x84
+#define EXIT_CLGI          0x85
+#define EXIT_SKINIT        0x86
+#define EXIT_WBINVD        0x89
+#define EXIT_MONITOR       0x8a
+#define EXIT_MWAIT         0x8b
+#define EXIT_MWAIT_ARMED   0x8c
+#define EXIT_XSETBV        0x8d
+#define EXIT_RDPRU         0x8e
+#define EXIT_NPF           0x400
+#define EXIT_INVALID       0xffffffff /* VMEXIT_INVALID is -1; the low half says it on every implementation */
+
+/* EXITINFO1 of CR accesses with decode assists (15.33) */
+#define CR_INFO_MOV BIT(63)
+#define CR_INFO_GPR GENMASK(3, 0)
+/* EXITINFO1 of IOIO (15.10.2) */
+#define IO_INFO_IN   BIT(0)
+#define IO_INFO_STR  BIT(2)
+#define IO_INFO_REP  BIT(3)
+#define IO_INFO_SIZE GENMASK(6, 4) /* 1, 2, 4 bytes as a bit each */
+#define IO_INFO_PORT GENMASK(31, 16)
+/* EXITINFO1 of MSR (15.11) */
+#define MSR_INFO_WRITE BIT(0)
+/* EXITINFO1 of NPF (15.25.6) */
+#define NPF_P     BIT(0)
+#define NPF_W     BIT(1)
+#define NPF_ID    BIT(4)
+#define NPF_TABLE BIT(33)
+
+/* Interrupt descriptors' attributes after reset (table 14-2) */
+#define RESET_CODE 0x9b
+#define RESET_DATA 0x93
+#define RESET_LDT  0x82
+#define RESET_TSS  0x8b
+
+#endif

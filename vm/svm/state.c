@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A vCPU's state: in the VMCB, and what this back end swaps itself when the vCPU comes to a CPU and leaves
+ * it. */
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/x86.h"
+#include "kernel/lib/string.h"
+#include "vm/svm/insn.h"
+#include "vm/svm/svm.h"
+
+#define CR0_RESET    (CR0_CD | CR0_NW | CR0_ET)
+#define DR6_RESET    0xffff0ff0
+#define DR7_RESET    0x400
+#define RFLAGS_RESET 2
+#define FCW_RESET    0x37f /* as FNINIT: what XRSTOR gives for an untouched state */
+#define MXCSR_RESET  0x1f80
+#define FX_MXCSR     24 /* offset in the FXSAVE area (APM 2 figure 11-7) */
+
+/* --- registers
+ * --------------------------------------------------------------------------------------------------- */
+
+#define SAVE(member) offsetof(struct vmcb_save, member)
+
+/* Where each register is in the save area; those that need more than a move are not here. */
+static const uint16_t reg_at[VM_REGS] = {
+    [REG_CR0] = SAVE(cr0),
+    [REG_CR2] = SAVE(cr2),
+    [REG_CR3] = SAVE(cr3),
+    [REG_CR4] = SAVE(cr4),
+    [REG_EFER] = SAVE(efer),
+    [REG_PAT] = SAVE(g_pat),
+    [REG_DR6] = SAVE(dr6),
+    [REG_DR7] = SAVE(dr7),
+    [REG_GDTR_BASE] = SAVE(gdtr.base),
+    [REG_IDTR_BASE] = SAVE(idtr.base),
+    [REG_STAR] = SAVE(star),
+    [REG_LSTAR] = SAVE(lstar),
+    [REG_CSTAR] = SAVE(cstar),
+    [REG_SFMASK] = SAVE(sfmask),
+    [REG_KERNEL_GS_BASE] = SAVE(kernel_gs_base),
+    [REG_SYSENTER_CS] = SAVE(sysenter_cs),
+    [REG_SYSENTER_ESP] = SAVE(sysenter_esp),
+    [REG_SYSENTER_EIP] = SAVE(sysenter_eip),
+    [REG_DEBUGCTL] = SAVE(dbgctl),
+};
+
+static uint64_t *reg_ptr(const struct vcpu *v, enum vm_reg r)
+{
+    return (uint64_t *)(void *)((char *)&v->hw->vmcb->save + reg_at[r]);
+}
+
+uint64_t svm_reg(const struct vcpu *v, enum vm_reg r)
+{
+    const struct vmcb *b = v->hw->vmcb;
+
+    switch (r) {
+    case REG_GDTR_LIMIT:
+        return b->save.gdtr.limit;
+    case REG_IDTR_LIMIT:
+        return b->save.idtr.limit;
+    case REG_CR8:
+        return FIELD_GET(V_TPR, b->control.v_intr);
+    case REG_EFER:
+        return b->save.efer & ~EFER_SVME;
+    default:
+        return *reg_ptr(v, r);
+    }
+}
+
+/* Long mode is active when it is enabled and paging is on (APM 2 14.6.1); the CPU sets LMA in CR0 writes that
+ * do not exit. */
+static void follow_lma(struct vmcb_save *s)
+{
+    if ((s->efer & EFER_LME) && (s->cr0 & CR0_PG))
+        s->efer |= EFER_LMA;
+    else
+        s->efer &= ~EFER_LMA;
+    s->efer |= EFER_SVME; /* VMRUN insists on it (15.5.1) */
+}
+
+void svm_set_reg(struct vcpu *v, enum vm_reg r, uint64_t val)
+{
+    struct vmcb *b = v->hw->vmcb;
+
+    b->control.clean = 0;
+    switch (r) {
+    case REG_GDTR_LIMIT:
+        b->save.gdtr.limit = (uint32_t)val;
+        return;
+    case REG_IDTR_LIMIT:
+        b->save.idtr.limit = (uint32_t)val;
+        return;
+    case REG_CR8:
+        b->control.v_intr = (b->control.v_intr & ~V_TPR) | FIELD_PREP(V_TPR, val);
+        return;
+    default:
+        *reg_ptr(v, r) = val;
+    }
+    if (r == REG_CR0 || r == REG_CR3 || r == REG_CR4 || r == REG_EFER) {
+        follow_lma(&b->save);
+        v->hw->tlb_flush = true; /* as the CPU's own MOV would (APM 2 5.5.2) */
+    }
+}
+
+static const uint16_t seg_at[VM_SEGS] = {SAVE(es), SAVE(cs), SAVE(ss),   SAVE(ds),
+                                         SAVE(fs), SAVE(gs), SAVE(ldtr), SAVE(tr)};
+
+static struct vm_segment *seg_ptr(const struct vcpu *v, enum vm_seg s)
+{
+    return (struct vm_segment *)(void *)((char *)&v->hw->vmcb->save + seg_at[s]);
+}
+
+void svm_segment(const struct vcpu *v, enum vm_seg s, struct vm_segment *out)
+{
+    *out = *seg_ptr(v, s);
+}
+
+void svm_set_segment(struct vcpu *v, enum vm_seg s, const struct vm_segment *seg)
+{
+    *seg_ptr(v, s) = *seg;
+    if (s == SEG_SS)
+        v->hw->vmcb->save.cpl = (seg->attr >> 5) & 3;
+    v->hw->vmcb->control.clean = 0;
+}
+
+unsigned svm_cpl(const struct vcpu *v)
+{
+    return v->hw->vmcb->save.cpl;
+}
+
+void svm_set_tsc_offset(struct vcpu *v, uint64_t offset)
+{
+    v->hw->vmcb->control.tsc_offset = offset;
+    v->hw->vmcb->control.clean &= ~CLEAN_INTERCEPT;
+}
+
+/* --- reset (APM 2 tables 14-1 and 14-2)
+ * -------------------------------------------------------------------------- */
+
+static void reset_segments(struct vmcb_save *s)
+{
+    const struct vm_segment data = {0, RESET_DATA, 0xffff, 0}, table = {0, 0, 0xffff, 0};
+
+    s->es = s->ss = s->ds = s->fs = s->gs = data;
+    s->cs = (struct vm_segment){0xf000, RESET_CODE, 0xffff, 0xffff0000};
+    s->gdtr = s->idtr = table;
+    s->ldtr = (struct vm_segment){0, RESET_LDT, 0xffff, 0};
+    s->tr = (struct vm_segment){0, RESET_TSS, 0xffff, 0};
+    s->cpl = 0;
+}
+
+static void reset_xstate(struct vcpu_hw *hw)
+{
+    const uint16_t fcw = FCW_RESET;
+    const uint32_t mxcsr = MXCSR_RESET;
+
+    memset(hw->xstate, 0, svm_features.xstate_size);
+    memcpy(hw->xstate, &fcw, sizeof(fcw));
+    memcpy((char *)hw->xstate + FX_MXCSR, &mxcsr, sizeof(mxcsr));
+    hw->xcr0 = 1;
+}
+
+void svm_reset(struct vcpu *v)
+{
+    struct vcpu_hw *hw = v->hw;
+    struct vmcb_save *s = &hw->vmcb->save;
+
+    memset(s, 0, sizeof(*s));
+    reset_segments(s);
+    s->cr0 = CR0_RESET;
+    s->efer = EFER_SVME;
+    s->dr6 = DR6_RESET;
+    s->dr7 = DR7_RESET;
+    s->g_pat = PAT_POWER_ON;
+    memset(v->gpr, 0, sizeof(v->gpr));
+    v->gpr[RDX] = cpuid(1, 0).eax;
+    v->rip = 0xfff0;
+    v->rflags = RFLAGS_RESET;
+    svm_want_window(v, false);
+    svm_nmi_iret(v);
+    hw->nmi_iret = ~(uint64_t)0;
+    memset(hw->dr, 0, sizeof(hw->dr));
+    hw->tsc_aux = 0;
+    hw->vmcb->control.v_intr = V_INTR_MASKING;
+    hw->vmcb->control.int_state = 0;
+    hw->vmcb->control.clean = 0;
+    hw->tlb_flush = true;
+    reset_xstate(hw);
+}
+
+/* --- address space ids (15.16)
+ * ------------------------------------------------------------------------------------ */
+
+void svm_flush(struct vcpu *v)
+{
+    v->hw->tlb_flush = true;
+}
+
+/*
+ * Without flush-by-ASID a fresh id is the cheap flush; when they run out, one flush of everything makes all
+ * of them fresh, and the generation tells the other vCPUs that theirs is void.
+ */
+static void asid_renew(struct vcpu *v)
+{
+    struct svm_cpu *c = svm_this_cpu();
+    struct vmcb_control *b = &v->hw->vmcb->control;
+
+    if (c->next_asid >= svm_features.asids) {
+        c->next_asid = 1;
+        c->asid_generation++;
+        b->tlb_control = TLB_FLUSH_ALL;
+    }
+    b->asid = c->next_asid++;
+    b->clean &= ~CLEAN_ASID;
+    v->hw->asid_generation = c->asid_generation;
+}
+
+void svm_flush_now(struct vcpu *v)
+{
+    v->hw->tlb_flush = false;
+    if (svm_features.flush_by_asid && v->hw->asid_generation == svm_this_cpu()->asid_generation)
+        v->hw->vmcb->control.tlb_control = TLB_FLUSH_GUEST;
+    else
+        asid_renew(v);
+}
+
+/* --- switching vCPUs
+ * ---------------------------------------------------------------------------------------------- */
+
+static void xstate_load(const struct vcpu_hw *hw)
+{
+    if (!svm_features.xsave) {
+        fxrstor(hw->xstate);
+        return;
+    }
+    /* The guest may have states that its XCR0 has switched off for now: they move as well. */
+    xsetbv(0, svm_features.xcr0);
+    xrstor(hw->xstate);
+    xsetbv(0, hw->xcr0);
+}
+
+static void xstate_put(struct vcpu_hw *hw)
+{
+    if (!svm_features.xsave) {
+        fxsave(hw->xstate);
+        return;
+    }
+    hw->xcr0 = xgetbv0();
+    xsetbv(0, svm_features.xcr0);
+    if (svm_features.xsaveopt)
+        xsaveopt(hw->xstate);
+    else
+        xsave(hw->xstate);
+}
+
+void svm_load(struct vcpu *v)
+{
+    struct vcpu_hw *hw = v->hw;
+    struct svm_cpu *c = svm_this_cpu();
+
+    hw->host_hpa = c->host_vmcb;
+    if (hw->cpu != cpu_id() || hw->asid_generation != c->asid_generation) {
+        hw->cpu = cpu_id();
+        hw->asid_generation = 0;
+        hw->tlb_flush = true;
+        hw->vmcb->control.clean = 0; /* this CPU has not seen the VMCB (15.15.1) */
+    }
+    write_dr(hw->dr);
+    if (svm_features.rdtscp)
+        wrmsr(MSR_TSC_AUX, hw->tsc_aux);
+    xstate_load(hw);
+}
+
+void svm_put(struct vcpu *v)
+{
+    read_dr(v->hw->dr);
+    if (svm_features.rdtscp)
+        v->hw->tsc_aux = rdmsr(MSR_TSC_AUX);
+    xstate_put(v->hw);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of this back end share. */
+#ifndef VM_SVM_SVM_H
+#define VM_SVM_SVM_H
+
+#include "kernel/lib/types.h"
+#include "vm/hvm.h"
+#include "vm/svm/regs.h"
+#include "vm/svm/vmcb.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+
+/* What vCPUs of one VM share. */
+struct vm_hw {
+    hpa_t msrpm; /* two frames, set bits exit (15.11) */
+};
+
+struct vcpu_hw {
+    struct vmcb *vmcb;
+    hpa_t vmcb_hpa, host_hpa; /* VMCBs of the guest, and of the host state of the CPU that it is on */
+    uint32_t clean;           /* 0 if the CPU has no clean bits */
+    bool tlb_flush;           /* before the next entry */
+    bool window;              /* VINTR intercept on */
+    bool nmi_blocked;         /* an NMI was injected, and no IRET seen since */
+    uint64_t nmi_iret;        /* RIP of the IRET that ends the handler of an NMI, or ~0 */
+    unsigned cpu;             /* whose ASID it has */
+    uint64_t asid_generation;
+    void *xstate; /* XSAVE or FXSAVE area */
+    uint64_t xcr0, dr[4], tsc_aux;
+};
+
+/* Filled once by svm_supported(): what this machine's CPUs have. */
+struct svm_features {
+    bool nrips, clean, flush_by_asid, decode_assists, xsave, xsaveopt, rdtscp, leaf_1g;
+    uint32_t asids;       /* valid ones are 1 .. asids - 1 */
+    uint32_t xstate_size; /* bytes */
+    uint64_t xcr0;        /* all states there are */
+};
+
+extern struct svm_features svm_features;
+
+/* One per CPU; only that CPU touches it. */
+struct svm_cpu {
+    hpa_t host_vmcb;
+    uint32_t next_asid;
+    uint64_t asid_generation; /* ASIDs of older ones are void */
+};
+
+/* cpu.c */
+bool svm_supported(const char **why);
+int svm_cpu_on(void);
+struct svm_cpu *svm_this_cpu(void);
+
+/* vmcb.c */
+int svm_vm_create(struct vm *vm);
+void svm_vm_destroy(struct vm *vm);
+void svm_msr_direct(struct vm *vm, uint32_t msr, bool direct);
+int svm_vcpu_create(struct vcpu *v);
+void svm_vcpu_destroy(struct vcpu *v);
+
+/* npt.c */
+const struct radix_format *svm_npt_format(void);
+
+/* exit.c */
+void svm_decode_exit(struct vcpu *v, struct vm_exit *e);
+
+/* inject.c */
+uint64_t svm_encode_event(const struct vm_event *ev);
+bool svm_can_take_intr(const struct vcpu *v);
+bool svm_can_take_nmi(const struct vcpu *v);
+void svm_want_window(struct vcpu *v, bool on);
+void svm_clear_shadow(struct vcpu *v);
+void svm_nmi_injected(struct vcpu *v);
+void svm_nmi_iret(struct vcpu *v);
+
+/* state.c */
+void svm_reset(struct vcpu *v);
+void svm_load(struct vcpu *v);
+void svm_put(struct vcpu *v);
+void svm_flush(struct vcpu *v);
+void svm_flush_now(struct vcpu *v);
+uint64_t svm_reg(const struct vcpu *v, enum vm_reg r);
+void svm_set_reg(struct vcpu *v, enum vm_reg r, uint64_t val);
+void svm_segment(const struct vcpu *v, enum vm_seg s, struct vm_segment *out);
+void svm_set_segment(struct vcpu *v, enum vm_seg s, const struct vm_segment *seg);
+unsigned svm_cpl(const struct vcpu *v);
+void svm_set_tsc_offset(struct vcpu *v, uint64_t offset);
+
+/* entry.S: into the guest and back. All general registers but RAX and RSP go through `gpr`; GIF is set again,
+ * IF is clear. */
+void svm_enter(uint64_t gpr[GPRS], hpa_t vmcb, hpa_t host_vmcb);
+
+#endif
