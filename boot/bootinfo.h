@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What boot/ hands to the hypervisor; the only header the two share. No EFI type in it. All addresses are physical, all memory it
- * points to is of type BOOT_MEM_LOADER and stays until the hypervisor has started its guests.
+ * What boot/ hands to the hypervisor; the only header the two share. No EFI type in it. All addresses are
+ * physical, all memory it points to is of type BOOT_MEM_LOADER and stays until the hypervisor has started its
+ * guests.
  */
 #ifndef BOOT_BOOTINFO_H
 #define BOOT_BOOTINFO_H
@@ -31,7 +32,7 @@ struct boot_file {
     uint64_t base, size;
 };
 
-#define BOOT_NAME_MAX    16   /* with the terminating 0 */
+#define BOOT_NAME_MAX    16 /* with the terminating 0 */
 #define BOOT_CMDLINE_MAX 1024
 #define BOOT_GUEST_VFS   8
 #define BOOT_GUESTS_MAX  32
@@ -42,9 +43,9 @@ enum boot_on_crash { BOOT_CRASH_RESTART, BOOT_CRASH_STOP };
 
 struct boot_nic {
     char name[BOOT_NAME_MAX];
-    uint32_t rid;  /* segment << 16 | bus << 8 | devfn of the PF; boot/ has looked `mac =` up */
-    uint16_t vfs;  /* 0 .. TotalVFs */
-    uint16_t mode; /* enum boot_nic_mode */
+    uint32_t rid;     /* segment << 16 | bus << 8 | devfn of the PF; boot/ has looked `mac =` up */
+    uint16_t vfs;     /* 0 .. TotalVFs */
+    uint16_t mode;    /* enum boot_nic_mode */
     uint32_t ip;      /* the I/O domain's IPv4 address on this PF, network byte order; 0: DHCP */
     uint32_t netmask; /* network byte order */
     uint32_t gateway; /* 0: none */
@@ -61,10 +62,10 @@ struct boot_guest {
     char name[BOOT_NAME_MAX];
     struct boot_file kernel, initrd;
     char cmdline[BOOT_CMDLINE_MAX];
-    uint64_t memory;    /* bytes, a multiple of 2 MiB */
-    uint64_t cpus;      /* bit n: may run on CPU n; 0: on all */
-    uint32_t vcpus;     /* 1 .. 4 and up */
-    uint32_t on_crash;  /* enum boot_on_crash */
+    uint64_t memory;   /* bytes, a multiple of 2 MiB */
+    uint64_t cpus;     /* bit n: may run on CPU n; 0: on all */
+    uint32_t vcpus;    /* 1 .. 4 and up */
+    uint32_t on_crash; /* enum boot_on_crash */
     uint32_t nvfs;
     struct boot_vf vf[BOOT_GUEST_VFS];
 };
@@ -78,20 +79,21 @@ struct boot_config {
 };
 
 /*
- * State at hand-off: long mode, interrupts off, one CPU, paging with the direct map and hv.elf mapped as kernel/mm/layout.h says plus an
- * identity map of the code that jumps; RDI holds the direct-map address of this structure, RSP a 16 KiB stack; all else is undefined.
+ * State at hand-off: long mode, interrupts off, one CPU, paging with the direct map and hv.elf mapped as
+ * kernel/mm/layout.h says plus an identity map of the code that jumps; RDI holds the direct-map address of
+ * this structure, RSP a 16 KiB stack; all else is undefined.
  */
 struct bootinfo {
     uint64_t magic;
     uint32_t version, size; /* sizeof(struct bootinfo) */
     uint64_t rsdp;
-    uint64_t mem;        /* struct boot_mem[mem_count], sorted, not overlapping */
+    uint64_t mem; /* struct boot_mem[mem_count], sorted, not overlapping */
     uint64_t mem_count;
     uint64_t image_base; /* where hv.elf's lowest segment was loaded, 2 MiB aligned, contiguous */
     uint64_t image_size;
-    uint64_t trampoline; /* a page below 1 MiB, kept free for the start of the other CPUs */
-    uint64_t tsc_start;  /* TSC at BOOTX64.EFI's first line */
-    uint64_t tsc_wall;   /* TSC when the firmware's clock was read, and what it said: */
+    uint64_t trampoline;   /* a page below 1 MiB, kept free for the start of the other CPUs */
+    uint64_t tsc_start;    /* TSC at BOOTX64.EFI's first line */
+    uint64_t tsc_wall;     /* TSC when the firmware's clock was read, and what it said: */
     uint64_t wall_seconds; /* since 1970, UTC; 0 if unknown */
     struct boot_file iodom;
     struct boot_config config;

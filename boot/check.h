@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the machine is, in plain facts, and whether the configuration fits it. Knows no EFI type and touches
+ * no hardware. */
+#ifndef BOOT_CHECK_H
+#define BOOT_CHECK_H
+
+#include "boot/config.h"
+
+/* Memory that the hypervisor and the I/O domain need besides files and guests. */
+#define CHECK_MARGIN ((uint64_t)48 << 20)
+
+enum boot_virt { VIRT_NONE, VIRT_SVM, VIRT_VMX };
+enum boot_iommu { IOMMU_NONE, IOMMU_AMDVI, IOMMU_VTD };
+
+/* The PF behind boot.nic[i]. */
+struct nic_facts {
+    bool found;
+    bool sriov;
+    uint16_t total_vfs;
+    uint64_t vf_bar_bytes; /* of the memory BARs of one VF */
+    uint64_t vf_bar_align; /* the largest of them: what the VFs' block is aligned to */
+};
+
+struct boot_facts {
+    enum boot_virt virt;
+    bool virt_locked;   /* switched off, and locked, by the firmware */
+    bool nested_paging; /* NPT or EPT */
+    bool x2apic;
+    bool la57;     /* the firmware runs with five-level paging */
+    unsigned cpus; /* 0: not known */
+
+    enum boot_iommu iommu;
+    bool remapping; /* the IOMMU remaps interrupts */
+    bool ecam;      /* PCI configuration space is memory-mapped */
+
+    uint64_t rsdp;
+    uint64_t usable;     /* bytes of RAM before any file is loaded */
+    uint64_t file_bytes; /* the guests' files, in whole pages */
+    uint64_t mmio32_gap; /* largest free stretch of 32-bit MMIO space; 0: not known */
+
+    struct nic_facts nic[BOOT_NICS_MAX];
+};
+
+/* False at the first thing that does not fit, with one line in `err`. */
+bool check_machine(const struct config *cfg, const struct boot_facts *f, struct boot_error *err);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Looks at the machine while the firmware still runs: CPUID, ACPI tables, PCI. Changes nothing that lasts. */
+#ifndef BOOT_MACHINE_H
+#define BOOT_MACHINE_H
+
+#include "boot/check.h"
+
+/*
+ * Fills `f` (file_bytes is the caller's), and boot.nic[].rid of each `mac =` NIC. Prints warnings. False if
+ * something is so wrong that looking on makes no sense.
+ */
+bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *err);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * BOOTX64.EFI: reads lastmile.cfg and what it names, checks the machine, leaves the firmware and jumps into
+ * hv.elf. Until the very last step nothing is changed: whatever is wrong becomes one line, and the firmware
+ * goes on with an error status.
+ */
+#include "boot/check.h"
+#include "boot/config.h"
+#include "boot/elf.h"
+#include "boot/firmware.h"
+#include "boot/handoff.h"
+#include "boot/machine.h"
+#include "kernel/cpu/x86.h"
+#include "kernel/lib/bits.h"
+#include "kernel/lib/types.h"
+#include "kernel/mm/layout.h"
+
+#define CONFIG_NAME "lastmile.cfg"
+
+static struct config config;
+static struct boot_facts facts;
+static struct elf_image image;
+static struct boot_file hv;
+static struct bootinfo *info;
+
+static bool read_config(struct boot_error *err)
+{
+    struct boot_file text;
+
+    if (!fw_open_folder(CONFIG_NAME, err) || !fw_file_size(CONFIG_NAME, &text.size))
+        return false;
+    if (text.size > CONFIG_TEXT_MAX)
+        return error_set(err, CONFIG_NAME ":1: text: %lu bytes, accepted: at most %u", text.size,
+                         CONFIG_TEXT_MAX);
+    return fw_file_read_quietly(CONFIG_NAME, CONFIG_TEXT_MAX, &text, err) &&
+           config_parse(&config, CONFIG_NAME, (const char *)text.base, text.size, err);
+}
+
+/* Adds a guest's file to the sum; says which line names it if it is not there. */
+static bool measure(const char *path, unsigned line, const char *key, struct boot_error *err)
+{
+    uint64_t size;
+
+    if (!path[0])
+        return true;
+    if (!fw_file_size(path, &size))
+        return config_error(&config, err, line, key,
+                            "%s not found, accepted: a file in the folder of " CONFIG_NAME, path);
+    if (!size)
+        return config_error(&config, err, line, key, "%s is empty, accepted: a file with something in it",
+                            path);
+    facts.file_bytes += ALIGN_UP(size, PAGE_SIZE);
+    return true;
+}
+
+static bool measure_files(struct boot_error *err)
+{
+    for (unsigned i = 0; i < config.boot.nguests; i++) {
+        const struct config_guest *g = &config.guest[i];
+
+        if (!measure(g->kernel, g->key_line[GUEST_KERNEL], "kernel", err) ||
+            !measure(g->initrd, g->key_line[GUEST_INITRD], "initrd", err))
+            return false;
+    }
+    return true;
+}
+
+static bool check_the_machine(struct boot_error *err)
+{
+    return machine_look(&facts, &config, err) && check_machine(&config, &facts, err);
+}
+
+static bool load_files(struct boot_error *err)
+{
+    struct boot_file none = {0, 0};
+
+    fw_print("lastmile: loading\n");
+    info = fw_pages(sizeof(*info), PAGE_SIZE);
+    if (!info)
+        return error_set(err, "memory: no room for the hand-off");
+    *info = (struct bootinfo){.magic = BOOTINFO_MAGIC, .version = BOOTINFO_VERSION, .size = sizeof(*info)};
+    if (!fw_file_read("hv.elf", &hv, err))
+        return false;
+    /* Without a NIC there is nothing for an I/O domain to do. */
+    info->iodom = none;
+    if (config.boot.nnics && !fw_file_read("iodom.elf", &info->iodom, err))
+        return false;
+    for (unsigned i = 0; i < config.boot.nguests; i++) {
+        struct boot_guest *g = &config.boot.guest[i];
+
+        if (!fw_file_read(config.guest[i].kernel, &g->kernel, err) ||
+            (config.guest[i].initrd[0] && !fw_file_read(config.guest[i].initrd, &g->initrd, err)))
+            return false;
+    }
+    info->config = config.boot;
+    return true;
+}
+
+static bool place_hypervisor(struct boot_error *err)
+{
+    void *block;
+
+    if (!elf_check(&image, "hv.elf", (const void *)hv.base, hv.size, IMAGE_BASE, ~(uint64_t)0, err))
+        return false;
+    block = fw_pages(image.size, SIZE_2M);
+    if (!block)
+        return error_set(err, "hv.elf: no memory for its %lu bytes", image.size);
+    elf_place(&image, (const void *)hv.base, block);
+    info->image_base = (uint64_t)block;
+    info->image_size = image.size;
+    return true;
+}
+
+static bool prepare(struct boot_error *err)
+{
+    info->rsdp = facts.rsdp;
+    return handoff_prepare(info, &image, err);
+}
+
+static const struct {
+    bool (*step)(struct boot_error *err);
+    EFI_STATUS status; /* what the firmware gets if it fails */
+} steps[] = {
+    {read_config, EFI_INVALID_PARAMETER}, /* the text and what it says by itself */
+    {measure_files, EFI_NOT_FOUND},       /* the guests' files are there, and how large they are */
+    {check_the_machine, EFI_UNSUPPORTED}, /* processor, IOMMU, NICs and memory can do what it asks for */
+    {load_files, EFI_LOAD_ERROR},         /* everything into memory */
+    {place_hypervisor, EFI_LOAD_ERROR},   /* hv.elf's segments to where they run */
+    {prepare, EFI_OUT_OF_RESOURCES},      /* page tables, stack, trampoline */
+};
+
+EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table);
+EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
+{
+    uint64_t start = rdtsc();
+    struct boot_error err = {""};
+
+    fw_init(handle, table);
+    fw_print("Lastmile " LASTMILE_VERSION "\n");
+    for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+        if (!steps[i].step(&err)) {
+            fw_print("lastmile: %s\n", err.text);
+            fw_release();
+            return steps[i].status;
+        }
+    }
+    info->tsc_start = start;
+    fw_print("lastmile: leaving the firmware after %lu ms\n", fw_ms(start));
+    handoff_go(info, &image);
+    return EFI_ABORTED;
+}
