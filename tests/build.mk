@@ -1,0 +1,70 @@
+# Test guests, unit tests and fuzz targets. Included by the root Makefile.
+
+# --- test guests: bare images, and Debian's kernel with an initrd -------------------------------------------------
+
+GUEST_DIR  := $(BUILD)/guest
+GUEST_LIB  := $(patsubst %,$(GUEST_DIR)/obj/%.o,$(wildcard tests/guest/lib/*.c tests/guest/lib/*.S))
+GUEST_ELFS := $(patsubst tests/guest/%.c,$(GUEST_DIR)/%.elf,$(wildcard tests/guest/*.c))
+
+guests: $(GUEST_ELFS) $(GUEST_DIR)/initrd.cpio.gz
+
+$(GUEST_DIR)/obj/%.o: %
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_CFLAGS) -c $< -o $@
+
+$(GUEST_DIR)/%.elf: $(GUEST_DIR)/obj/tests/guest/%.c.o $(GUEST_LIB) linker/guest.ld
+	$(LD) $(LDFLAGS) -T linker/guest.ld $< $(GUEST_LIB) -o $@
+
+$(THIRD)/linux-stock/.fetched: tools/fetch-kernel.sh
+	tools/fetch-kernel.sh stock
+
+$(THIRD)/linux-backports/.fetched: tools/fetch-kernel.sh
+	tools/fetch-kernel.sh backports
+
+$(GUEST_DIR)/traffic: tests/guest/linux/traffic.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -static -Wall -Wextra -Wshadow -Werror $< -o $@
+
+GUEST_INPUT := tools/guest.py tests/guest/linux/init $(GUEST_DIR)/traffic
+
+$(GUEST_DIR)/initrd.cpio.gz: $(THIRD)/linux-stock/.fetched $(GUEST_INPUT)
+	tools/guest.py --kernel $(THIRD)/linux-stock --init tests/guest/linux --traffic $(GUEST_DIR)/traffic --out $(GUEST_DIR)
+
+# The same guest with the kernel of this release's backports (Debian 12: the 6.12 of Debian 13).
+.PHONY: guest-backports
+guest-backports: $(GUEST_DIR)/backports/initrd.cpio.gz
+$(GUEST_DIR)/backports/initrd.cpio.gz: $(THIRD)/linux-backports/.fetched $(GUEST_INPUT)
+	tools/guest.py --kernel $(THIRD)/linux-backports --init tests/guest/linux --traffic $(GUEST_DIR)/traffic --out $(@D)
+
+# --- unit tests: the real files on the host ------------------------------------------------------------------------
+
+HOST_CFLAGS  = -std=gnu11 -g -O1 -I. -I$(THIRD)/inih/src -MMD -MP -MF $@.d -MT $@ -Wall -Wextra
+UNIT_CFLAGS  = $(HOST_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=undefined
+UNIT_TESTS  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
+
+# The I/O domain's and the loader's files know nothing of kernel/cpu/x86.h.
+fake_x86 = $(if $(filter tests/unit/drivers/% tests/unit/boot/%,$(1)),,-include tests/unit/fake/x86.h)
+
+unit: $(UNIT_TESTS)
+
+$(BUILD)/unit/%_test: tests/unit/%_test.c | $(THIRD)/inih/.fetched
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(call fake_x86,$<) $< -o $@
+
+# --- fuzz targets --------------------------------------------------------------------------------------------------
+
+FUZZ_CFLAGS   = $(HOST_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_TARGETS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/fuzz/*_fuzz.c))
+
+fuzz: $(FUZZ_TARGETS)
+
+$(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c | $(THIRD)/inih/.fetched
+	@mkdir -p $(@D)
+	clang $(FUZZ_CFLAGS) -include tests/unit/fake/x86.h $< -o $@
+
+# --- for tests/lint ------------------------------------------------------------------------------------------------
+
+.PHONY: tcb-objects
+tcb-objects: $(HV_OBJ)
+
+-include $(UNIT_TESTS:=.d) $(FUZZ_TARGETS:=.d) $(GUEST_LIB:.o=.d) $(GUEST_ELFS:$(GUEST_DIR)/%.elf=$(GUEST_DIR)/obj/tests/guest/%.c.d)

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The boards: QEMU's command line for each (ARCHITECTURE.md, "Boards"), and a running machine whose console a program can drive.
+
+Environment: QEMU (program), OVMF (firmware code file; the variable store is looked for beside it), SMP, MEM, NETDEV (a -netdev value),
+QEMU_ARGS (appended as they are).
+"""
+import json
+import os
+import pathlib
+import re
+import selectors
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+BOARDS = ("amd", "vtd")
+CPU = "EPYC,+x2apic,+umip,+vgif,+svme-addr-chk"
+NIC_SLOT = 5  # not 3 or 4: a VF's requester id would be the I/O APIC's (CAVEATS.md)
+FIRMWARE = (
+    "/usr/share/OVMF/OVMF_CODE_4M.fd",
+    "/usr/share/OVMF/OVMF_CODE.fd",
+)
+
+
+class BoardError(Exception):
+    """The board cannot be built or did not do what was waited for; the text is for the user."""
+
+
+def qemu_program():
+    program = os.environ.get("QEMU") or "qemu-system-x86_64"
+    if not shutil.which(program):
+        raise BoardError(f"{program}: not found; install qemu-system-x86 or set QEMU")
+    return program
+
+
+def qemu_version(program):
+    text = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"version (\d+)\.(\d+)", text)
+    if not match:
+        raise BoardError(f"{program}: gives no version")
+    return int(match[1]), int(match[2])
+
+
+def firmware():
+    """(code, variables) of OVMF."""
+    for code in [os.environ["OVMF"]] if os.environ.get("OVMF") else FIRMWARE:
+        variables = code.replace("CODE", "VARS").replace(".secboot", "")
+        if os.path.exists(code) and os.path.exists(variables):
+            return code, variables
+    raise BoardError("OVMF: no OVMF_CODE file with its OVMF_VARS beside it; install ovmf or set OVMF")
+
+
+def iommu_device(board, version):
+    if board == "vtd":
+        return "intel-iommu,intremap=on,eim=on"
+    # DMA is not translated unless asked for; the property's name changed with QEMU 11.
+    return "amd-iommu,intremap=on,xtsup=on," + ("dma-remap=on" if version >= (11, 0) else "pt=off")
+
+
+def netdev():
+    value = os.environ.get("NETDEV") or "user"
+    return value if "id=n0" in value.split(",") else value + ",id=n0"
+
+
+def command(board, scratch, serial, *, disk=None, linux=None, iommu=True, nic=True, qmp=None, extra=()):
+    """QEMU's argument list. serial: a -chardev value without its id. disk: image to boot under OVMF. linux: (kernel, initrd or None,
+    command line) to boot directly. scratch: a folder for the writable firmware variables."""
+    if board not in BOARDS:
+        raise BoardError(f"BOARD: {board}: accepted are {', '.join(BOARDS)}")
+    program = qemu_program()
+    args = [program, "-machine", "q35", "-cpu", CPU, "-smp", os.environ.get("SMP") or "4", "-m", os.environ.get("MEM") or "2G",
+            "-nodefaults", "-display", "none", "-no-reboot"]
+    if iommu:
+        args += ["-device", iommu_device(board, qemu_version(program))]
+    if nic:
+        args += ["-netdev", netdev(), "-device", f"igb,netdev=n0,bus=pcie.0,addr={NIC_SLOT:#x}"]
+    args += ["-chardev", f"{serial},id=com1", "-serial", "chardev:com1"]
+    if qmp:
+        args += ["-qmp", f"unix:{qmp},server=on,wait=off"]
+    if disk:
+        code, variables = firmware()
+        own = pathlib.Path(scratch) / "OVMF_VARS.fd"
+        shutil.copyfile(variables, own)
+        args += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+                 "-drive", f"if=pflash,unit=1,format=raw,file={own}",
+                 "-drive", f"format=raw,snapshot=on,file={disk}"]
+    if linux:
+        kernel, initrd, cmdline = linux
+        args += ["-kernel", str(kernel), "-append", cmdline] + (["-initrd", str(initrd)] if initrd else [])
+        # Linux places VF BARs above 4 GiB where it can, and QEMU does not decode them there (CAVEATS.md).
+        args += ["-global", "q35-pcihost.pci-hole64-size=0", "-global", "q35-pcihost.x-pci-hole64-fix=off"]
+    return args + list(extra) + shlex.split(os.environ.get("QEMU_ARGS") or "")
+
+
+class Machine:
+    """A running board. Everything that came over its serial port is in .text; wait() is how to get on."""
+
+    def __init__(self, board="amd", *, log=None, **options):
+        self.scratch = tempfile.mkdtemp(prefix="lastmile-")
+        self.text = ""
+        self.seen = 0  # where the next wait() begins
+        self.log = open(log, "wb") if log else None
+        self.process = self.port = None
+        path = f"{self.scratch}/com1"
+        try:
+            args = command(board, self.scratch, f"socket,path={path},server=on,wait=on", qmp=f"{self.scratch}/qmp", **options)
+            self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                            start_new_session=True)
+            self.port = self.connect(path)
+        except BaseException:
+            self.close()
+            raise
+
+    def connect(self, path):
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            port = socket.socket(socket.AF_UNIX)
+            try:
+                port.connect(path)
+                port.setblocking(False)
+                return port
+            except OSError:
+                port.close()
+            if self.process.poll() is not None:
+                raise BoardError("QEMU: " + self.process.stderr.read().decode(errors="replace").strip())
+            time.sleep(0.02)
+        raise BoardError("QEMU: does not open its serial port")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.process:
+            self.process.stderr.close()
+        if self.port:
+            self.port.close()
+        if self.log:
+            self.log.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def pump(self, seconds):
+        """Takes in what the machine says within that time, returning as soon as anything came. False once the machine is gone."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.port, selectors.EVENT_READ)
+            if not selector.select(seconds):
+                return True
+        try:
+            data = self.port.recv(65536)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if self.log:
+            self.log.write(data)
+            self.log.flush()
+        # A shell's line editor asks the terminal where its cursor is.
+        self.text += data.decode("utf-8", "replace").replace("\r", "").replace("\x1b[6n", "")
+        return bool(data)
+
+    def wait(self, pattern, seconds, *, start=None, fail=None):
+        """Waits for a regular expression in what comes after the last match (or after `start`). Returns the match. `fail`: an
+        expression that ends the wait at once."""
+        self.seen = self.seen if start is None else start
+        end, alive = time.monotonic() + seconds, True
+        while True:
+            match = re.compile(pattern, re.M).search(self.text, self.seen)
+            if match:
+                self.seen = match.end()
+                return match
+            if fail and (bad := re.compile(fail, re.M).search(self.text, self.seen)):
+                raise BoardError(f"waiting for /{pattern}/: the console says {bad[0]!r}")
+            left = end - time.monotonic()
+            if not alive or left <= 0:
+                why = "the machine has ended" if not alive else f"not within {seconds} s"
+                tail = "\n".join(self.text.splitlines()[-8:])
+                raise BoardError(f"/{pattern}/: {why}; the console's last lines:\n{tail}")
+            alive = self.pump(min(left, 1.0))
+
+    def ended(self, seconds):
+        """Waits for the machine to go away by itself; its exit status."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if not self.pump(0.5):
+                return self.process.wait(10)
+        raise BoardError(f"the machine still runs after {seconds} s")
+
+    def send(self, text):
+        """Keys. In small pieces with the output taken in between: an emulated FIFO holds 16 bytes and nothing throttles us."""
+        for i in range(0, len(text), 8):
+            self.port.setblocking(True)
+            self.port.sendall(text[i:i + 8].encode())
+            self.port.setblocking(False)
+            self.pump(0.02)
+
+    def qmp(self, execute, **arguments):
+        """One QMP command; its return value."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(10)
+            control.connect(f"{self.scratch}/qmp")
+            stream = control.makefile("rw")
+            stream.readline()
+            for name, args in (("qmp_capabilities", {}), (execute, arguments)):
+                stream.write(json.dumps({"execute": name, "arguments": args}) + "\n")
+                stream.flush()
+                answer = json.loads(stream.readline())
+                while "event" in answer:
+                    answer = json.loads(stream.readline())
+            if "error" in answer:
+                raise BoardError(f"QMP {execute}: {answer['error']['desc']}")
+            return answer["return"]

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# fetch-kernel.sh stock|backports: brings Debian's own kernel package of this release (stock) or of its backports through apt, unpacks it
+# under $THIRD/linux-VERSION and points the link $THIRD/linux-stock or $THIRD/linux-backports there. Installs nothing.
+set -euo pipefail
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+cd "$ROOT"
+. tools/apt.sh
+THIRD=${THIRD:-build/third_party}
+flavour=${1:?usage: fetch-kernel.sh stock|backports}
+
+apt_refresh
+codename=$(apt_codename)
+case $flavour in
+stock) suites="$codename-security $codename" ;;
+backports) suites="$codename-backports" ;;
+*)
+    echo "fetch-kernel: no such kernel: $flavour (stock, backports)" >&2
+    exit 2
+    ;;
+esac
+
+# The newest version of the metapackage that the suites hold, and the image that it depends on.
+version=$(for suite in $suites; do
+    apt_with_suites apt-cache madison linux-image-amd64 | awk -F' *[|] *' -v s=" $suite/main " '$3 " " ~ s { sub(/^ +/, "", $2); print $2 }'
+done | sort -V | tail -1)
+if [ -z "$version" ]; then
+    echo "fetch-kernel: the archive has no linux-image-amd64 in: $suites" >&2
+    exit 1
+fi
+image=$(apt_with_suites apt-cache show "linux-image-amd64=$version" | sed -n 's/^Depends: *\(linux-image-[^ ]*\).*/\1/p' | head -1)
+
+dir="$THIRD/linux-$version"
+if ! [ -e "$dir/.fetched" ]; then
+    echo "fetch: $image $version"
+    rm -rf "$dir"
+    mkdir -p "$dir/deb"
+    here=$PWD
+    (cd "$dir/deb" && ROOT=$here apt_with_suites apt-get -qq -o APT::Sandbox::User=root download "$image=$version") 2>"$APT_DIR/fetch.log" || {
+        tail -3 "$APT_DIR/fetch.log" >&2
+        echo "fetch-kernel: apt could not download $image" >&2
+        exit 1
+    }
+    dpkg -x "$dir"/deb/*.deb "$dir"
+    rm -r "$dir/deb"
+fi
+touch "$dir/.fetched"
+ln -sfn "linux-$version" "$THIRD/linux-$flavour"
