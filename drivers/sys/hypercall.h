@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the trap handler must know of hypercall instructions: on a CPU of the other vendor they are #UD. */
+#ifndef DRIVERS_SYS_HYPERCALL_H
+#define DRIVERS_SYS_HYPERCALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HYPERCALL_LENGTH 3 /* VMMCALL 0f 01 d9, VMCALL 0f 01 c1 */
+
+bool hypercall_at(uint64_t rip);
+
+#endif
