@@ -43,6 +43,10 @@ void cpu_init_boot(const struct bootinfo *bi);
  */
 unsigned smp_start(const struct bootinfo *bi, void (*entry)(void));
 
+/* Boot CPU, after smp_start(): leaves boot's stack for good and calls `entry` on a stack of its own, with a
+ * guard page. */
+_Noreturn void cpu_enter(void (*entry)(void));
+
 /* Sends a bare wake-up interrupt (VECTOR_KICK) to a CPU: it leaves its guest, or its halt. May be called for
  * this CPU. */
 void cpu_kick(unsigned id);

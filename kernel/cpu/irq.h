@@ -11,7 +11,6 @@
 
 #define VECTOR_TIMER    0xe0
 #define VECTOR_KICK     0xe1
-#define VECTOR_STOP     0xe2
 #define VECTOR_SPURIOUS 0xff
 
 typedef void irq_handler_t(void *arg);
@@ -25,6 +24,8 @@ MUST_USE int irq_alloc(unsigned cpu, irq_handler_t *handler, void *arg);
 /*
  * Gives a vector back. The caller has stopped the source first (interrupt-remapping entry cleared and its
  * completion awaited); an interrupt that arrives later is counted and dropped.
+ * When this returns, the handler is not running on another CPU: the caller holds no lock that the handler
+ * takes.
  */
 void irq_free(unsigned cpu, unsigned vector);
 

@@ -10,7 +10,18 @@
 #define NS_PER_MS ((uint64_t)1000000)
 #define NS_PER_S  ((uint64_t)1000000000)
 
-/* TSC frequency in kHz, and the local APIC timer's (divide by 1), both measured once at boot. */
+/*
+ * Measures TSC and local APIC timer, against the ACPI PM timer at `pm_timer_port` (0: none) unless CPUID
+ * tells the TSC's frequency. Boot CPU, once, after cpu_init_boot(). Panics if there is nothing to measure
+ * against. Before it, time_ns() runs slow (it takes the TSC for a fast one); it never steps back.
+ */
+void time_init(uint16_t pm_timer_port);
+
+/* The wall clock: it was `seconds` since 1970 when the TSC stood at `tsc`. 0 seconds: unknown. After
+ * time_init(). */
+void time_set_wall(uint64_t tsc, uint64_t seconds);
+
+/* TSC frequency in kHz, measured once at boot. */
 uint32_t time_tsc_khz(void);
 
 /* Nanoseconds since this TSC's zero. Monotonic, all CPUs agree. */
@@ -20,7 +31,7 @@ uint64_t time_ns(void);
 uint64_t time_tsc_to_ns(uint64_t ticks);
 uint64_t time_ns_to_tsc(uint64_t ns);
 
-/* Seconds since 1970 at time_ns() == 0, from the firmware's clock; 0 if the firmware had none. */
+/* Nanoseconds since 1970 at time_ns() == 0, from the firmware's clock; 0 if the firmware had none. */
 uint64_t time_wall_base_ns(void);
 
 /*
@@ -38,11 +49,12 @@ struct timer {
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t));
 
-/* (Re-)arms on this CPU for an absolute time_ns(). A deadline in the past fires at the next interrupt window.
- */
+/* (Re-)arms on this CPU for an absolute time_ns(). A deadline in the past fires at the next window. */
 void timer_arm(struct timer *t, uint64_t deadline_ns);
 
-/* Disarms, from any CPU. When it returns, `fn` is not running on another CPU (it may be the caller itself).
+/*
+ * Disarms, from any CPU. When it returns, `fn` is not running on another CPU (it may be the caller itself)
+ * and has not armed the timer again; so the caller holds no lock that `fn` takes.
  */
 void timer_cancel(struct timer *t);
 

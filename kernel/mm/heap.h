@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Small objects out of frames: power-of-two size classes of 32 bytes to 2 KiB, whole frames above. Own lock.
+/*
+ * Small objects out of frames: power-of-two size classes of 32 bytes to 2 KiB, whole frames above. Own lock.
  */
 #ifndef KERNEL_MM_HEAP_H
 #define KERNEL_MM_HEAP_H

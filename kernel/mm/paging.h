@@ -21,6 +21,11 @@ void paging_unmap_trampoline(hpa_t page);
 /* Maps the stacks of one CPU with guard pages; returns the top of its main stack, 0 without memory. */
 uint64_t paging_map_stacks(unsigned cpu);
 
+/* The end of a CPU's stack, mapped or not; the STACK_PAGES pages below it are the stack, the page below those
+ * is the guard. */
+enum stack { STACK_MAIN, STACK_NMI, STACK_DF, STACK_MC, STACKS_PER_CPU };
+uint64_t paging_stack_top(unsigned cpu, enum stack which);
+
 /*
  * Maps `size` bytes of device registers at `start` (any alignment) uncached, read-write, never executable,
  * and returns their address, or NULL without room or memory. Mappings stay for good. Own lock.

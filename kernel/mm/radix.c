@@ -45,7 +45,8 @@ static void flush_table(const struct radix *t, hpa_t table)
         clflush((char *)hpa_to_ptr(table) + at);
 }
 
-/* Puts a table where nothing, or a large leaf, is; the leaf's translation goes on unchanged in smaller ones.
+/*
+ * Puts a table where nothing, or a large leaf, is; the leaf's translation goes on unchanged in smaller ones.
  */
 static int grow(struct radix *t, uint64_t *entry, unsigned level)
 {

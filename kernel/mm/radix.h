@@ -41,7 +41,8 @@ struct radix {
 /* An empty tree. -ENOMEM. */
 MUST_USE int radix_init(struct radix *t, const struct radix_format *format, unsigned levels);
 
-/* Frees all tables, not what the leaves point at. The caller made sure that no hardware walks them any more.
+/*
+ * Frees all tables, not what the leaves point at. The caller made sure that no hardware walks them any more.
  */
 void radix_destroy(struct radix *t);
 

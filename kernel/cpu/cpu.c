@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "kernel/cpu/cpu.h"
+#include "kernel/console/log.h"
+#include "kernel/cpu/apic.h"
+#include "kernel/cpu/irq.h"
+#include "kernel/cpu/setup.h"
+#include "kernel/cpu/trap.h"
+#include "kernel/mm/paging.h"
+
+/* Task state, SDM 3A 7.7: only the interrupt stacks are used. */
+struct tss {
+    uint32_t reserved0;
+    uint64_t rsp[3];
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3, iomap;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct tss) == 104, "SDM 3A figure 7-11");
+
+struct descriptor_pointer {
+    uint16_t limit;
+    uint64_t base;
+} __attribute__((packed));
+
+/* Everything of a CPU that hardware points at, and its public part. */
+struct cpu_tables {
+    struct cpu cpu;
+    uint64_t gdt[5]; /* null, code, data, TSS in two */
+    struct tss tss;
+};
+
+#define GDT_CODE64   0x00af9b000000ffff
+#define GDT_DATA     0x00cf93000000ffff
+#define GDT_TSS      GENMASK(47, 40) /* type and P */
+#define GDT_TSS_TYPE 0x89            /* present, available 64-bit TSS */
+
+#define PIC1_MASK_PORT 0x21
+#define PIC2_MASK_PORT 0xa1
+
+static struct cpu_tables cpus[CPU_MAX];
+static unsigned cpus_online;
+
+unsigned cpu_count(void)
+{
+    return __atomic_load_n(&cpus_online, __ATOMIC_ACQUIRE);
+}
+
+struct cpu *cpu_get(unsigned id)
+{
+    return &cpus[id].cpu;
+}
+
+static void load_descriptors(struct cpu_tables *t)
+{
+    struct descriptor_pointer gdtr = {sizeof(t->gdt) - 1, (uint64_t)t->gdt};
+    uint64_t tss = (uint64_t)&t->tss, limit = sizeof(t->tss) - 1;
+
+    t->tss.iomap = sizeof(t->tss);
+    t->gdt[1] = GDT_CODE64;
+    t->gdt[2] = GDT_DATA;
+    t->gdt[3] = limit | (tss & GENMASK(23, 0)) << 16 | FIELD_PREP(GDT_TSS, GDT_TSS_TYPE) |
+                FIELD_GET(GENMASK(31, 24), tss) << 56;
+    t->gdt[4] = tss >> 32;
+    cpu_load_gdt(&gdtr);
+    wrmsr(MSR_GS_BASE, (uint64_t)&t->cpu);
+    trap_init_this();
+}
+
+/* Fixed values rather than changes to what the firmware left: every CPU runs with the same ones. */
+static void set_control_registers(void)
+{
+    struct cpuid_regs leaf7 = cpuid(7, 0);
+    uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+
+    cr4 |= leaf7.ebx & CPUID_7_EBX_SMEP ? CR4_SMEP : 0;
+    cr4 |= leaf7.ebx & CPUID_7_EBX_SMAP ? CR4_SMAP : 0;
+    cr4 |= leaf7.ecx & CPUID_7_ECX_UMIP ? CR4_UMIP : 0;
+    cr4 |= cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE ? CR4_OSXSAVE : 0;
+    write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG);
+    write_cr4(cr4);
+    wrmsr(MSR_PAT, PAT_POWER_ON);
+    wrmsr(MSR_EFER, (rdmsr(MSR_EFER) | EFER_NXE) & ~EFER_SCE);
+}
+
+void cpu_init_this(unsigned id)
+{
+    struct cpu_tables *t = &cpus[id];
+
+    t->cpu.self = &t->cpu;
+    t->cpu.id = id;
+    set_control_registers();
+    load_descriptors(t);
+    apic_init_this();
+    t->cpu.apic_id = (uint32_t)rdmsr(MSR_X2APIC_ID);
+}
+
+void cpu_set_stacks(unsigned id)
+{
+    for (unsigned s = STACK_NMI; s < STACKS_PER_CPU; s++)
+        cpus[id].tss.ist[s - 1] = paging_stack_top(id, s);
+}
+
+void cpu_set_online(struct cpu *c)
+{
+    __atomic_store_n(&c->online, true, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&cpus_online, 1, __ATOMIC_ACQ_REL);
+}
+
+void cpu_init_boot(const struct bootinfo *bi)
+{
+    static _Alignas(16) char early_stack[PAGE_SIZE]; /* until the guarded ones are mapped */
+    bool x2apic = cpuid(1, 0).ecx & CPUID_1_ECX_X2APIC, nx = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_NX;
+
+    (void)bi;
+    outb(PIC1_MASK_PORT, 0xff); /* nothing comes through the 8259s any more */
+    outb(PIC2_MASK_PORT, 0xff);
+    if (!x2apic || !nx)
+        panic("cpu: this processor has no %s", x2apic ? "NX" : "x2APIC");
+    for (unsigned s = STACK_NMI; s < STACKS_PER_CPU; s++)
+        cpus[0].tss.ist[s - 1] = (uint64_t)(early_stack + sizeof(early_stack));
+    cpu_init_this(0);
+    cpu_set_online(&cpus[0].cpu);
+}
+
+void cpu_kick(unsigned id)
+{
+    apic_send(cpus[id].cpu.apic_id, FIELD_PREP(ICR_MODE, ICR_MODE_FIXED) | ICR_LEVEL_ASSERT | VECTOR_KICK);
+}
+
+/* STI holds interrupts off for one more instruction: none slips in between it and HLT. */
+void cpu_idle(void)
+{
+    __asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+void cpu_take_interrupts(void)
+{
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where processors and interrupts come in: hand-off from boot/, start of the other processors, interrupt stubs. */
+
+/* boot/bootinfo.h has the state here: RDI = struct bootinfo, RSP = a 16 KiB stack. */
+.text
+.globl hv_entry
+hv_entry:
+    cli
+    cld
+    pushq $2                /* flags: none set but the reserved one */
+    popfq
+    and $-16, %rsp
+    mov %rsp, boot_stack_top(%rip)
+    xor %ebp, %ebp          /* ends the chain of frames */
+    call hv_main
+1:  hlt
+    jmp 1b
+
+/*
+ * Copied to a page below 1 MiB and started there in real mode, CS = page / 16, IP = 0 (SDM 3A 9.4.4). Goes to long mode in one
+ * step: PAE, CR3 and EFER.LME first, then PE and PG together (AMD APM 2 14.6.1). The words at trampoline_args are filled in by
+ * smp_start(): struct trampoline_args there.
+ */
+.section .rodata
+.balign 16
+.globl trampoline_start, trampoline_args, trampoline_end
+.code16
+trampoline_start:
+    cli
+    cld
+    mov %cs, %ax
+    mov %ax, %ds
+    lgdtl args_gdtr - trampoline_start
+    mov %cr4, %eax
+    or $0x20, %eax          /* CR4.PAE */
+    mov %eax, %cr4
+    mov args_cr3 - trampoline_start, %eax
+    mov %eax, %cr3
+    mov $0xc0000080, %ecx   /* EFER: LME, NXE */
+    rdmsr
+    or $0x900, %eax
+    wrmsr
+    mov $0x80000011, %eax   /* CR0: PG, ET, PE */
+    mov %eax, %cr0
+    ljmpl *(args_far - trampoline_start)
+.code64
+trampoline_64:
+    movabs $ap_entry, %rax
+    jmp *%rax
+.balign 8
+trampoline_gdt:
+    .quad 0
+    .quad 0x00af9b000000ffff /* 0x08: 64-bit code */
+trampoline_args:
+args_far:
+    .long trampoline_64 - trampoline_start
+    .word 0x08
+args_gdtr:
+    .word 15
+    .long trampoline_gdt - trampoline_start
+args_cr3:
+    .long 0
+trampoline_end:
+
+/*
+ * A started processor takes the ticket that belongs to its stack; one that comes too late, when it was given up and the ticket
+ * taken back, finds none and stays here.
+ */
+.text
+ap_entry:
+    xor %eax, %eax
+    xor %ebp, %ebp
+    xchg %rax, smp_ticket(%rip)
+    test %rax, %rax
+    jz 1f
+    mov %rax, %rsp
+    call smp_ap_main
+1:  cli
+    hlt
+    jmp 1b
+
+/* void cpu_call_on_stack(uint64_t top, void (*fn)(void)): leaves the current stack for good. */
+.globl cpu_call_on_stack
+cpu_call_on_stack:
+    mov %rdi, %rsp
+    xor %ebp, %ebp
+    call *%rsi
+    ud2
+
+/* void cpu_load_gdt(const void *gdtr): loads it with 0x08 as CS, 0x10 as the data segments, 0x18 as TR. */
+.globl cpu_load_gdt
+cpu_load_gdt:
+    lgdt (%rdi)
+    mov $0x10, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    xor %eax, %eax
+    mov %eax, %fs
+    mov %eax, %gs
+    mov $0x18, %eax
+    ltr %ax
+    pop %rax
+    pushq $0x08
+    push %rax
+    lretq
+
+/* One stub of 16 bytes a vector; those for which the processor pushes no error code push a 0 (SDM 3A table 6-1). */
+.balign 16
+.globl trap_stubs
+trap_stubs:
+.set vector, 0
+.rept 256
+    .balign 16
+    .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
+    .else
+        pushq $0
+    .endif
+    pushq $vector
+    jmp trap_common
+    .set vector, vector + 1
+.endr
+
+/* Builds struct trap_frame. A second frame record lets a backtrace pass through. */
+.balign 16
+trap_common:
+    push %rax
+    push %rcx
+    push %rdx
+    push %rbx
+    push %rbp
+    push %rsi
+    push %rdi
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    cld
+    mov %rsp, %rdi
+    mov %rsp, %rbx
+    and $-16, %rsp
+    pushq 136(%rbx)         /* the interrupted RIP, as if it had called us, */
+    push %rbp               /* and its frame */
+    mov %rsp, %rbp
+    call trap_handle
+    mov %rbx, %rsp
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rdi
+    pop %rsi
+    pop %rbp
+    pop %rbx
+    pop %rdx
+    pop %rcx
+    pop %rax
+    add $16, %rsp
+    iretq
+
+.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "kernel/mm/paging.h"
+#include "kernel/console/log.h"
+#include "kernel/cpu/regs.h"
+#include "kernel/cpu/x86.h"
+#include "kernel/lib/spinlock.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/radix.h"
+
+/* A virtual address's part that the four levels translate (SDM 3A 4.5.4). */
+#define VA_MASK GENMASK(47, 0)
+
+extern const char image_start[], text_end[], rodata_end[], image_end[];
+
+static uint64_t x86_leaf(hpa_t target, unsigned level, unsigned flags)
+{
+    uint64_t e = target.a | PTE_P | PTE_A | PTE_D | PTE_G;
+
+    e |= flags & RADIX_W ? PTE_RW : 0;
+    e |= flags & RADIX_X ? 0 : PTE_NX;
+    e |= flags & RADIX_UC ? PTE_PCD | PTE_PWT : 0; /* PAT entry 3 */
+    e |= level ? PTE_PS : 0;
+    return e;
+}
+
+static uint64_t x86_table(hpa_t table, unsigned level)
+{
+    (void)level;
+    return table.a | PTE_P | PTE_RW | PTE_A;
+}
+
+static bool x86_present(uint64_t entry)
+{
+    return entry & PTE_P;
+}
+
+static bool x86_is_leaf(uint64_t entry, unsigned level)
+{
+    return level == 0 || entry & PTE_PS;
+}
+
+static hpa_t x86_target(uint64_t entry)
+{
+    return hpa(entry & PTE_TARGET);
+}
+
+static unsigned x86_flags(uint64_t entry)
+{
+    return RADIX_R | (entry & PTE_RW ? RADIX_W : 0) | (entry & PTE_NX ? 0 : RADIX_X) |
+           (entry & PTE_PCD ? RADIX_UC : 0);
+}
+
+static const struct radix_format x86_format_2m = {1,           x86_leaf,   x86_table, x86_present,
+                                                  x86_is_leaf, x86_target, x86_flags, true};
+static const struct radix_format x86_format_1g = {2,           x86_leaf,   x86_table, x86_present,
+                                                  x86_is_leaf, x86_target, x86_flags, true};
+
+static struct {
+    struct spinlock lock; /* of the tree and of mmio_next */
+    struct radix tree;
+    uint64_t mmio_next;
+} paging = {.mmio_next = MMIO_MAP_BASE};
+
+/* Boot time only: without its own mappings the hypervisor cannot run. */
+static void map(uint64_t va, hpa_t target, uint64_t size, unsigned flags)
+{
+    if (size && radix_map(&paging.tree, va & VA_MASK, target, size, flags))
+        panic("paging: no memory to map %#llx", (unsigned long long)va);
+}
+
+static void map_image(const struct bootinfo *bi)
+{
+    uint64_t text = (uint64_t)(text_end - image_start), rodata = (uint64_t)(rodata_end - text_end);
+    uint64_t data = (uint64_t)(image_end - rodata_end);
+    hpa_t base = hpa(bi->image_base);
+
+    map(IMAGE_BASE, base, text, RADIX_R | RADIX_X);
+    map(IMAGE_BASE + text, hpa(base.a + text), rodata, RADIX_R);
+    map(IMAGE_BASE + text + rodata, hpa(base.a + text + rodata), data, RADIX_R | RADIX_W);
+    /* The image's second address must not be a way round: code and constants are read-only there, too. */
+    map(DIRECT_MAP_BASE + base.a, base, text + rodata, RADIX_R);
+}
+
+/*
+ * The root table is part of the image: that lies below 4 GiB, where a starting processor can load its address from 32-bit code.
+ * Global entries of the tables at hand-off go only when PGE does (SDM 3A 4.10.4.1).
+ */
+void paging_init(const struct bootinfo *bi)
+{
+    static _Alignas(PAGE_SIZE) uint64_t root_table[PAGE_SIZE / sizeof(uint64_t)];
+    bool has_1g = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_1G;
+    const struct frame_range *ram;
+    unsigned count = frame_ram_ranges(&ram);
+    uint64_t cr4 = read_cr4();
+
+    paging.tree = (struct radix){
+        .format = has_1g ? &x86_format_1g : &x86_format_2m,
+        .root = hpa(bi->image_base + ((uint64_t)root_table - IMAGE_BASE)),
+        .levels = 4,
+        .tables = 1,
+    };
+    for (unsigned i = 0; i < count; i++)
+        map(DIRECT_MAP_BASE + ram[i].start, hpa(ram[i].start), ram[i].end - ram[i].start, RADIX_R | RADIX_W);
+    map_image(bi);
+    write_cr4(cr4 & ~CR4_PGE);
+    write_cr3(paging.tree.root.a);
+    write_cr4(cr4);
+}
+
+hpa_t paging_root(void)
+{
+    return paging.tree.root;
+}
+
+void paging_map_trampoline(hpa_t page)
+{
+    spin_lock(&paging.lock);
+    map(page.a, page, PAGE_SIZE, RADIX_R | RADIX_X);
+    spin_unlock(&paging.lock);
+}
+
+void paging_unmap_trampoline(hpa_t page)
+{
+    int err;
+
+    spin_lock(&paging.lock);
+    err = radix_unmap(&paging.tree, page.a, PAGE_SIZE);
+    spin_unlock(&paging.lock);
+    ASSERT(!err);
+    invlpg(page.a);
+}
+
+uint64_t paging_stack_top(unsigned cpu, enum stack which)
+{
+    uint64_t slot = (uint64_t)cpu * STACKS_PER_CPU + which;
+
+    return STACKS_BASE + (slot + 1) * (STACK_PAGES + 1) * PAGE_SIZE;
+}
+
+/* The lowest page of each slot stays unmapped. */
+uint64_t paging_map_stacks(unsigned cpu)
+{
+    int err = 0;
+
+    spin_lock(&paging.lock);
+    for (unsigned which = 0; which < STACKS_PER_CPU && !err; which++) {
+        for (unsigned page = 1; page <= STACK_PAGES && !err; page++) {
+            hpa_t frame = frame_alloc(FRAME_ORDER_4K);
+            uint64_t va = paging_stack_top(cpu, which) - page * PAGE_SIZE;
+
+            err = frame.a ? radix_map(&paging.tree, va & VA_MASK, frame, PAGE_SIZE, RADIX_R | RADIX_W) : -1;
+        }
+    }
+    spin_unlock(&paging.lock);
+    return err ? 0 : paging_stack_top(cpu, STACK_MAIN);
+}
+
+volatile void *mmio_map(hpa_t start, uint64_t size)
+{
+    hpa_t first = hpa(ALIGN_DOWN(start.a, PAGE_SIZE));
+    uint64_t span = ALIGN_UP(start.a + size, PAGE_SIZE) - first.a,
+             align = span >= SIZE_2M ? SIZE_2M : PAGE_SIZE, va = 0;
+
+    if (!size || start.a + size < start.a || start.a + size > PTE_TARGET)
+        return NULL;
+    spin_lock(&paging.lock);
+    /* The same offset in a large page on both sides, so that large leaves fit. */
+    va = ALIGN_UP(paging.mmio_next, align) + (first.a & (align - 1));
+    if (span <= MMIO_MAP_END - va &&
+        !radix_map(&paging.tree, va & VA_MASK, first, span, RADIX_R | RADIX_W | RADIX_UC))
+        paging.mmio_next = va + span;
+    else
+        va = 0;
+    spin_unlock(&paging.lock);
+    return va ? (volatile char *)va + (start.a - first.a) : NULL;
+}
