@@ -1,32 +1,50 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One UART for everybody: channel 0 is the hypervisor's, the others are guests'. While the hypervisor has the focus (no operator), guests' lines are printed
- * whole, `(name) text`; while a guest has it, its bytes go out as they are, its keys go in, and other guests' lines wait in their backlog, which is printed when they get the focus.
- * The hypervisor's log is always printed, at line starts. Ctrl-A three times moves the focus round the channels with a prompt that says whose console it is.
+ * One UART for everybody: the hypervisor's log and the guests' channels. While the hypervisor has the focus
+ * (no operator), guests' lines are printed whole, `(name) text`, without control characters; a line of more
+ * than 200 characters comes in pieces, one that stays unended for 200 ms comes as it is. While a guest has
+ * the focus, its bytes go out as they are, its keys go in, and other guests' lines wait in their backlog,
+ * which is printed when they, or the hypervisor, get the focus. The hypervisor's log is always printed, at
+ * line starts. Ctrl-A three times moves the focus round the channels with a prompt that says whose console it
+ * is.
+ *
+ * Guests' bytes only go to a buffer of their channel; a timer takes them to the UART, some at a time.
  */
 #ifndef KERNEL_CONSOLE_CONSOLE_H
 #define KERNEL_CONSOLE_CONSOLE_H
 
 #include "kernel/lib/types.h"
 
-struct console_channel; /* one talker */
+struct console_channel; /* one guest's */
 
 /* Sets the UART at `port` to 115200 8n1 and prints from now on. Boot CPU, first thing. */
 void console_init(uint16_t port);
 
-/* Starts polling the UART for input from a timer of this CPU. After time and timers work. */
+/* Starts the timer, on this CPU, that polls the UART for keys and sends what waits. After time and timers
+ * work. */
 void console_start_input(void);
 
 /*
- * A new channel. `input(arg, c)` gets one key from the operator, on the polling CPU with no lock held. `name` must outlive the channel. NULL without memory.
+ * A new channel. `input(arg, c)` gets one key from the operator, on the polling CPU with no lock held. `name`
+ * must outlive the channel. NULL without memory, or with 64 channels open.
  */
 MUST_USE struct console_channel *console_open(const char *name, void (*input)(void *arg, char c), void *arg);
+
+/* What still waits in the channel is printed first. Not from `input`; `input` is not running when this
+ * returns. */
 void console_close(struct console_channel *ch);
 
-/* Bytes from a guest. Any CPU; returns at once (a bounded buffer; when it is full the oldest bytes go, and a mark says so). */
+/*
+ * Bytes from a guest. Any CPU; returns at once (a bounded buffer; when it is full the oldest bytes go, and a
+ * mark says so).
+ */
 void console_write(struct console_channel *ch, const char *s, size_t n);
 
-/* The hypervisor's own line (with its newline); used by log_print() and panic(). force: break the lock, the machine is dying. */
+/* The hypervisor's own line (with its newline); used by log_print() and panic(). force: break the lock, the
+ * machine is dying. */
 void console_log(const char *s, size_t n, bool force);
+
+/* Sends everything that waits, before power-off or reset; bounded by what the UART takes. */
+void console_flush(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hypervisor's log: one line a call, `[    1.234567] level: text`, to the console's hypervisor channel. Callable from any
- * CPU and from exception context; takes the console lock.
+ * The hypervisor's log: one line a call, `[    1.234567] level: text`, to the console's hypervisor channel.
+ * Callable from any CPU and from exception context; takes the console lock.
  */
 #ifndef KERNEL_CONSOLE_LOG_H
 #define KERNEL_CONSOLE_LOG_H
@@ -20,18 +20,24 @@ void log_print(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 #define log_info(...)  log_print(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_print(LOG_DEBUG, __VA_ARGS__)
 
-/* A budget of lines for one source that may be hostile: `burst` lines at once, `per_sec` lines a second after that. */
+/* A budget of lines for one source that may be hostile: `burst` lines at once, `per_sec` lines a second after
+ * that. */
 struct ratelimit {
     uint64_t last_ns;
     uint32_t tokens, burst, per_sec, dropped;
 };
 
-#define RATELIMIT_INIT(burst_, per_sec_) {0, (burst_), (burst_), (per_sec_), 0}
+#define RATELIMIT_INIT(burst_, per_sec_)                                                                     \
+    {                                                                                                        \
+        0, (burst_), (burst_), (per_sec_), 0                                                                 \
+    }
 
-/* True when one more line may go out; counts those that may not in r->dropped. The caller holds the source's lock. */
+/* True when one more line may go out; counts those that may not in r->dropped. The caller holds the source's
+ * lock. */
 MUST_USE bool ratelimit_ok(struct ratelimit *r);
 
-/* Prints the text, this CPU's registers and a symbolised backtrace, stops the other CPUs, and halts. Never returns. */
+/* Prints the text, this CPU's registers and a symbolised backtrace, stops the other CPUs, and halts. Never
+ * returns. */
 _Noreturn void panic(const char *fmt, ...) PRINTF(1, 2);
 
 /* For our own bugs only, never for a peer's input. */

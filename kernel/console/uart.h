@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A 16550A at an I/O port, polled. Register names of the National Semiconductor PC16550D data sheet. */
+#ifndef KERNEL_CONSOLE_UART_H
+#define KERNEL_CONSOLE_UART_H
+
+#include "kernel/lib/types.h"
+
+#define UART_FIFO 16
+
+/* 115200 8n1, FIFOs on, interrupts off. */
+void uart_init(uint16_t port);
+
+/*
+ * Sends up to UART_FIFO bytes. Waits a bounded time for the FIFO to be empty; returns false, with nothing
+ * sent, if it is not: at once if it was stuck the last time, too.
+ */
+MUST_USE bool uart_send(const char *s, size_t n);
+
+/* One received byte, or -1. */
+int uart_receive(void);
+
+#endif
