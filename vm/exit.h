@@ -10,18 +10,19 @@ enum vm_exit_kind {
     VM_EXIT_WINDOW,    /* the guest can take an interrupt now */
     VM_EXIT_CPUID,
     VM_EXIT_HLT,
-    VM_EXIT_MSR,       /* .msr */
-    VM_EXIT_IO,        /* .io */
-    VM_EXIT_MEM,       /* nested page fault: .mem */
-    VM_EXIT_CR,        /* .cr */
+    VM_EXIT_MSR, /* .msr */
+    VM_EXIT_IO,  /* .io */
+    VM_EXIT_MEM, /* nested page fault: .mem */
+    VM_EXIT_CR,  /* .cr */
     VM_EXIT_HYPERCALL,
     VM_EXIT_XSETBV,
     VM_EXIT_WBINVD,    /* also INVD: nothing is done, guests' memory and DMA are coherent */
-    VM_EXIT_EXCEPTION, /* .exception: one that the hypervisor intercepts, or what an instruction always raises */
-    VM_EXIT_PRIVILEGED,/* an instruction that guests do not have (VMRUN, SKINIT, MONITOR ...): #UD */
-    VM_EXIT_SHUTDOWN,  /* triple fault */
-    VM_EXIT_INVALID,   /* the CPU refused the guest's state */
-    VM_EXIT_UNKNOWN,   /* .code */
+    VM_EXIT_EXCEPTION, /* .exception: one that the hypervisor intercepts, or what an instruction always raises
+                        */
+    VM_EXIT_PRIVILEGED, /* an instruction that guests do not have (VMRUN, SKINIT, MONITOR ...): #UD */
+    VM_EXIT_SHUTDOWN,   /* triple fault */
+    VM_EXIT_INVALID,    /* the CPU refused the guest's state */
+    VM_EXIT_UNKNOWN,    /* .code */
     VM_EXIT_KINDS
 };
 
@@ -36,7 +37,8 @@ struct vm_event {
 struct vm_exit {
     enum vm_exit_kind kind;
     uint8_t len;          /* of the instruction, 0 if the CPU did not say */
-    struct vm_event redo; /* an event whose delivery the exit cut short: injected again unless the exit's handler replaces it */
+    struct vm_event redo; /* an event whose delivery the exit cut short: injected again unless the exit's
+                             handler replaces it */
     union {
         struct {
             uint32_t index;
@@ -67,7 +69,8 @@ struct vm_exit {
 
 struct vcpu;
 
-/* Acts on an exit: one row of a const table per kind. Sets v->recheck if it may have changed what is pending. */
+/* Acts on an exit: one row of a const table per kind. Sets v->recheck if it may have changed what is pending.
+ */
 void exit_handle(struct vcpu *v, struct vm_exit *e);
 
 /* Name of a kind, for logs and counters. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The seam between neutral code and the CPU vendor's back end. hvm.c chooses the table and is its only caller: neutral code calls
- * the hvm_*() functions of the same name.
+ * The seam between neutral code and the CPU vendor's back end. hvm.c chooses the table and is its only
+ * caller: neutral code calls the hvm_*() functions of the same name.
  */
 #ifndef VM_HVM_H
 #define VM_HVM_H
@@ -13,18 +13,41 @@
 struct vcpu;
 struct vm;
 
-enum vm_reg { REG_CR0, REG_CR2, REG_CR3, REG_CR4, REG_EFER, REG_PAT, REG_DR6, REG_DR7, REG_GDTR_BASE, REG_GDTR_LIMIT, REG_IDTR_BASE,
-    REG_IDTR_LIMIT, REG_STAR, REG_LSTAR, REG_CSTAR, REG_SFMASK, REG_KERNEL_GS_BASE, REG_SYSENTER_CS, REG_SYSENTER_ESP,
-    REG_SYSENTER_EIP, REG_DEBUGCTL, REG_CR8, VM_REGS };
+enum vm_reg {
+    REG_CR0,
+    REG_CR2,
+    REG_CR3,
+    REG_CR4,
+    REG_EFER,
+    REG_PAT,
+    REG_DR6,
+    REG_DR7,
+    REG_GDTR_BASE,
+    REG_GDTR_LIMIT,
+    REG_IDTR_BASE,
+    REG_IDTR_LIMIT,
+    REG_STAR,
+    REG_LSTAR,
+    REG_CSTAR,
+    REG_SFMASK,
+    REG_KERNEL_GS_BASE,
+    REG_SYSENTER_CS,
+    REG_SYSENTER_ESP,
+    REG_SYSENTER_EIP,
+    REG_DEBUGCTL,
+    REG_CR8,
+    VM_REGS
+};
 
 /* Same order as the encoding of segment registers in instructions (APM 3 table 1-11). */
 enum vm_seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, VM_SEGS };
 
 /*
- * Of registers: EFER.LMA follows EFER.LME and CR0.PG whatever is written, EFER.SVME is the host's business and never seen; CR8 is what
- * an unintercepted read gives: whoever changes the APIC's task priority sets it.
+ * Of registers: EFER.LMA follows EFER.LME and CR0.PG whatever is written, EFER.SVME is the host's business
+ * and never seen; CR8 is what an unintercepted read gives: whoever changes the APIC's task priority sets it.
  */
-/* attr: descriptor bits 55:52 and 47:40 packed as in the VMCB (APM 2 15.5.1): type 3:0, S 4, DPL 6:5, P 7, AVL 8, L 9, D 10, G 11. */
+/* attr: descriptor bits 55:52 and 47:40 packed as in the VMCB (APM 2 15.5.1): type 3:0, S 4, DPL 6:5, P 7,
+ * AVL 8, L 9, D 10, G 11. */
 struct vm_segment {
     uint16_t selector, attr;
     uint32_t limit;
@@ -43,14 +66,15 @@ struct hvm_ops {
     void (*vm_destroy)(struct vm *vm);
     int (*vcpu_create)(struct vcpu *v);
     void (*vcpu_destroy)(struct vcpu *v);
-    /* Architectural state after power-up (APM 2 table 14-1): real mode, reset vector; v->gpr, rip and rflags too. */
+    /* Architectural state after power-up (APM 2 table 14-1): real mode, reset vector; v->gpr, rip and rflags
+     * too. */
     void (*reset)(struct vcpu *v);
     /* Makes the vCPU current on this CPU (FPU, VMCS) and the reverse. */
     void (*load)(struct vcpu *v);
     void (*put)(struct vcpu *v);
     /*
-     * Enters the guest with v->gpr/rip/rflags and v->inject, returns at the next exit with *e filled. Interrupts are off on both
-     * sides; a physical interrupt has been handed to its handler when it returns.
+     * Enters the guest with v->gpr/rip/rflags and v->inject, returns at the next exit with *e filled.
+     * Interrupts are off on both sides; a physical interrupt has been handed to its handler when it returns.
      */
     void (*run)(struct vcpu *v, struct vm_exit *e);
     uint64_t (*reg)(const struct vcpu *v, enum vm_reg r);
@@ -67,7 +91,8 @@ struct hvm_ops {
     /* Drops cached nested translations of the vCPU before its next entry. */
     void (*flush)(struct vcpu *v);
     void (*set_tsc_offset)(struct vcpu *v, uint64_t offset);
-    /* Whether the guest reads and writes an MSR without an exit; no effect for one that the back end does not switch with the vCPU. */
+    /* Whether the guest reads and writes an MSR without an exit; no effect for one that the back end does not
+     * switch with the vCPU. */
     void (*msr_direct)(struct vm *vm, uint32_t msr, bool direct);
 };
 

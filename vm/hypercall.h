@@ -5,7 +5,8 @@
 
 struct vcpu;
 
-/* Decodes number and arguments from the vCPU's registers, checks the permission, acts, and leaves the result in RAX. */
+/* Decodes number and arguments from the vCPU's registers, checks the permission, acts, and leaves the result
+ * in RAX. */
 void hypercall_handle(struct vcpu *v);
 
 #endif

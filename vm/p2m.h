@@ -19,10 +19,10 @@
 struct p2m {
     struct spinlock lock;
     struct radix table;
-    uint64_t ram_low, ram_high;  /* bytes below the hole, and from 4 GiB up */
-    struct p2m_chunk *chunks;    /* RAM blocks, by guest address */
+    uint64_t ram_low, ram_high; /* bytes below the hole, and from 4 GiB up */
+    struct p2m_chunk *chunks;   /* RAM blocks, by guest address */
     unsigned nchunks;
-    uint64_t generation;         /* counts changes; vCPUs flush when theirs is older */
+    uint64_t generation; /* counts changes; vCPUs flush when theirs is older */
 };
 
 /* Empty map; RAM of `bytes` (a multiple of 2 MiB), zeroed, mapped RWX. -ENOMEM leaves nothing behind. */
@@ -32,13 +32,15 @@ void p2m_destroy(struct p2m *p);
 /* Zeroes all RAM. */
 void p2m_zero(struct p2m *p);
 
-/* Maps device registers or RAM of the hypervisor's choice (RADIX_* flags) at page granularity; -EINVAL, -ENOMEM. */
+/* Maps device registers or RAM of the hypervisor's choice (RADIX_* flags) at page granularity; -EINVAL,
+ * -ENOMEM. */
 MUST_USE int p2m_map(struct p2m *p, gpa_t at, hpa_t target, uint64_t size, unsigned flags);
 MUST_USE int p2m_unmap(struct p2m *p, gpa_t at, uint64_t size);
 
 /*
- * The hypervisor's pointer to [at, at + size) of the guest's RAM (never device memory), or NULL if any byte is not RAM or the range is not contiguous
- * in machine memory (it is within each 2 MiB-aligned 2 MiB). The guest may change what is behind it at any time: copy once, then check.
+ * The hypervisor's pointer to [at, at + size) of the guest's RAM (never device memory), or NULL if any byte
+ * is not RAM or the range is not contiguous in machine memory (it is within each 2 MiB-aligned 2 MiB). The
+ * guest may change what is behind it at any time: copy once, then check.
  */
 void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size);
 
@@ -46,8 +48,10 @@ void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size);
 MUST_USE int p2m_read(const struct p2m *p, gpa_t at, void *dst, uint64_t size);
 MUST_USE int p2m_write(const struct p2m *p, gpa_t at, const void *src, uint64_t size);
 
-/* Calls fn(gpa, hpa, size, arg) for each RAM block: how the IOMMU domain of the VM is filled. Stops at the first non-zero result and returns it. */
-MUST_USE int p2m_for_each_ram(const struct p2m *p, int (*fn)(gpa_t at, hpa_t target, uint64_t size, void *arg), void *arg);
+/* Calls fn(gpa, hpa, size, arg) for each RAM block: how the IOMMU domain of the VM is filled. Stops at the
+ * first non-zero result and returns it. */
+MUST_USE int p2m_for_each_ram(const struct p2m *p,
+                              int (*fn)(gpa_t at, hpa_t target, uint64_t size, void *arg), void *arg);
 
 /* True if the address lies in the guest's RAM. */
 bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scheduler: a run queue per CPU ordered by the CPU time each vCPU has had; a slice is 5 ms; a halted vCPU gives its CPU away at once and
- * comes back to an idle CPU of its mask if there is one. Work-conserving: an idle CPU takes a ready vCPU that may run on it.
+ * Scheduler: a run queue per CPU ordered by the CPU time each vCPU has had; a slice is 5 ms; a halted vCPU
+ * gives its CPU away at once and comes back to an idle CPU of its mask if there is one. Work-conserving: an
+ * idle CPU takes a ready vCPU that may run on it.
  */
 #ifndef VM_SCHED_H
 #define VM_SCHED_H
@@ -16,10 +17,13 @@ MUST_USE int sched_init(unsigned cpus);
 /* The life of every CPU after boot: pick, run, put back, or idle. */
 _Noreturn void sched_loop(void);
 
-/* Sets the queues' side of a new vCPU up; v->cpus is set. */
+/* Sets the queues' side of a new vCPU up; v->cpus is set and names online CPUs only. Boot CPU. */
 void sched_vcpu_init(struct vcpu *v);
 
-/* VCPU_OFF or VCPU_BLOCKED -> VCPU_READY on a CPU of its mask. No effect on one that is ready or running. Any CPU. */
+/*
+ * VCPU_OFF or VCPU_BLOCKED -> VCPU_READY on a CPU of its mask. No effect on one that is ready or running. Any
+ * CPU. From VCPU_OFF only through vm_vcpu_enter(), which counts.
+ */
 void sched_wake(struct vcpu *v);
 
 /* True if the vCPU that runs on this CPU should come back to sched_loop(): slice over with others waiting. */

@@ -24,20 +24,22 @@ struct vpci;
 enum vm_state {
     VM_STOPPED, /* no vCPU runs; nothing of it is scheduled */
     VM_RUNNING,
-    VM_DYING,   /* asked to stop; becomes VM_STOPPED when its last vCPU has left its CPU */
+    VM_DYING, /* asked to stop; becomes VM_STOPPED when its last vCPU has left its CPU */
 };
 
-/* One access to a trapped port or address. `data` holds what is written, or takes what is read, in its low `size` bytes. */
+/* One access to a trapped port or address. `data` holds what is written, or takes what is read, in its low
+ * `size` bytes. */
 struct io_access {
-    uint64_t addr;  /* offset in the region */
-    unsigned size;  /* 1, 2, 4, 8 */
+    uint64_t addr; /* offset in the region */
+    unsigned size; /* 1, 2, 4, 8 */
     bool write;
     uint64_t data;
 };
 
 /*
- * Handles one access; every size that the bus can carry may come. Reads it does not implement give all ones (set by the caller before the
- * call), such writes are dropped. Runs on the accessing vCPU's CPU; the device takes its own lock.
+ * Handles one access; every size that the bus can carry may come. Reads it does not implement give all ones
+ * (set by the caller before the call), such writes are dropped. Runs on the accessing vCPU's CPU; the device
+ * takes its own lock.
  */
 typedef void io_fn(struct vcpu *v, void *dev, struct io_access *a);
 
@@ -51,7 +53,7 @@ struct io_region {
 
 #define VM_IO_REGIONS 48
 
-#define VM_CRASHES          3 /* so many within VM_CRASH_WINDOW_NS, and the VM is left down */
+#define VM_CRASHES         3 /* so many within VM_CRASH_WINDOW_NS, and the VM is left down */
 #define VM_CRASH_WINDOW_NS (60 * NS_PER_S)
 
 struct vm {
@@ -60,10 +62,10 @@ struct vm {
     const struct boot_guest *cfg; /* what it was built from; the I/O domain has a made-up one */
     bool privileged;              /* the I/O domain */
     enum vm_state state;
-    struct spinlock lock;         /* state, running, stop reason; taken before a run queue's */
-    struct spinlock leaf_lock;    /* io[], nio[], complaints; nothing is taken inside it */
+    struct spinlock lock;      /* state, running, stop reason; taken before a run queue's */
+    struct spinlock leaf_lock; /* io[], nio[], complaints; nothing is taken inside it */
     struct p2m p2m;
-    struct iommu_domain *iommu;   /* its devices' address space, or NULL if it has none */
+    struct iommu_domain *iommu; /* its devices' address space, or NULL if it has none */
     unsigned nvcpus;
     struct vcpu *vcpu[VM_VCPUS_MAX];
     struct io_region io[IO_SPACES][VM_IO_REGIONS];
@@ -72,13 +74,13 @@ struct vm {
     struct uart *uart;
     struct rtc *rtc;
     struct vpci *vpci;
-    struct ratelimit complaints;  /* log lines that this guest can cause */
-    unsigned running;             /* vCPUs that are not VCPU_OFF */
-    bool crashed, again;          /* how it stops: by a fault of its own; to be started again */
+    struct ratelimit complaints;   /* log lines that this guest can cause */
+    unsigned running;              /* vCPUs that are not VCPU_OFF */
+    bool crashed, again;           /* how it stops: by a fault of its own; to be started again */
     uint64_t crash_ns[VM_CRASHES]; /* when it crashed last, a ring */
     unsigned ncrashes;
     char stop_reason[96];
-    struct vm_hw *hw;             /* the CPU back end's part */
+    struct vm_hw *hw; /* the CPU back end's part */
     struct vm *next;
 };
 
@@ -87,8 +89,9 @@ struct vm *vm_first(void);
 struct vm *vm_find(const char *name);
 
 /*
- * Builds a VM as its configuration says: memory, platform devices, vCPUs, image loaded, nothing running. NULL on failure, logged with the
- * reason; nothing is left behind. The devices that it owns are assigned by the caller (vm/assign/) before vm_start().
+ * Builds a VM as its configuration says: memory, platform devices, vCPUs, image loaded, nothing running. NULL
+ * on failure, logged with the reason; nothing is left behind. The devices that it owns are assigned by the
+ * caller (vm/assign/) before vm_start().
  */
 MUST_USE struct vm *vm_create(const struct boot_guest *cfg, bool privileged);
 
@@ -96,8 +99,9 @@ MUST_USE struct vm *vm_create(const struct boot_guest *cfg, bool privileged);
 MUST_USE int vm_start(struct vm *vm);
 
 /*
- * Asks the VM to stop and says why in the log (with the registers of `culprit` if there is one). Safe from any CPU, and from a vCPU of the VM
- * itself, which leaves the guest at its next exit check. `crash` applies the guest's on_crash policy once all its vCPUs are off the CPUs.
+ * Asks the VM to stop and says why in the log (with the registers of `culprit` if there is one). Safe from
+ * any CPU, and from a vCPU of the VM itself, which leaves the guest at its next exit check. `crash` applies
+ * the guest's on_crash policy once all its vCPUs are off the CPUs.
  */
 void vm_stop(struct vm *vm, struct vcpu *culprit, bool crash, const char *fmt, ...) PRINTF(4, 5);
 
@@ -106,17 +110,19 @@ enum vm_power { VM_POWER_OFF, VM_POWER_RESET };
 void vm_power(struct vm *vm, enum vm_power what);
 
 /* Registers a trapped range. -ENOSPC, -EEXIST if it overlaps another. Any time: takes vm->leaf_lock. */
-MUST_USE int vm_io_register(struct vm *vm, enum io_space space, uint64_t base, uint64_t size, io_fn *fn, void *dev);
+MUST_USE int vm_io_register(struct vm *vm, enum io_space space, uint64_t base, uint64_t size, io_fn *fn,
+                            void *dev);
 void vm_io_unregister(struct vm *vm, enum io_space space, uint64_t base);
 
 /* True if a region has this address. */
 bool vm_io_exists(struct vm *vm, enum io_space space, uint64_t addr);
 
 /*
- * For the scheduler: a vCPU has become VCPU_OFF. When it was the last one of a VM that is to stop, the VM is VM_STOPPED, and is
- * restarted if its policy says so: may take long, takes locks, and the vCPU may run again when it returns.
+ * For the scheduler: a vCPU has become VCPU_OFF. When it was the last one of a VM that is to stop, the VM is
+ * VM_STOPPED, and is restarted if its policy says so: may take long, takes locks, and the vCPU may run again
+ * when it returns.
  */
-void vm_vcpu_left(struct vm *vm);
+void vm_vcpu_left(struct vcpu *v);
 
 /* VCPU_OFF -> VCPU_READY, if the VM runs. Any CPU. */
 void vm_vcpu_enter(struct vcpu *v);

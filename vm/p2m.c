@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vm/p2m.h"
+#include "kernel/lib/bits.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/paging.h"
+#include "vm/hvm.h"
+
+#define P2M_LEVELS 4 /* 48 bits, as the host's own tables */
+
+/* One contiguous block of RAM; sorted by guest address in p->chunks[]. */
+struct p2m_chunk {
+    uint64_t at;
+    hpa_t block;
+    unsigned order;
+};
+
+static uint64_t chunk_size(const struct p2m_chunk *c)
+{
+    return PAGE_SIZE << c->order;
+}
+
+/* The largest block that alignment and rest allow and that there is memory for. */
+static int chunk_alloc(struct p2m_chunk *c, uint64_t at, uint64_t left)
+{
+    c->at = at;
+    for (c->order = FRAME_ORDER_MAX; c->order >= FRAME_ORDER_2M; c->order--) {
+        if (chunk_size(c) > left || !IS_ALIGNED(at, chunk_size(c)))
+            continue;
+        c->block = frame_alloc(c->order);
+        if (c->block.a != 0)
+            return 0;
+    }
+    return -ENOMEM;
+}
+
+static int ram_add(struct p2m *p, uint64_t at, uint64_t bytes)
+{
+    for (uint64_t end = at + bytes; at < end;) {
+        struct p2m_chunk *c = &p->chunks[p->nchunks];
+        int err;
+
+        if (p->nchunks == P2M_CHUNKS)
+            return -ENOMEM;
+        err = chunk_alloc(c, at, end - at);
+        if (err)
+            return err;
+        p->nchunks++;
+        err = radix_map(&p->table, at, c->block, chunk_size(c), RADIX_R | RADIX_W | RADIX_X);
+        if (err)
+            return err;
+        at += chunk_size(c);
+    }
+    return 0;
+}
+
+int p2m_init(struct p2m *p, uint64_t bytes)
+{
+    int err;
+
+    memset(p, 0, sizeof(*p));
+    if (bytes == 0 || !IS_ALIGNED(bytes, SIZE_2M))
+        return -EINVAL;
+    p->ram_low = MIN(bytes, (uint64_t)GPA_PCI_WINDOW);
+    p->ram_high = bytes - p->ram_low;
+    p->chunks = heap_alloc(P2M_CHUNKS * sizeof(*p->chunks));
+    if (!p->chunks)
+        return -ENOMEM;
+    err = radix_init(&p->table, hvm_p2m_format(), P2M_LEVELS);
+    if (err) {
+        heap_free(p->chunks, P2M_CHUNKS * sizeof(*p->chunks));
+        return err;
+    }
+    err = ram_add(p, 0, p->ram_low);
+    if (!err)
+        err = ram_add(p, GPA_HIGH_RAM, p->ram_high);
+    if (err)
+        p2m_destroy(p);
+    return err;
+}
+
+void p2m_destroy(struct p2m *p)
+{
+    radix_destroy(&p->table);
+    while (p->nchunks > 0) {
+        p->nchunks--;
+        frame_free(p->chunks[p->nchunks].block, p->chunks[p->nchunks].order);
+    }
+    heap_free(p->chunks, P2M_CHUNKS * sizeof(*p->chunks));
+    p->chunks = NULL;
+}
+
+void p2m_zero(struct p2m *p)
+{
+    for (unsigned i = 0; i < p->nchunks; i++)
+        memset(hpa_to_ptr(p->chunks[i].block), 0, chunk_size(&p->chunks[i]));
+}
+
+int p2m_map(struct p2m *p, gpa_t at, hpa_t target, uint64_t size, unsigned flags)
+{
+    int err;
+
+    spin_lock(&p->lock);
+    err = radix_map(&p->table, at.a, target, size, flags);
+    __atomic_fetch_add(&p->generation, 1, __ATOMIC_RELEASE);
+    spin_unlock(&p->lock);
+    return err;
+}
+
+int p2m_unmap(struct p2m *p, gpa_t at, uint64_t size)
+{
+    int err;
+
+    spin_lock(&p->lock);
+    err = radix_unmap(&p->table, at.a, size);
+    __atomic_fetch_add(&p->generation, 1, __ATOMIC_RELEASE);
+    spin_unlock(&p->lock);
+    return err;
+}
+
+/* The RAM block that holds an address, or NULL. */
+static const struct p2m_chunk *chunk_find(const struct p2m *p, uint64_t at)
+{
+    unsigned lo = 0, hi = p->nchunks;
+
+    while (lo < hi) {
+        unsigned mid = (lo + hi) / 2;
+
+        if (at < p->chunks[mid].at)
+            hi = mid;
+        else if (at - p->chunks[mid].at >= chunk_size(&p->chunks[mid]))
+            lo = mid + 1;
+        else
+            return &p->chunks[mid];
+    }
+    return NULL;
+}
+
+void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size)
+{
+    const struct p2m_chunk *c = chunk_find(p, at.a);
+
+    if (!c || size > chunk_size(c) - (at.a - c->at))
+        return NULL;
+    return (char *)hpa_to_ptr(c->block) + (at.a - c->at);
+}
+
+bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size)
+{
+    uint64_t base = at.a < GPA_HIGH_RAM ? 0 : GPA_HIGH_RAM;
+    uint64_t len = at.a < GPA_HIGH_RAM ? p->ram_low : p->ram_high;
+
+    return at.a - base < len && size <= len - (at.a - base);
+}
+
+/* Bytes from `at` to the end of its block, `size` at most. Only for addresses that p2m_is_ram(). */
+static uint64_t piece(const struct p2m *p, gpa_t at, uint64_t size)
+{
+    const struct p2m_chunk *c = chunk_find(p, at.a);
+
+    return MIN(size, chunk_size(c) - (at.a - c->at));
+}
+
+int p2m_read(const struct p2m *p, gpa_t at, void *dst, uint64_t size)
+{
+    if (!p2m_is_ram(p, at, size))
+        return -EFAULT;
+    for (uint64_t n; size > 0; size -= n, at.a += n, dst = (char *)dst + n) {
+        n = piece(p, at, size);
+        memcpy(dst, p2m_ram(p, at, n), n);
+    }
+    return 0;
+}
+
+int p2m_write(const struct p2m *p, gpa_t at, const void *src, uint64_t size)
+{
+    if (!p2m_is_ram(p, at, size))
+        return -EFAULT;
+    for (uint64_t n; size > 0; size -= n, at.a += n, src = (const char *)src + n) {
+        n = piece(p, at, size);
+        memcpy(p2m_ram(p, at, n), src, n);
+    }
+    return 0;
+}
+
+int p2m_for_each_ram(const struct p2m *p, int (*fn)(gpa_t at, hpa_t target, uint64_t size, void *arg),
+                     void *arg)
+{
+    for (unsigned i = 0; i < p->nchunks; i++) {
+        int ret = fn(gpa(p->chunks[i].at), p->chunks[i].block, chunk_size(&p->chunks[i]), arg);
+
+        if (ret)
+            return ret;
+    }
+    return 0;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vm/vcpu.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/lib/bits.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/heap.h"
+#include "vm/emul/decode.h"
+#include "vm/emul/lapic.h"
+#include "vm/guestmem.h"
+#include "vm/hvm.h"
+#include "vm/sched.h"
+#include "vm/vm.h"
+
+#define VEC_DF 8
+
+#define EFER_LMA_BIT BIT(10)
+#define ATTR_L       BIT32(9)
+#define ATTR_D       BIT32(10)
+
+/* --- life
+ * -------------------------------------------------------------------------------------------------------- */
+
+int vcpu_create(struct vm *vm, unsigned id)
+{
+    struct vcpu *v = heap_alloc(sizeof(*v));
+    uint64_t online = GENMASK(63, 0) >> (CPU_MAX - cpu_count());
+    int err;
+
+    if (!v)
+        return -ENOMEM;
+    v->vm = vm;
+    v->id = id;
+    v->cpus = vm->cfg->cpus ? vm->cfg->cpus & online : online;
+    sched_vcpu_init(v);
+    err = hvm_vcpu_create(v);
+    if (err)
+        goto out_free;
+    err = lapic_create(v);
+    if (err)
+        goto out_hvm;
+    vcpu_reset(v);
+    vm->vcpu[id] = v;
+    return 0;
+
+out_hvm:
+    hvm_vcpu_destroy(v);
+out_free:
+    heap_free(v, sizeof(*v));
+    return err;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+    v->vm->vcpu[v->id] = NULL;
+    lapic_destroy(v);
+    hvm_vcpu_destroy(v);
+    heap_free(v, sizeof(*v));
+}
+
+/* What INIT does (APM 2 14.1.3): the vCPU waits for a start-up message. */
+static void init_state(struct vcpu *v)
+{
+    hvm_reset(v);
+    lapic_reset(v);
+    v->inject.valid = false;
+    v->nmi_pending = false;
+    v->halted = false;
+    v->wait_sipi = true;
+}
+
+void vcpu_reset(struct vcpu *v)
+{
+    init_state(v);
+    v->wait_sipi = v->id != 0;
+    v->requests = 0;
+    v->pvclock_gpa = v->wallclock_gpa = v->pv_eoi_gpa = 0;
+    v->pv_eoi_armed = false;
+    v->tsc_offset = 0;
+    hvm_set_tsc_offset(v, 0);
+}
+
+/* Start-up message (Intel SDM 3A 9.4.4): real mode at vector << 12. */
+static void sipi_start(struct vcpu *v)
+{
+    struct vm_segment cs;
+
+    hvm_segment(v, SEG_CS, &cs);
+    cs.selector = (uint16_t)(v->sipi_vector << 8);
+    cs.base = (uint64_t)v->sipi_vector << 12;
+    hvm_set_segment(v, SEG_CS, &cs);
+    v->rip = 0;
+    v->wait_sipi = false;
+}
+
+/* --- requests
+ * ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * Order matters: the bits are set before the state is read, and sched.c announces the state before it reads
+ * the bits, so one of the two sees the other. A vCPU that is READY looks before it enters the guest; one that
+ * is RUNNING on this CPU is in an exit handler or an interrupt's, and looks as well.
+ */
+void vcpu_request(struct vcpu *v, uint32_t bits)
+{
+    enum vcpu_state state;
+
+    __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
+    state = __atomic_load_n(&v->state, __ATOMIC_SEQ_CST);
+    if (state == VCPU_BLOCKED)
+        sched_wake(v);
+    else if (state == VCPU_RUNNING && v->cpu != cpu_id())
+        cpu_kick(v->cpu);
+    else if (state == VCPU_OFF && (bits & VCPU_REQ_SIPI))
+        vm_vcpu_enter(v);
+}
+
+/* --- events
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* Contributory exceptions (APM 2 table 8-3). */
+static bool contributory(uint8_t vector)
+{
+    return vector == 0 || (vector >= 10 && vector <= 13);
+}
+
+/* What a second exception makes of the first, which was still being delivered (APM 2 8.2.9). */
+static bool makes_double_fault(uint8_t first, uint8_t second)
+{
+    return (contributory(first) && contributory(second)) ||
+           (first == VEC_PF && (contributory(second) || second == VEC_PF));
+}
+
+void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t error)
+{
+    struct vm_event next = {true, has_error, VM_EVENT_EXCEPTION, vector, error};
+
+    if (v->inject.valid && v->inject.type == VM_EVENT_EXCEPTION) {
+        if (v->inject.vector == VEC_DF && (contributory(vector) || vector == VEC_PF)) {
+            vm_stop(v->vm, v, true, "triple fault (exception %u after a double fault)", vector);
+            return;
+        }
+        if (makes_double_fault(v->inject.vector, vector))
+            next = (struct vm_event){true, true, VM_EVENT_EXCEPTION, VEC_DF, 0};
+    }
+    v->inject = next;
+}
+
+void vcpu_inject_ud(struct vcpu *v)
+{
+    vcpu_exception(v, VEC_UD, false, 0);
+}
+
+void vcpu_inject_gp(struct vcpu *v)
+{
+    vcpu_exception(v, VEC_GP, true, 0);
+}
+
+static void inject(struct vcpu *v, enum vm_event_type type, uint8_t vector)
+{
+    v->inject = (struct vm_event){true, false, (uint8_t)type, vector, 0};
+    v->halted = false;
+}
+
+/* NMI first (APM 2 8.5); what cannot go in now waits for its window. */
+static void deliver_pending(struct vcpu *v)
+{
+    int vector;
+
+    if (v->nmi_pending && hvm_can_take_nmi(v)) {
+        v->nmi_pending = false;
+        inject(v, VM_EVENT_NMI, 2);
+    }
+    v->recheck = v->nmi_pending; /* nothing tells when an NMI could go in: ask after each exit */
+    vector = lapic_pending(v);
+    if (vector >= 0 && hvm_can_take_intr(v)) {
+        inject(v, VM_EVENT_INTR, (uint8_t)vector);
+        lapic_accept(v, (uint8_t)vector);
+        vector = lapic_pending(v);
+    }
+    hvm_want_window(v, v->nmi_pending || vector >= 0);
+}
+
+/* --- running
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* What other CPUs asked for, then what is pending. VCPU_RUNNING: enter the guest. */
+static enum vcpu_state prepare(struct vcpu *v)
+{
+    uint32_t requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+
+    if (requests & VCPU_REQ_STOP)
+        return VCPU_OFF;
+    if (requests & VCPU_REQ_FLUSH)
+        hvm_flush(v);
+    if (requests & VCPU_REQ_INIT)
+        init_state(v);
+    if ((requests & VCPU_REQ_SIPI) && v->wait_sipi)
+        sipi_start(v);
+    if (v->wait_sipi)
+        return VCPU_OFF;
+    deliver_pending(v);
+    return v->halted ? VCPU_BLOCKED : VCPU_RUNNING;
+}
+
+/* The guest's map was changed since this vCPU's last entry. */
+static void follow_p2m(struct vcpu *v)
+{
+    uint64_t now = __atomic_load_n(&v->vm->p2m.generation, __ATOMIC_ACQUIRE);
+
+    if (v->p2m_generation == now)
+        return;
+    v->p2m_generation = now;
+    hvm_flush(v);
+}
+
+/* The hot path: whatever is not needed at every exit waits for a flag. */
+enum vcpu_state vcpu_run(struct vcpu *v)
+{
+    enum vcpu_state next;
+    struct vm_exit e;
+
+    hvm_load(v);
+    v->recheck = true;
+    for (;;) {
+        if (v->recheck || __atomic_load_n(&v->requests, __ATOMIC_RELAXED)) {
+            next = prepare(v);
+            if (next != VCPU_RUNNING)
+                break;
+        }
+        follow_p2m(v);
+        hvm_run(v, &e);
+        v->exits[e.kind]++;
+        if (e.redo.valid)
+            v->inject = e.redo;
+        if (v->pv_eoi_armed) {
+            lapic_pv_eoi_sync(v);
+            v->recheck = true;
+        }
+        exit_handle(v, &e);
+        if (e.kind == VM_EXIT_HOST_INTR && sched_must_yield(v)) {
+            next = VCPU_READY;
+            break;
+        }
+    }
+    hvm_put(v);
+    return next;
+}
+
+/* --- instructions
+ * ------------------------------------------------------------------------------------------------ */
+
+static unsigned code_bits(const struct vcpu *v)
+{
+    struct vm_segment cs;
+
+    hvm_segment(v, SEG_CS, &cs);
+    if ((hvm_reg(v, REG_EFER) & EFER_LMA_BIT) && (cs.attr & ATTR_L))
+        return 64;
+    return cs.attr & ATTR_D ? 32 : 16;
+}
+
+/*
+ * The exit says which instruction it was, so without a prefix the length is known: its opcode's. `first` is
+ * that opcode's first byte.
+ */
+static unsigned exit_insn_length(struct vcpu *v, enum vm_exit_kind kind)
+{
+    static const struct {
+        uint8_t first, len;
+    } plain[VM_EXIT_KINDS] = {
+        [VM_EXIT_CPUID] = {0x0f, 2},     [VM_EXIT_HLT] = {0xf4, 1},    [VM_EXIT_MSR] = {0x0f, 2},
+        [VM_EXIT_HYPERCALL] = {0x0f, 3}, [VM_EXIT_XSETBV] = {0x0f, 3}, [VM_EXIT_WBINVD] = {0x0f, 2},
+    };
+    uint8_t buf[INSN_MAX];
+    unsigned n = guest_fetch(v, buf);
+    int len;
+
+    if (plain[kind].len && (n == 0 || buf[0] == plain[kind].first))
+        return plain[kind].len;
+    len = insn_length(buf, n, code_bits(v));
+    return len > 0 ? (unsigned)len : plain[kind].len;
+}
+
+void vcpu_skip(struct vcpu *v, const struct vm_exit *e)
+{
+    uint64_t old = v->rip;
+
+    v->rip += e->len ? e->len : exit_insn_length(v, e->kind);
+    if ((old ^ v->rip) >> 16 && code_bits(v) != 64)
+        v->rip &= code_bits(v) == 32 ? GENMASK(31, 0) : GENMASK(15, 0); /* as the CPU wraps */
+    hvm_clear_shadow(v);
+}
+
+/* --- for the log
+ * ------------------------------------------------------------------------------------------------- */
+
+void vcpu_log(const struct vcpu *v)
+{
+    static const char names[GPRS][4] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                        "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+    struct vm_segment cs;
+
+    hvm_segment(v, SEG_CS, &cs);
+    log_error("[%s] vCPU %u at cs:rip %04x:%016llx rflags %08llx cpl %u", v->vm->name, v->id, cs.selector,
+              (unsigned long long)v->rip, (unsigned long long)v->rflags, hvm_cpl(v));
+    log_error("[%s] cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %04llx", v->vm->name,
+              (unsigned long long)hvm_reg(v, REG_CR0), (unsigned long long)hvm_reg(v, REG_CR2),
+              (unsigned long long)hvm_reg(v, REG_CR3), (unsigned long long)hvm_reg(v, REG_CR4),
+              (unsigned long long)hvm_reg(v, REG_EFER));
+    for (unsigned i = 0; i < GPRS; i += 4)
+        log_error("[%s] %s %016llx %s %016llx %s %016llx %s %016llx", v->vm->name, names[i],
+                  (unsigned long long)v->gpr[i], names[i + 1], (unsigned long long)v->gpr[i + 1],
+                  names[i + 2], (unsigned long long)v->gpr[i + 2], names[i + 3],
+                  (unsigned long long)v->gpr[i + 3]);
+}
