@@ -116,7 +116,7 @@ unsigned smp_start(const struct bootinfo *bi, void (*entry)(void))
     if (listed > CPU_MAX)
         log_warn("smp: %u processors, of which %u are used", listed, CPU_MAX);
     if (paging_root().a >= SIZE_4G) {
-        log_warn("smp: the hypervisor was loaded above 4 GiB: only the boot processor can be used");
+        log_warn("smp: no memory below 4 GiB for the page tables' root: only the boot processor is used");
         return cpu_count();
     }
     start.trampoline = page.a;

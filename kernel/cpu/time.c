@@ -78,9 +78,10 @@ uint64_t time_wall_base_ns(void)
     return clock.wall_base_ns;
 }
 
-void time_set_wall(uint64_t tsc, uint64_t seconds)
+void time_set_wall(const struct bootinfo *bi)
 {
-    clock.wall_base_ns = seconds ? seconds * NS_PER_S - time_tsc_to_ns(tsc) : 0;
+    if (bi->wall_seconds)
+        clock.wall_base_ns = bi->wall_seconds * NS_PER_S - time_tsc_to_ns(bi->tsc_wall);
 }
 
 /* The three clocks at one moment. */

@@ -3,6 +3,7 @@
 #ifndef KERNEL_CPU_TIME_H
 #define KERNEL_CPU_TIME_H
 
+#include "boot/bootinfo.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
 
@@ -17,9 +18,8 @@
  */
 void time_init(uint16_t pm_timer_port);
 
-/* The wall clock: it was `seconds` since 1970 when the TSC stood at `tsc`. 0 seconds: unknown. After
- * time_init(). */
-void time_set_wall(uint64_t tsc, uint64_t seconds);
+/* Takes over what the firmware's clock said at the hand-off. After time_init(). */
+void time_set_wall(const struct bootinfo *bi);
 
 /* TSC frequency in kHz, measured once at boot. */
 uint32_t time_tsc_khz(void);

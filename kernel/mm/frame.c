@@ -24,6 +24,7 @@ static struct {
     uint64_t bytes_free, bytes_total;
     struct frame_range *ram; /* merged, sorted: the memory map's own copy may be overwritten one day */
     unsigned ram_count;
+    hpa_t low_page;
 } frames;
 
 static struct list *frame_link(uint64_t frame)
@@ -122,6 +123,11 @@ uint64_t frame_bytes_free(void)
 uint64_t frame_bytes_total(void)
 {
     return frames.bytes_total;
+}
+
+hpa_t frame_low_page(void)
+{
+    return frames.low_page;
 }
 
 unsigned frame_ram_ranges(const struct frame_range **ranges)
@@ -233,11 +239,13 @@ void frame_init(const struct bootinfo *bi)
 
     states = ALIGN_UP(frames.count, PAGE_SIZE);
     ranges = ALIGN_UP(bi->mem_count * sizeof(struct frame_range), PAGE_SIZE);
-    own = find_room(mem, bi->mem_count, states + ranges, holes, ARRAY_SIZE(holes) - 1);
-    holes[ARRAY_SIZE(holes) - 1] = (struct hole){own, own + states + ranges};
+    own = find_room(mem, bi->mem_count, states + ranges + PAGE_SIZE, holes, ARRAY_SIZE(holes) - 1);
+    holes[ARRAY_SIZE(holes) - 1] = (struct hole){own, own + states + ranges + PAGE_SIZE};
     frames.state = hpa_to_ptr(hpa(own));
     memset(frames.state, FRAME_NONE, states);
     frames.ram = hpa_to_ptr(hpa(own + states));
+    frames.low_page = hpa(own + states + ranges);
+    memset(hpa_to_ptr(frames.low_page), 0, PAGE_SIZE);
 
     for (unsigned order = 0; order <= FRAME_ORDER_MAX; order++)
         list_init(&frames.free[order]);

@@ -30,6 +30,12 @@ void frame_free(hpa_t block, unsigned order);
 uint64_t frame_bytes_free(void);
 uint64_t frame_bytes_total(void);
 
+/*
+ * The one zeroed page that is set aside at boot in the lowest memory, below 4 GiB on any usual machine: the
+ * root of the page tables, which a starting processor loads from 32-bit code.
+ */
+hpa_t frame_low_page(void);
+
 /* All RAM in the direct map, sorted, neighbours merged; for ever. Returns how many ranges there are. */
 struct frame_range {
     uint64_t start, end;

@@ -81,13 +81,9 @@ static void map_image(const struct bootinfo *bi)
     map(DIRECT_MAP_BASE + base.a, base, text + rodata, RADIX_R);
 }
 
-/*
- * The root table is part of the image: that lies below 4 GiB, where a starting processor can load its address from 32-bit code.
- * Global entries of the tables at hand-off go only when PGE does (SDM 3A 4.10.4.1).
- */
+/* Global entries of the tables at hand-off go only when PGE does (SDM 3A 4.10.4.1). */
 void paging_init(const struct bootinfo *bi)
 {
-    static _Alignas(PAGE_SIZE) uint64_t root_table[PAGE_SIZE / sizeof(uint64_t)];
     bool has_1g = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_1G;
     const struct frame_range *ram;
     unsigned count = frame_ram_ranges(&ram);
@@ -95,7 +91,7 @@ void paging_init(const struct bootinfo *bi)
 
     paging.tree = (struct radix){
         .format = has_1g ? &x86_format_1g : &x86_format_2m,
-        .root = hpa(bi->image_base + ((uint64_t)root_table - IMAGE_BASE)),
+        .root = frame_low_page(),
         .levels = 4,
         .tables = 1,
     };
