@@ -36,7 +36,7 @@ _Static_assert(SETUP_HEADER + offsetof(struct setup_header, pref_address) == 0x2
 _Static_assert(SETUP_HEADER + sizeof(struct setup_header) == 0x264, "boot.rst");
 
 #define BOOT_FLAG           0xaa55
-#define HEADER_MAGIC        0x53726448 /* "HdrS" */
+#define SETUP_MAGIC         0x53726448 /* "HdrS" */
 #define VERSION_XLOADFLAGS  0x020c
 #define LOADED_HIGH         0x01
 #define XLF_KERNEL_64       0x0001
@@ -66,7 +66,7 @@ _Static_assert(offsetof(struct boot_params, e820) == 0x2d0, "zero-page.rst");
 _Static_assert(sizeof(struct boot_params) == PAGE_SIZE, "zero-page.rst");
 
 /* A copy of the header; false if the image ends before it does. */
-static bool header(const struct load_plan *p, struct setup_header *h)
+static bool read_setup(const struct load_plan *p, struct setup_header *h)
 {
     const void *src = load_bytes(p, SETUP_HEADER, sizeof(*h));
 
@@ -79,7 +79,7 @@ bool bzimage_is(const struct load_plan *p)
 {
     struct setup_header h;
 
-    return header(p, &h) && h.boot_flag == BOOT_FLAG && h.header == HEADER_MAGIC;
+    return read_setup(p, &h) && h.boot_flag == BOOT_FLAG && h.header == SETUP_MAGIC;
 }
 
 /* Bytes of the header as the kernel counts them: it may be longer than the part known here, but must fit into
@@ -94,7 +94,7 @@ static int check_header(const struct load_plan *p, const struct setup_header *h)
     uint64_t size = header_size(h);
 
     if (h->version < VERSION_XLOADFLAGS || !(h->xloadflags & XLF_KERNEL_64))
-        return load_fail(p, "kernel has no 64-bit entry (boot protocol %x.%02x; 2.12 is needed)",
+        return load_fail(p, "kernel has no 64-bit entry (boot protocol %u.%u; 2.12 is needed)",
                          h->version >> 8, h->version & 0xff);
     if (!(h->loadflags & LOADED_HIGH))
         return load_fail(p, "kernel is a zImage, which loads below 1 MiB; a bzImage is needed");
@@ -119,13 +119,13 @@ static uint64_t load_address(const struct setup_header *h)
     return h->relocatable_kernel ? ALIGN_UP(at, align) : at;
 }
 
-static void fill(const struct load_plan *p)
+static void fill_zero_page(const struct load_plan *p)
 {
     struct boot_params *bp = load_low(p, LOAD_INFO);
     struct load_range range[LOAD_RANGES];
     struct setup_header h;
 
-    if (!header(p, &h))
+    if (!read_setup(p, &h))
         return;
     memcpy(bp->setup_header, load_bytes(p, SETUP_HEADER, header_size(&h)), header_size(&h));
     h.type_of_loader = TYPE_OF_LOADER_NONE;
@@ -150,7 +150,7 @@ int bzimage_plan(struct load_plan *p)
     uint64_t setup, size, at, need, low = p->vm->p2m.ram_low;
     int err;
 
-    if (!header(p, &h))
+    if (!read_setup(p, &h))
         return load_fail(p, "kernel is cut off in its setup header");
     err = check_header(p, &h);
     if (err)
@@ -174,6 +174,6 @@ int bzimage_plan(struct load_plan *p)
     p->long_mode = true;
     p->entry = at + ENTRY_64;
     p->rsi = LOAD_INFO;
-    p->fill = fill;
+    p->fill = fill_zero_page;
     return load_initrd(p, (uint64_t)h.initrd_addr_max + 1);
 }

@@ -199,7 +199,7 @@ struct pvh_info {
 };
 _Static_assert(sizeof(struct pvh_info) <= PAGE_SIZE, "LOAD_INFO is one page");
 
-static void fill(const struct load_plan *p)
+static void fill_start_info(const struct load_plan *p)
 {
     struct pvh_info *info = load_low(p, LOAD_INFO);
     struct load_range range[LOAD_RANGES];
@@ -225,5 +225,5 @@ void pvh_start(struct load_plan *p, uint64_t pvh_entry)
 {
     p->entry = pvh_entry;
     p->rbx = LOAD_INFO;
-    p->fill = fill;
+    p->fill = fill_start_info;
 }

@@ -4,9 +4,9 @@
 #include "kernel/lib/string.h"
 #include "vm/load.h"
 
-#define SEARCH       8192 /* 3.1: the header lies in the first 8 KiB, 4-byte aligned */
-#define HEADER_MAGIC 0x1badb002
-#define START_MAGIC  0x2badb002
+#define SEARCH          8192 /* 3.1: the header lies in the first 8 KiB, 4-byte aligned */
+#define MULTIBOOT_MAGIC 0x1badb002
+#define START_MAGIC     0x2badb002
 
 /* Requests of the header: bits 15:0 must be understood (3.1.2). */
 #define FLAG_PAGE_ALIGN BIT32(0)
@@ -14,21 +14,21 @@
 #define FLAG_VIDEO      BIT32(2) /* there is no display: the information says nothing about one */
 #define FLAG_ADDRESS    BIT32(16)
 
-struct header {
+struct multiboot_header {
     uint32_t magic, flags, checksum;
     uint32_t header_addr, load_addr, load_end_addr, bss_end_addr, entry_addr; /* valid with FLAG_ADDRESS */
 };
 
 /* Where the header is in the file, or -1. Fields that the file ends before are 0. */
-static int64_t find(const struct load_plan *p, struct header *h)
+static int64_t find_header(const struct load_plan *p, struct multiboot_header *h)
 {
-    const uint64_t fixed = offsetof(struct header, header_addr);
+    const uint64_t fixed = offsetof(struct multiboot_header, header_addr);
     const void *src;
 
     for (uint64_t off = 0; off + fixed <= SEARCH && (src = load_bytes(p, off, fixed)); off += 4) {
-        *h = (struct header){0};
+        *h = (struct multiboot_header){0};
         memcpy(h, src, fixed);
-        if (h->magic != HEADER_MAGIC || h->magic + h->flags + h->checksum != 0)
+        if (h->magic != MULTIBOOT_MAGIC || h->magic + h->flags + h->checksum != 0)
             continue;
         src = load_bytes(p, off, sizeof(*h));
         if (src)
@@ -40,13 +40,13 @@ static int64_t find(const struct load_plan *p, struct header *h)
 
 bool multiboot_is(const struct load_plan *p)
 {
-    struct header h;
+    struct multiboot_header h;
 
-    return find(p, &h) >= 0;
+    return find_header(p, &h) >= 0;
 }
 
 /* 3.1.3: one contiguous piece, placed by the header's own addresses. */
-static int plan_addresses(struct load_plan *p, const struct header *h, uint64_t header_off)
+static int plan_addresses(struct load_plan *p, const struct multiboot_header *h, uint64_t header_off)
 {
     uint64_t off, size, bss;
 
@@ -96,7 +96,7 @@ struct multiboot_info {
 };
 _Static_assert(sizeof(struct multiboot_info) <= PAGE_SIZE, "LOAD_INFO is one page");
 
-static void fill(const struct load_plan *p)
+static void fill_information(const struct load_plan *p)
 {
     struct multiboot_info *mb = load_low(p, LOAD_INFO);
     struct load_range range[LOAD_RANGES];
@@ -122,8 +122,8 @@ static void fill(const struct load_plan *p)
 
 int multiboot_plan(struct load_plan *p, bool elf)
 {
-    struct header h = {0};
-    int64_t off = find(p, &h);
+    struct multiboot_header h = {0};
+    int64_t off = find_header(p, &h);
     uint32_t unknown = h.flags & 0xffff & ~(FLAG_PAGE_ALIGN | FLAG_MEMORY | FLAG_VIDEO);
     int err = 0;
 
@@ -141,6 +141,6 @@ int multiboot_plan(struct load_plan *p, bool elf)
         return load_fail(p, "kernel's entry 0x%lx is not in the kernel", p->entry);
     p->rax = START_MAGIC;
     p->rbx = LOAD_INFO;
-    p->fill = fill;
+    p->fill = fill_information;
     return load_initrd(p, SIZE_4G);
 }
