@@ -38,6 +38,13 @@ MUST_USE int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
  */
 void lapic_pv_eoi_sync(struct vcpu *v);
 
+/* Task priority, also known as CR8 (bits 7:4). Own CPU; setting it sets REG_CR8. */
+uint8_t lapic_tpr(const struct vcpu *v);
+void lapic_set_tpr(struct vcpu *v, uint8_t tpr);
+
+/* v->tsc_offset changed: the armed TSC deadline moves with it. Own CPU. */
+void lapic_tsc_changed(struct vcpu *v);
+
 /* KVM's PV EOI MSR. 0, or -EINVAL. */
 MUST_USE int lapic_pv_eoi_write(struct vcpu *v, uint64_t val);
 

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside of the local APIC, shared by lapic.c (registers), lapic_timer.c and lapic_message.c (who gets an
+ * interrupt). Everybody else uses vm/emul/lapic.h. No lock: what other CPUs may touch is atomic and marked,
+ * the rest belongs to the CPU that runs the vCPU.
+ */
+#ifndef VM_EMUL_APIC_H
+#define VM_EMUL_APIC_H
+
+#include "kernel/cpu/time.h"
+#include "kernel/lib/types.h"
+#include "vm/emul/regs.h"
+
+struct vcpu;
+struct vm;
+
+#define APIC_LVTS  6 /* registers 0x32..0x37 */
+#define APIC_WORDS 8 /* 256 vectors */
+
+/* The guest's APIC timer counts nanoseconds: 1 GHz before the divider. Periods shorter than this are
+ * stretched to it. */
+#define APIC_PERIOD_MIN_NS (100 * NS_PER_US)
+
+struct lapic {
+    struct vcpu *v;
+    uint32_t irr_words;                  /* any CPU: bit n is set if irr[n] may have a bit set */
+    uint32_t irr[APIC_WORDS];            /* any CPU */
+    uint32_t tmr[APIC_WORDS];            /* any CPU */
+    uint32_t isr[APIC_WORDS], isr_words; /* bit n of isr_words: isr[n] has a bit set */
+    uint32_t tpr, ppr;                   /* read by any CPU */
+    uint64_t base;                       /* IA32_APIC_BASE; read by any CPU, as are svr, ldr, dfr and lvt[] */
+    uint32_t svr, ldr, dfr;
+    uint32_t lvt[APIC_LVTS];
+    uint32_t esr, esr_pending; /* esr_pending: any CPU */
+    uint64_t icr;
+    uint32_t *pv_eoi; /* the guest's word for paravirtual EOI, or NULL */
+    struct timer timer;
+    uint32_t tmict, tdcr, timer_shift; /* timer_shift: log2 of the divider when the count began */
+    uint64_t period_ns;                /* any CPU: of the periodic timer */
+    uint64_t expiry_ns;                /* any CPU: end of the count */
+    uint64_t tsc_deadline;
+};
+
+/* What an interrupt message says, from the ICR, an I/O APIC entry or an MSI (SDM 3A 11.6.1, 11.11). */
+struct apic_message {
+    uint32_t dest; /* APIC_BROADCAST: all, in either destination mode */
+    bool logical, lowest, level;
+    uint8_t mode, vector; /* mode: ICR_MODE_* */
+};
+
+#define APIC_BROADCAST 0xffffffffu
+
+static inline bool apic_x2(const struct lapic *l)
+{
+    return __atomic_load_n(&l->base, __ATOMIC_RELAXED) & APIC_BASE_EXTD;
+}
+
+/* lapic.c */
+void apic_error(struct lapic *l, uint32_t esr_bits); /* any CPU */
+
+/* lapic_message.c: what a write of the ICR sends. */
+void apic_send_icr(struct lapic *l, uint64_t icr);
+
+/* lapic_timer.c; all but the timer's own handler run on the vCPU's CPU. */
+void apic_timer_init(struct lapic *l);
+void apic_timer_stop(struct lapic *l);
+void apic_timer_start(struct lapic *l, uint32_t initial_count);
+uint32_t apic_timer_count(const struct lapic *l);
+void apic_timer_set_lvt(struct lapic *l, uint32_t lvt);
+void apic_timer_set_deadline(struct lapic *l, uint64_t guest_tsc);
+uint64_t apic_timer_deadline(const struct lapic *l);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who gets an interrupt: destinations of IPIs and of interrupt messages (SDM 3A 11.6, 11.11, 11.12.10). */
+#include "vm/emul/apic.h"
+#include "vm/emul/lapic.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+
+/* Logical destination: x2APIC cluster, xAPIC flat, xAPIC cluster. */
+static bool logical_match(const struct lapic *l, uint32_t dest)
+{
+    uint32_t ldr = __atomic_load_n(&l->ldr, __ATOMIC_RELAXED);
+
+    if (apic_x2(l))
+        return ldr >> 16 == dest >> 16 && (ldr & dest & 0xffff) != 0;
+    ldr >>= 24;
+    if ((__atomic_load_n(&l->dfr, __ATOMIC_RELAXED) & DFR_FLAT) == DFR_FLAT)
+        return (ldr & dest) != 0;
+    return (dest >> 4 == ldr >> 4 || dest >> 4 == 0xf) && (ldr & dest & 0xf) != 0;
+}
+
+static bool match(const struct lapic *l, const struct apic_message *m)
+{
+    if (m->dest == APIC_BROADCAST)
+        return true;
+    return m->logical ? logical_match(l, m->dest) : m->dest == l->v->id;
+}
+
+static void deliver_to(struct vcpu *v, const struct apic_message *m)
+{
+    if (!(__atomic_load_n(&v->lapic->base, __ATOMIC_RELAXED) & APIC_BASE_EN))
+        return;
+    switch (m->mode) {
+    case ICR_MODE_FIXED:
+        lapic_raise(v, m->vector, m->level);
+        break;
+    case ICR_MODE_NMI:
+        __atomic_store_n(&v->nmi_pending, true, __ATOMIC_RELEASE);
+        vcpu_request(v, VCPU_REQ_EVENT);
+        break;
+    case ICR_MODE_INIT:
+        vcpu_request(v, VCPU_REQ_INIT);
+        break;
+    case ICR_MODE_STARTUP:
+        __atomic_store_n(&v->sipi_vector, m->vector, __ATOMIC_RELEASE);
+        vcpu_request(v, VCPU_REQ_SIPI);
+        break;
+    }
+}
+
+/* Of the APICs that match, the one with the lowest priority; the lowest id among equals. */
+static struct vcpu *lowest_priority(struct vm *vm, const struct apic_message *m)
+{
+    struct vcpu *best = NULL;
+
+    for (unsigned i = 0; i < vm->nvcpus; i++) {
+        struct vcpu *v = vm->vcpu[i];
+
+        if (match(v->lapic, m) && lapic_enabled(v) &&
+            (!best || __atomic_load_n(&v->lapic->ppr, __ATOMIC_RELAXED) <
+                          __atomic_load_n(&best->lapic->ppr, __ATOMIC_RELAXED)))
+            best = v;
+    }
+    return best;
+}
+
+static void deliver(struct vm *vm, const struct apic_message *m, const struct vcpu *but)
+{
+    if (m->lowest) {
+        struct vcpu *v = lowest_priority(vm, m);
+
+        if (v)
+            deliver_to(v, m);
+        return;
+    }
+    if (!m->logical && m->dest != APIC_BROADCAST) {
+        if (m->dest < vm->nvcpus)
+            deliver_to(vm->vcpu[m->dest], m);
+        return;
+    }
+    for (unsigned i = 0; i < vm->nvcpus; i++)
+        if (vm->vcpu[i] != but && match(vm->vcpu[i]->lapic, m))
+            deliver_to(vm->vcpu[i], m);
+}
+
+/* Eight bits of destination: 0xff means everybody in either mode. */
+static uint32_t wide_dest(uint64_t dest8)
+{
+    return dest8 == 0xff ? APIC_BROADCAST : (uint32_t)dest8;
+}
+
+void apic_send_icr(struct lapic *l, uint64_t icr)
+{
+    struct vm *vm = l->v->vm;
+    uint64_t shorthand = FIELD_GET(ICR_SHORTHAND, icr);
+    struct apic_message m = {
+        .dest = apic_x2(l) ? (uint32_t)FIELD_GET(ICR_DEST, icr) : wide_dest(FIELD_GET(ICR_XAPIC_DEST, icr)),
+        .logical = icr & ICR_LOGICAL,
+        .mode = (uint8_t)FIELD_GET(ICR_MODE, icr),
+        .vector = (uint8_t)icr,
+    };
+
+    if (m.mode == ICR_MODE_LOWEST) {
+        m.lowest = shorthand == SHORTHAND_NONE;
+        m.mode = ICR_MODE_FIXED;
+    }
+    if (m.mode == ICR_MODE_FIXED && m.vector < 16) {
+        apic_error(l, ESR_SEND_ILLEGAL);
+        return;
+    }
+    /* INIT level de-assert has had no effect since the Pentium 4 (SDM 3A 11.6.1). */
+    if (m.mode == ICR_MODE_INIT && (icr & ICR_TRIGGER_LEVEL) && !(icr & ICR_LEVEL_ASSERT))
+        return;
+    if (shorthand == SHORTHAND_NONE) {
+        deliver(vm, &m, NULL);
+    } else if (shorthand == SHORTHAND_OTHERS) {
+        m.dest = APIC_BROADCAST;
+        deliver(vm, &m, l->v);
+    } else if (m.mode ==
+               ICR_MODE_FIXED) { /* to oneself only fixed interrupts are valid (SDM 3A table 11-3) */
+        m.dest = shorthand == SHORTHAND_SELF ? l->v->id : APIC_BROADCAST;
+        m.logical = false;
+        deliver(vm, &m, NULL);
+    }
+}
+
+/* False: not an interrupt message, or a delivery mode that no device of ours may ask for. */
+static bool message_decode(uint64_t address, uint32_t data, struct apic_message *m)
+{
+    uint8_t mode = (uint8_t)FIELD_GET(MSI_MODE, data);
+
+    *m = (struct apic_message){
+        .dest = wide_dest(FIELD_GET(MSI_DEST, address)),
+        .logical = address & MSI_LOGICAL,
+        .lowest = mode == ICR_MODE_LOWEST || (mode == ICR_MODE_FIXED && (address & MSI_REDIRECTION)),
+        .level = data & MSI_TRIGGER,
+        .mode = mode == ICR_MODE_LOWEST ? ICR_MODE_FIXED : mode,
+        .vector = (uint8_t)FIELD_GET(MSI_VECTOR, data),
+    };
+    return (address & MSI_ADDRESS_MASK) == MSI_ADDRESS &&
+           (m->mode == ICR_MODE_FIXED || m->mode == ICR_MODE_NMI);
+}
+
+void lapic_message(struct vm *vm, uint64_t address, uint32_t data)
+{
+    struct apic_message m;
+
+    if (message_decode(address, data, &m))
+        deliver(vm, &m, NULL);
+    else
+        vm_complain(vm, "interrupt message %#llx/%#x dropped", (unsigned long long)address, data);
+}
+
+bool lapic_route(struct vm *vm, uint64_t address, uint32_t data, struct vcpu **v, uint8_t *vector)
+{
+    struct apic_message m;
+    struct vcpu *only = NULL;
+
+    if (!message_decode(address, data, &m) || m.mode != ICR_MODE_FIXED || m.level || m.vector < 16)
+        return false;
+    for (unsigned i = 0; i < vm->nvcpus && !m.lowest; i++) {
+        if (!match(vm->vcpu[i]->lapic, &m))
+            continue;
+        if (only)
+            return false;
+        only = vm->vcpu[i];
+    }
+    if (m.lowest)
+        only = lowest_priority(vm, &m);
+    *v = only;
+    *vector = m.vector;
+    return only != NULL;
+}

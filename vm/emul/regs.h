@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Registers that guests see, beyond those of kernel/cpu/regs.h: names of the Intel SDM (December 2023), the
+ * AMD APM (volume 2, revision 3.41) and Linux' Documentation/virt/kvm/x86/msr.rst for KVM's.
+ */
+#ifndef VM_EMUL_REGS_H
+#define VM_EMUL_REGS_H
+
+#include "kernel/cpu/regs.h"
+
+/* Local APIC, SDM 3A table 11-6: number = xAPIC offset >> 4 = x2APIC MSR - 0x800. */
+#define APIC_ID      0x02
+#define APIC_VERSION 0x03
+#define APIC_TPR     0x08
+#define APIC_APR     0x09
+#define APIC_PPR     0x0a
+#define APIC_EOI     0x0b
+#define APIC_RRD     0x0c
+#define APIC_LDR     0x0d
+#define APIC_DFR     0x0e
+#define APIC_SVR     0x0f
+#define APIC_ISR     0x10
+#define APIC_TMR     0x18
+#define APIC_IRR     0x20
+#define APIC_ESR     0x28
+#define APIC_ICR     0x30
+#define APIC_ICR2    0x31
+#define APIC_LVT     0x32 /* timer, thermal, performance, LINT0, LINT1, error */
+#define APIC_TMICT   0x38
+#define APIC_TMCCT   0x39
+#define APIC_TDCR    0x3e
+#define APIC_SELF    0x3f
+
+#define APIC_VERSION_VALUE 0x00050014 /* integrated, six LVT entries, no EOI-broadcast suppression */
+
+#define LVT_TIMER  0
+#define LVT_LINT0  3
+#define LVT_ERROR  5
+#define LVT_STATUS BIT32(12) /* RO, as is bit 14 */
+#define LVT_IRR    BIT32(14)
+
+#define LVT_TIMER_PERIODIC 1
+
+#define SVR_VALID  GENMASK32(9, 0)
+#define TDCR_VALID (BIT32(3) | GENMASK32(1, 0))
+
+#define ESR_SEND_ILLEGAL BIT32(5)
+#define ESR_RECV_ILLEGAL BIT32(6)
+#define ESR_ILLEGAL_REG  BIT32(7)
+
+#define ICR_LOGICAL       BIT(11)
+#define ICR_STATUS        BIT(12) /* RO; reserved in x2APIC mode */
+#define ICR_TRIGGER_LEVEL BIT(15)
+#define ICR_X2_RESERVED   (GENMASK(31, 20) | GENMASK(17, 16) | GENMASK(13, 12))
+#define ICR_XAPIC_DEST    GENMASK(63, 56)
+#define ICR_MODE_LOWEST   1
+#define SHORTHAND_NONE    0
+#define SHORTHAND_SELF    1
+#define SHORTHAND_ALL     2
+#define SHORTHAND_OTHERS  3
+
+#define DFR_FLAT GENMASK32(31, 28)
+
+/* MSI, SDM 3A 11.11 */
+#define MSI_ADDRESS      0xfee00000
+#define MSI_ADDRESS_MASK GENMASK(63, 20)
+#define MSI_DEST         GENMASK(19, 12)
+#define MSI_REDIRECTION  BIT(3)
+#define MSI_LOGICAL      BIT(2)
+#define MSI_VECTOR       GENMASK32(7, 0)
+#define MSI_MODE         GENMASK32(10, 8)
+#define MSI_LEVEL        BIT32(14)
+#define MSI_TRIGGER      BIT32(15)
+
+/* Control registers, beyond kernel/cpu/regs.h */
+#define CR4_VME BIT(0)
+#define CR4_PVI BIT(1)
+#define CR4_TSD BIT(2)
+#define CR4_DE  BIT(3)
+#define CR4_PSE BIT(4)
+#define CR4_PCE BIT(8)
+#define CR0_DEFINED                                                                                          \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+
+#define XCR0_X87    BIT(0)
+#define XCR0_SSE    BIT(1)
+#define XCR0_AVX    BIT(2)
+#define XCR0_AVX512 GENMASK(7, 5)
+
+#define EFER_SVME  BIT(12)
+#define EFER_FFXSR BIT(14)
+
+/* MSRs */
+#define MSR_TSC             0x010
+#define MSR_PATCH_LEVEL     0x08b
+#define MSR_MTRRCAP         0x0fe
+#define MTRRCAP_WC          BIT(10)
+#define MSR_SYSENTER_CS     0x174
+#define MSR_SYSENTER_ESP    0x175
+#define MSR_SYSENTER_EIP    0x176
+#define MSR_MCG_CAP         0x179
+#define MSR_MCG_STATUS      0x17a
+#define MSR_MISC_ENABLE     0x1a0
+#define MSR_DEBUGCTL        0x1d9
+#define DEBUGCTL_VALID      GENMASK(1, 0) /* LBR, BTF */
+#define MSR_MTRR_DEF_TYPE   0x2ff
+#define MTRR_DEF_TYPE_WB    (BIT(11) | 6) /* enabled, all of memory write-back */
+#define MSR_X2APIC_FIRST    0x800
+#define MSR_X2APIC_LAST     0x8ff
+#define MSR_STAR            0xc0000081
+#define MSR_LSTAR           0xc0000082
+#define MSR_CSTAR           0xc0000083
+#define MSR_SFMASK          0xc0000084
+#define MSR_FS_BASE         0xc0000100
+#define MSR_KERNEL_GS_BASE  0xc0000102
+#define MSR_K7_EVNTSEL0     0xc0010000
+#define MSR_K7_PERFCTR3     0xc0010007
+#define MSR_SYSCFG          0xc0010010
+#define MSR_HWCR            0xc0010015
+#define MSR_TOP_MEM         0xc001001a
+#define MSR_TOP_MEM2        0xc001001d
+#define MSR_NB_CFG          0xc001001f
+#define MSR_LS_CFG          0xc0011020
+#define MSR_IC_CFG          0xc0011021
+#define MSR_DC_CFG          0xc0011022
+#define MSR_DE_CFG          0xc0011029
+#define DE_CFG_LFENCE       BIT(1) /* LFENCE waits for all that is before it */
+#define MSR_KVM_WALL_CLOCK  0x4b564d00
+#define MSR_KVM_SYSTEM_TIME 0x4b564d01
+#define MSR_KVM_PV_EOI      0x4b564d04
+#define KVM_MSR_ENABLE      BIT(0)
+
+#endif
