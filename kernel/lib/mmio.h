@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Device registers with a width in their type: `static const reg32_t CTRL = {0x18};` can only be read with mmio_read32().
- * `base` is a mapped device page (mmio_map()); unit tests hand in ordinary memory.
+ * Device registers with a width in their type: `static const reg32_t CTRL = {0x18};` can only be read with
+ * mmio_read32(). `base` is a mapped device page (mmio_map()); unit tests hand in ordinary memory.
  */
 #ifndef KERNEL_LIB_MMIO_H
 #define KERNEL_LIB_MMIO_H

@@ -9,7 +9,7 @@ struct sink {
 
 /* One conversion: flags, width, precision and length modifier, as parsed. */
 struct spec {
-    bool left, zero;
+    bool left, zero, alt;
     int width, precision; /* precision < 0: none */
     unsigned longs;       /* 0: int; else 64 bits */
 };
@@ -75,6 +75,8 @@ static const char *parse_flags(const char *fmt, struct spec *sp)
             sp->left = true;
         else if (*fmt == '0')
             sp->zero = true;
+        else if (*fmt == '#')
+            sp->alt = true;
         else
             return fmt;
     }
@@ -88,6 +90,7 @@ int vsnprintf(char *dst, size_t size, const char *fmt, va_list ap)
         struct spec sp = {.precision = -1};
         const char *text;
         int64_t v;
+        uint64_t u;
         char c;
 
         if (*fmt != '%') {
@@ -118,8 +121,9 @@ int vsnprintf(char *dst, size_t size, const char *fmt, va_list ap)
         case 'u':
         case 'x':
         case 'X':
-            put_number(&s, &sp, sp.longs ? va_arg(ap, uint64_t) : va_arg(ap, unsigned), *fmt == 'u' ? 10 : 16,
-                       *fmt == 'X', "");
+            u = sp.longs ? va_arg(ap, uint64_t) : va_arg(ap, unsigned);
+            put_number(&s, &sp, u, *fmt == 'u' ? 10 : 16, *fmt == 'X',
+                       sp.alt && u && *fmt != 'u' ? "0x" : "");
             break;
         case 'p':
             put_number(&s, &sp, (uint64_t)va_arg(ap, void *), 16, false, "0x");

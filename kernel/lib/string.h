@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The C library functions that a freestanding compiler may call, plus the few that the TCB itself needs. ISO C semantics. */
+/* The C library functions that a freestanding compiler may call, plus the few that the TCB itself needs. ISO
+ * C semantics. */
 #ifndef KERNEL_LIB_STRING_H
 #define KERNEL_LIB_STRING_H
 
@@ -18,8 +19,8 @@ int strcmp(const char *a, const char *b);
 size_t strlcpy(char *dst, const char *src, size_t size);
 
 /*
- * printf into a buffer: %d %i %u %x %X %c %s %p %% with width, '0', '-', '*', precision of %s, and l, ll, z. Always terminates
- * (size >= 1); returns the length that the whole text would have.
+ * printf into a buffer: %d %i %u %x %X %c %s %p %% with width, '0', '-', '#', '*', precision of %s, and l,
+ * ll, z. Always terminates (size >= 1); returns the length that the whole text would have.
  */
 int vsnprintf(char *dst, size_t size, const char *fmt, va_list ap);
 int snprintf(char *dst, size_t size, const char *fmt, ...) PRINTF(3, 4);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Address spaces are types: a guest's address cannot be handed to something that wants the machine's.
- * One-member structs cost nothing at run time; take the number out with `.a`, put one in with hpa(), gpa(), iova().
+ * One-member structs cost nothing at run time; take the number out with `.a`, put one in with hpa(), gpa(),
+ * iova().
  */
 #ifndef KERNEL_LIB_TYPES_H
 #define KERNEL_LIB_TYPES_H
@@ -70,7 +71,7 @@ static inline rid_t rid(unsigned segment, unsigned bus, unsigned devfn)
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 
 /* The struct that holds `member` at `ptr`. */
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* The result must be looked at: hardware waits, checks of hostile input. */
 #define MUST_USE __attribute__((warn_unused_result))

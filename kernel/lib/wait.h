@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The only place where the TCB waits for hardware: every wait has a bound, and the caller must look at the outcome.
+ * The only place where the TCB waits for hardware: every wait has a bound, and the caller must look at the
+ * outcome.
  *
  *     if (!wait_until(mmio_read32(u, STATUS) & READY, 100 * NS_PER_MS))
  *         return -ETIMEDOUT;
  *
- * The condition is evaluated once more after the limit has passed, so that a CPU that was away does not report a time-out
- * which did not happen.
+ * The condition is evaluated once more after the limit has passed, so that a CPU that was away does not
+ * report a time-out which did not happen.
  */
 #ifndef KERNEL_LIB_WAIT_H
 #define KERNEL_LIB_WAIT_H
