@@ -1,12 +1,12 @@
 # BOOTX64.EFI: boot/ on GNU-EFI, with inih. Included from the root Makefile.
 
 # Debian has moved GNU-EFI's files between releases; each is looked for where one of them has it.
-EFI_PLACES := /usr/lib /usr/lib/x86_64-linux-gnu /usr/lib/gnuefi /usr/lib/x86_64-linux-gnu/gnuefi /usr/lib/efi
+EFI_PLACES ?= /usr/lib /usr/lib/x86_64-linux-gnu /usr/lib/gnuefi /usr/lib/x86_64-linux-gnu/gnuefi /usr/lib/efi
 efi_find    = $(firstword $(wildcard $(addsuffix /$(1),$(EFI_PLACES))) gnu-efi-is-missing/$(1))
 EFI_CRT0    = $(call efi_find,crt0-efi-x86_64.o)
 EFI_LDS     = $(call efi_find,elf_x86_64_efi.lds)
-EFI_LIBS    = $(call efi_find,libgnuefi.a)
-EFI_INC    := /usr/include/efi
+EFI_LIBS    = $(call efi_find,libefi.a) $(call efi_find,libgnuefi.a)
+EFI_INC    ?= /usr/include/efi
 
 INIH := $(THIRD)/inih/src
 
@@ -35,7 +35,7 @@ $(BUILD)/boot/ini.o: $(THIRD)/inih/.fetched boot/ini_options.h boot/build.mk
 # A shared object that GNU-EFI's start code relocates, then its sections as a PE file (GNU-EFI's README.gnuefi).
 $(BUILD)/boot/boot.so: $(BOOT_OBJ)
 	$(LD) -nostdlib -shared -Bsymbolic -znocombreloc -z noexecstack --no-undefined --build-id=none \
-	    -T $(EFI_LDS) $(EFI_CRT0) $(BOOT_OBJ) $(EFI_LIBS) -o $@
+	    -T $(EFI_LDS) $(EFI_CRT0) $(BOOT_OBJ) --start-group $(EFI_LIBS) --end-group -o $@
 
 $(BUILD)/BOOTX64.EFI: $(BUILD)/boot/boot.so
 	objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela -j '.rel.*' -j '.rela.*' -j .reloc \

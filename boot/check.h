@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the machine is, in plain facts, and whether the configuration fits it. Knows no EFI type and touches
- * no hardware. */
+/*
+ * What the machine is, in plain facts, and whether the configuration fits it. Knows no EFI type and touches
+ * no hardware.
+ */
 #ifndef BOOT_CHECK_H
 #define BOOT_CHECK_H
 
@@ -17,6 +19,7 @@ struct nic_facts {
     bool found;
     bool sriov;
     uint16_t total_vfs;
+    bool vf_bars_placed;   /* the firmware has given all VF BARs an address */
     uint64_t vf_bar_bytes; /* of the memory BARs of one VF */
     uint64_t vf_bar_align; /* the largest of them: what the VFs' block is aligned to */
 };
@@ -36,7 +39,7 @@ struct boot_facts {
     uint64_t rsdp;
     uint64_t usable;     /* bytes of RAM before any file is loaded */
     uint64_t file_bytes; /* the guests' files, in whole pages */
-    uint64_t mmio32_gap; /* largest free stretch of 32-bit MMIO space; 0: not known */
+    uint64_t mmio32_gap; /* largest free stretch of 32-bit MMIO space, if VF BARs are not placed; or 0 */
 
     struct nic_facts nic[BOOT_NICS_MAX];
 };

@@ -55,8 +55,7 @@ static bool bad_value(struct parser *p, const char *value, const char *why)
                         whole ? "" : "...", why, p->key->accepted);
 }
 
-/* --- values
- * -------------------------------------------------------------------------------------------------- */
+/* --- values --------------------------------------------------------------------------------------------- */
 
 static const char *skip_blanks(const char *s)
 {
@@ -179,7 +178,8 @@ static bool check_mac(struct parser *p, const char *value, const uint8_t mac[6])
     return true;
 }
 
-/* False, with a message, if the address is another NIC's or VF's. `nic` is the asking NIC, or BOOT_NICS_MAX.
+/*
+ * False, with a message, if the address is another NIC's or VF's. `nic` is the asking NIC, or BOOT_NICS_MAX.
  */
 static bool mac_free(struct parser *p, const uint8_t mac[6], unsigned nic)
 {
@@ -437,8 +437,7 @@ static bool set_on_crash(struct parser *p, unsigned index, const char *value)
     return true;
 }
 
-/* --- keys
- * ---------------------------------------------------------------------------------------------------- */
+/* --- keys ----------------------------------------------------------------------------------------------- */
 
 static const struct key global_keys[GLOBAL_KEYS] = {
     [GLOBAL_CONSOLE] = {"console", set_console, "com1, com2, or a port from 0x100 to 0xfff8"},
@@ -553,8 +552,7 @@ static int on_key(void *user, const char *section, const char *name, const char 
     return set_key(p, s, name, value);
 }
 
-/* --- the first pass: bytes, lines, section headers
- * ----------------------------------------------------------- */
+/* --- the first pass: bytes, lines, section headers ------------------------------------------------------ */
 
 static bool check_bytes(struct parser *p, const char *text, size_t size)
 {
@@ -693,8 +691,7 @@ static bool find_sections(struct parser *p, const char *text, size_t size)
     return true;
 }
 
-/* --- after the last line: what must be there, and what must fit together
- * ---------------------------------------- */
+/* --- after the last line: what must be there, and what must fit together -------------------------------- */
 
 static bool check_nic(struct parser *p, unsigned i)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* hv.elf: an ELF64 executable whose PT_LOAD segments become one contiguous block. The file is hostile until
- * checked. Knows no EFI type. */
+/*
+ * hv.elf: an ELF64 executable whose PT_LOAD segments become one contiguous block. The file is hostile until
+ * checked. Knows no EFI type.
+ */
 #ifndef BOOT_ELF_H
 #define BOOT_ELF_H
 

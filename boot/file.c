@@ -22,9 +22,9 @@ static void image_folder(EFI_DEVICE_PATH *node, CHAR16 out[PATH_ROOM])
 
     for (; node && node->Type != END_DEVICE_PATH_TYPE; node = NextDevicePathNode(node)) {
         const CHAR16 *name = ((FILEPATH_DEVICE_PATH *)node)->PathName;
-        UINTN chars = DevicePathNodeLength(node) > 4 ? (DevicePathNodeLength(node) - 4u) / sizeof(CHAR16) : 0;
+        UINTN bytes = (UINTN)DevicePathNodeLength(node), chars = bytes > 4 ? (bytes - 4) / sizeof(CHAR16) : 0;
 
-        if (DevicePathNodeLength(node) < 4)
+        if (bytes < 4)
             break;
         if (node->Type != MEDIA_DEVICE_PATH || node->SubType != MEDIA_FILEPATH_DP)
             continue;

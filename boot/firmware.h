@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The firmware's services as boot/ uses them: console, pages, files, clock. Everything here ends with
- * ExitBootServices. */
+/*
+ * The firmware's services as boot/ uses them: console, pages, files, clock. Everything here ends with
+ * ExitBootServices.
+ */
 #ifndef BOOT_FIRMWARE_H
 #define BOOT_FIRMWARE_H
 
@@ -25,8 +27,10 @@ void fw_print(const char *fmt, ...) BOOT_PRINTF(1, 2);
 /* Milliseconds since the TSC read `since`. */
 uint64_t fw_ms(uint64_t since);
 
-/* Zeroed pages of type EfiLoaderData on a multiple of `align` (a power of two, at least a page); NULL if
- * there is no room. */
+/*
+ * Zeroed pages of type EfiLoaderData on a multiple of `align` (a power of two, at least a page); NULL if
+ * there is no room.
+ */
 void *fw_pages(uint64_t bytes, uint64_t align);
 
 /* One page under 1 MiB, for the start of the other CPUs; 0 if there is none. */
@@ -35,8 +39,10 @@ uint64_t fw_low_page(void);
 /* The configuration table with this GUID (the RSDP, say), or NULL. */
 void *fw_table(const EFI_GUID *guid);
 
-/* The firmware's clock: seconds since 1970, UTC; 0 if it has none. A clock without a time zone is taken to
- * run in UTC. */
+/*
+ * The firmware's clock: seconds since 1970, UTC; 0 if it has none. A clock without a time zone is taken to
+ * run in UTC.
+ */
 uint64_t fw_wall_seconds(void);
 
 /*
@@ -65,8 +71,10 @@ struct fw_map {
 };
 bool fw_memory_map(struct fw_map *map);
 
-/* Leaves the firmware; false if it refuses twice (the map may change once under our hands: UEFI 2.10
- * section 7.4.6). `map` is current then. */
+/*
+ * Leaves the firmware; false if it refuses twice (the map may change once under our hands: UEFI 2.10 section
+ * 7.4.6). `map` is current then.
+ */
 bool fw_exit(struct fw_map *map);
 
 #endif

@@ -74,8 +74,10 @@ static bool next_ram(const struct bootinfo *info, size_t *i, uint64_t *base, uin
     return true;
 }
 
-/* More tables than the hand-off can need: at both ends of a stretch one of each level, and those in the
- * middle. */
+/*
+ * More tables than the hand-off can need: at both ends of a stretch one of each level, and those in the
+ * middle.
+ */
 static size_t tables_needed(const struct bootinfo *info)
 {
     size_t pages = 16 + info->image_size / SIZE_2M;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The last steps: everything that can fail is made ready while the firmware can still be told, then it is
- * left for good. */
+/*
+ * The last steps: everything that can fail is made ready while the firmware can still be told, then it is
+ * left for good.
+ */
 #ifndef BOOT_HANDOFF_H
 #define BOOT_HANDOFF_H
 

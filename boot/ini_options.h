@@ -3,8 +3,10 @@
 #ifndef BOOT_INI_OPTIONS_H
 #define BOOT_INI_OPTIONS_H
 
-/* A line of lastmile.cfg is at most CONFIG_LINE_MAX characters, its end not counted; inih's buffer is larger
- * than that. */
+/*
+ * A line of lastmile.cfg is at most CONFIG_LINE_MAX characters, its end not counted; inih's buffer is larger
+ * than that.
+ */
 #define CONFIG_LINE_MAX 1500
 
 #define INI_HANDLER_LINENO      1

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What inih and the compiler expect of a C library. No files, no heap: inih reads from memory and keeps its
- * line on the stack. */
+/*
+ * What inih and the compiler expect of a C library. No files, no heap: inih reads from memory and keeps its
+ * line on the stack.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +11,8 @@ void *ini_malloc(size_t size);
 void *ini_realloc(void *p, size_t size);
 void ini_free(void *p);
 
-void *memcpy(void *restrict dst, const void *restrict src, size_t n)
+/* GNU-EFI from 3.0.18 on has these two itself, and links them. */
+__attribute__((weak)) void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 {
     void *d = dst;
 
@@ -29,7 +32,7 @@ void *memmove(void *dst, const void *src, size_t n)
     return dst;
 }
 
-void *memset(void *dst, int c, size_t n)
+__attribute__((weak)) void *memset(void *dst, int c, size_t n)
 {
     void *d = dst;
 

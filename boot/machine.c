@@ -1,13 +1,133 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/machine.h"
 #include "boot/firmware.h"
+#include "boot/memmap.h"
+#include "boot/pci.h"
+#include "kernel/cpu/x86.h"
+#include "kernel/lib/bits.h"
+#include "kernel/lib/types.h"
+
+#define CPUID_FEATURES     1u
+#define CPUID_1_ECX_VMX    BIT32(5)
+#define CPUID_1_ECX_X2APIC BIT32(21)
+
+/* AMD APM 2, section 15.4. */
+#define CPUID_EXT_FEATURES 0x80000001u
+#define CPUID_EXT_ECX_SVM  BIT32(2)
+#define CPUID_SVM          0x8000000au
+#define CPUID_SVM_EDX_NP   BIT32(0)
+#define MSR_VM_CR          0xc0010114u
+#define VM_CR_SVMDIS       BIT(4)
+
+/* Intel SDM 3, sections 24.7 and A.3. */
+#define MSR_FEATURE_CONTROL 0x3au
+#define FEATURE_LOCK        BIT(0)
+#define FEATURE_VMXON       BIT(2)
+#define MSR_PROCBASED_CTLS  0x482u
+#define PROCBASED_SECONDARY BIT(63)
+#define MSR_PROCBASED_CTLS2 0x48bu
+#define PROCBASED2_EPT      BIT(33)
+
+#define CR4_LA57 BIT(12)
 
 static const EFI_GUID acpi20 = ACPI_20_TABLE_GUID;
 
+static void look_at_svm(struct boot_facts *f)
+{
+    f->virt = VIRT_SVM;
+    f->nested_paging = cpuid(CPUID_SVM, 0).edx & CPUID_SVM_EDX_NP;
+    f->virt_locked = rdmsr(MSR_VM_CR) & VM_CR_SVMDIS;
+}
+
+static void look_at_vmx(struct boot_facts *f)
+{
+    uint64_t control = rdmsr(MSR_FEATURE_CONTROL);
+
+    f->virt = VIRT_VMX;
+    f->virt_locked = (control & FEATURE_LOCK) && !(control & FEATURE_VMXON);
+    f->nested_paging =
+        (rdmsr(MSR_PROCBASED_CTLS) & PROCBASED_SECONDARY) && (rdmsr(MSR_PROCBASED_CTLS2) & PROCBASED2_EPT);
+}
+
+static void look_at_cpu(struct boot_facts *f)
+{
+    f->x2apic = cpuid(CPUID_FEATURES, 0).ecx & CPUID_1_ECX_X2APIC;
+    f->la57 = read_cr4() & CR4_LA57;
+    if (cpuid(CPUID_FEATURES, 0).ecx & CPUID_1_ECX_VMX)
+        look_at_vmx(f);
+    else if (cpuid(0x80000000, 0).eax >= CPUID_SVM && (cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT_ECX_SVM))
+        look_at_svm(f);
+}
+
+static void warn(const char *line)
+{
+    fw_print("lastmile: warning: %s\n", line);
+}
+
+/*
+ * The memory map as it is now, in pages that go back to the firmware only at the end; NULL if memory is
+ * short.
+ */
+static struct boot_mem *read_memory(size_t *n)
+{
+    struct fw_map map = {0};
+    struct boot_mem *mem;
+    uint64_t *edges;
+    size_t room;
+
+    fw_memory_map(&map); /* says how large it is */
+    if (!map.stride)
+        return NULL;
+    room = map.bytes / map.stride + 32;
+    map.bytes = room * map.stride;
+    map.map = fw_pages(map.bytes, PAGE_SIZE);
+    mem = fw_pages(2 * room * sizeof(*mem), PAGE_SIZE);
+    edges = fw_pages(2 * room * sizeof(*edges), PAGE_SIZE);
+    if (!map.map || !mem || !edges || !fw_memory_map(&map))
+        return NULL;
+    *n = memmap_convert(map.map, map.bytes / map.stride, map.stride, mem, 2 * room, edges);
+    return *n ? mem : NULL;
+}
+
+static void look_at_nics(struct boot_facts *f, struct config *cfg, const struct acpi_facts *a,
+                         const struct boot_mem *mem, size_t nmem)
+{
+    bool unplaced = false;
+    EFI_TPL tpl;
+
+    for (unsigned i = 0; i < cfg->boot.nnics; i++) {
+        if (cfg->nic[i].key_line[NIC_MAC] && !pci_find_mac(a, cfg->nic[i].mac, &cfg->boot.nic[i].rid))
+            continue;
+        pci_nic_facts(a, cfg->boot.nic[i].rid, &f->nic[i]);
+        unplaced |= f->nic[i].sriov && !f->nic[i].vf_bars_placed;
+    }
+    if (!unplaced)
+        return;
+    tpl =
+        fw->BootServices->RaiseTPL(TPL_HIGH_LEVEL); /* no driver of the firmware runs while BARs are sized */
+    f->mmio32_gap = pci_mmio32_gap(a, mem, nmem);
+    fw->BootServices->RestoreTPL(tpl);
+}
+
 bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *err)
 {
-    (void)cfg;
-    (void)err;
+    struct acpi_facts a;
+    struct boot_mem *mem;
+    size_t nmem;
+
+    look_at_cpu(f);
+    mem = read_memory(&nmem);
+    if (!mem)
+        return error_set(err, "memory: the firmware's memory map cannot be read");
+    f->usable = memmap_usable(mem, nmem);
     f->rsdp = (uint64_t)fw_table(&acpi20);
+    acpi_read(&a, f->rsdp, mem, nmem, warn);
+    f->cpus = a.cpus;
+    f->iommu = a.iommu;
+    f->remapping = a.remapping;
+    f->ecam = a.necam != 0;
+    if (f->iommu == IOMMU_NONE && !cfg->boot.nnics)
+        warn("no IOMMU: no device can be given to a guest, and devices' DMA is not held back");
+    look_at_nics(f, cfg, &a, mem, nmem);
     return true;
 }

@@ -30,8 +30,10 @@ static unsigned leaf_level(const struct page_tables *pt, uint64_t va, uint64_t p
     return level;
 }
 
-/* The entry for `va` at `level`, with the tables above it made; NULL if there is no room or a leaf is in the
- * way. */
+/*
+ * The entry for `va` at `level`, with the tables above it made; NULL if there is no room or a leaf is in the
+ * way.
+ */
 static uint64_t *walk(struct page_tables *pt, uint64_t va, unsigned level)
 {
     uint64_t *table = pt->pool, *entry;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The page tables at hand-off: four levels (AMD APM 2, 5.3; Intel SDM 3, 4.5). Knows no EFI type; memory is
- * identity-mapped while they are built. */
+/*
+ * The page tables at hand-off: four levels (AMD APM 2, 5.3; Intel SDM 3, 4.5). Knows no EFI type; memory is
+ * identity-mapped while they are built.
+ */
 #ifndef BOOT_PAGING_H
 #define BOOT_PAGING_H
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Text for messages and configuration values. Knows no EFI type; the firmware's console gets UCS-2 from it in
- * firmware.c. */
+/*
+ * Text for messages and configuration values. Knows no EFI type; the firmware's console gets UCS-2 from it in
+ * firmware.c.
+ */
 #ifndef BOOT_TEXT_H
 #define BOOT_TEXT_H
 
@@ -43,8 +45,10 @@ bool text_equal(const char *a, const char *b);
 /* Copies, cuts to size - 1 characters and terminates; false if it had to cut. */
 bool text_copy(char *dst, size_t size, const char *src);
 
-/* Editing steps (insert, delete, replace, swap neighbours) from one word to the other; words over 31
- * characters count as far apart. */
+/*
+ * Editing steps (insert, delete, replace, swap neighbours) from one word to the other; words over 31
+ * characters count as far apart.
+ */
 unsigned text_distance(const char *a, const char *b);
 
 #endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the ACPI tables say about processors, IOMMU and PCI (ACPI 6.5 chapter 5). Tables are hostile until
+ * checked: one that does not lie in listed memory, is too short or has a wrong checksum is left out, with a
+ * warning that names it. Knows no EFI type.
+ */
+#ifndef BOOT_ACPI_H
+#define BOOT_ACPI_H
+
+#include "boot/bootinfo.h"
+#include "boot/check.h"
+
+#define ACPI_ECAM_MAX 16
+
+/* One window of memory-mapped configuration space (PCI Firmware Specification 3.3, table 4-3). */
+struct acpi_ecam {
+    uint64_t base; /* of bus 0 of the segment, even if first_bus is another */
+    uint16_t segment;
+    uint8_t first_bus, last_bus;
+};
+
+struct acpi_facts {
+    enum boot_iommu iommu;
+    bool remapping;
+    unsigned cpus;
+    unsigned necam;
+    struct acpi_ecam ecam[ACPI_ECAM_MAX];
+};
+
+/*
+ * Reads the tables that the RSDP at physical address `rsdp` leads to. `mem` says where memory is, `warn`
+ * takes one line for each table that is refused. Memory is identity-mapped.
+ */
+void acpi_read(struct acpi_facts *f, uint64_t rsdp, const struct boot_mem *mem, size_t nmem,
+               void (*warn)(const char *line));
+
+#endif
