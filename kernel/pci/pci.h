@@ -79,7 +79,7 @@ MUST_USE int pci_flr(const struct pci_dev *d);
 /*
  * Places the VF BARs of a PF (in 32-bit MMIO space wherever there is room; SR-IOV 3.3.14), sets NumVFs, VF Enable and VF MSE, waits 100 ms and
  * registers `n` VFs in pf->vf. n == 0 does nothing. Each VF has Command.MEM set and Bus Master clear. -ENODEV: no SR-IOV; -ERANGE: more than TotalVFs;
- * -ENOSPC: no room for the BARs (logged with the size that is missing); -EBUSY: VFs are enabled already.
+ * -ENOSPC: no room for the BARs (logged with the size that is missing); -EBUSY: VFs are enabled already; -EIO: a VF does not answer; -ENOMEM.
  */
 MUST_USE int pci_sriov_enable(struct pci_dev *pf, unsigned n);
 

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Finds the functions of all buses, once. */
+#include "kernel/pci/pci.h"
+#include "kernel/console/log.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
+#include "kernel/lib/wait.h"
+#include "kernel/mm/heap.h"
+#include "kernel/pci/internal.h"
+#include "kernel/pci/regs.h"
+
+#define CAPS_MAX     48  /* as many as fit between 0x40 and 0x100 */
+#define EXT_CAPS_MAX 480 /* as many as fit above 0x100 */
+#define VFE_CLEAR                                                                                            \
+    NS_PER_S /* 9.3.3.3.1: after VF Enable is cleared, before anything else is done to the function */
+
+static struct pci_dev *first, **last = &first;
+
+struct pci_dev *pci_first(void)
+{
+    return first;
+}
+
+struct pci_dev *pci_find(rid_t r)
+{
+    struct pci_dev *d = first;
+
+    while (d && d->rid.id != r.id)
+        d = d->next;
+    return d;
+}
+
+void pci_add(struct pci_dev *d)
+{
+    d->next = NULL;
+    *last = d;
+    last = &d->next;
+}
+
+void pci_delay(uint64_t ns)
+{
+    bool early = wait_until(false, ns);
+
+    (void)early;
+}
+
+char *pci_name(rid_t r, char buf[PCI_NAME_LEN])
+{
+    unsigned segment = r.id >> 16, n = 0;
+
+    if (segment)
+        n = (unsigned)snprintf(buf, PCI_NAME_LEN, "%04x:", segment);
+    snprintf(buf + n, PCI_NAME_LEN - n, "%02x:%02x.%x", r.id >> 8 & 0xff, r.id >> 3 & 0x1f, r.id & 7);
+    return buf;
+}
+
+unsigned pci_find_cap(const struct pci_dev *d, uint8_t id)
+{
+    unsigned off;
+
+    if (!(pci_read16(d, PCI_STATUS) & PCI_STATUS_CAP_LIST))
+        return 0;
+    off = pci_read8(d, PCI_CAP_PTR);
+    for (unsigned n = 0; n < CAPS_MAX; n++) {
+        off &= ~3u; /* the low bits are reserved */
+        if (off < 0x40)
+            return 0;
+        if (pci_read8(d, off) == id)
+            return off;
+        off = pci_read8(d, off + 1);
+    }
+    return 0;
+}
+
+unsigned pci_find_ext_cap(const struct pci_dev *d, uint16_t id)
+{
+    unsigned off = PCI_EXT_CAP_BASE;
+
+    for (unsigned n = 0; n < EXT_CAPS_MAX && off >= PCI_EXT_CAP_BASE; n++) {
+        uint32_t header = pci_read32(d, off);
+
+        if (header == 0 || header == UINT32_MAX)
+            return 0;
+        if ((header & UINT16_MAX) == id)
+            return off;
+        off = (unsigned)FIELD_GET(PCI_EXT_CAP_NEXT, header) & ~3u;
+    }
+    return 0;
+}
+
+/* Writes all ones and reads back which bits stick; restores what was there. */
+static uint32_t probe_bits(const struct pci_dev *d, unsigned off, uint32_t *was)
+{
+    uint32_t bits;
+
+    *was = pci_read32(d, off);
+    pci_write32(d, off, UINT32_MAX);
+    bits = pci_read32(d, off);
+    pci_write32(d, off, *was);
+    return bits;
+}
+
+void pci_size_bars(const struct pci_dev *d, unsigned off, unsigned count, struct pci_bar *bars)
+{
+    memset(bars, 0, count * sizeof(*bars));
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t low, high = 0, low_bits = probe_bits(d, off + 4 * i, &low);
+        uint64_t bits = low_bits | (uint64_t)UINT32_MAX << 32;
+        struct pci_bar *b = &bars[i];
+        uint32_t attr;
+
+        if (low_bits == 0 || low_bits == UINT32_MAX)
+            continue;
+        b->io = low_bits & PCI_BAR_IO;
+        attr = b->io ? PCI_BAR_IO_ATTR : PCI_BAR_MEM_ATTR;
+        b->prefetch = !b->io && (low_bits & PCI_BAR_PREFETCH);
+        b->wide64 = !b->io && FIELD_GET(PCI_BAR_TYPE, low_bits) == PCI_BAR_TYPE_64 && i + 1 < count;
+        if (b->wide64)
+            bits = low_bits | (uint64_t)probe_bits(d, off + 4 * ++i, &high) << 32;
+        bits &= ~(uint64_t)attr;
+        b->size = bits & -bits; /* the lowest bit that sticks */
+        b->base = hpa((low & ~attr) | (uint64_t)high << 32);
+    }
+}
+
+void pci_read_header(struct pci_dev *d)
+{
+    d->class_rev = pci_read32(d, PCI_CLASS_REV);
+    d->header_type = pci_read8(d, PCI_HEADER_TYPE) & PCI_HEADER_LAYOUT;
+    d->cap_pcie = (uint16_t)pci_find_cap(d, PCI_CAP_ID_PCIE);
+    d->cap_msi = (uint16_t)pci_find_cap(d, PCI_CAP_ID_MSI);
+    d->cap_msix = (uint16_t)pci_find_cap(d, PCI_CAP_ID_MSIX);
+    if (d->is_vf || !d->cap_pcie)
+        return;
+    d->cap_sriov = (uint16_t)pci_find_ext_cap(d, PCI_EXT_CAP_ID_SRIOV);
+    if (d->cap_sriov)
+        d->total_vfs = pci_read16(d, d->cap_sriov + SRIOV_TOTAL_VFS);
+}
+
+/* While a BAR is being sized it decodes nonsense: the function must not respond. */
+static void read_bars(struct pci_dev *d)
+{
+    uint16_t command = pci_read16(d, PCI_COMMAND);
+    unsigned count = d->header_type == PCI_LAYOUT_DEVICE   ? PCI_BARS
+                     : d->header_type == PCI_LAYOUT_BRIDGE ? PCI_BRIDGE_BARS
+                                                           : 0;
+
+    pci_write16(d, PCI_COMMAND, (uint16_t)(command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEM)));
+    pci_size_bars(d, PCI_BAR0, count, d->bar);
+    pci_write16(d, PCI_COMMAND, command);
+}
+
+/* The buses of one window that are still to be looked at. Each comes in once, whatever bridges say. */
+struct bus_queue {
+    uint8_t bus[256];
+    bool seen[256];
+    unsigned head, tail;
+};
+
+static void queue_bus(struct bus_queue *q, unsigned bus)
+{
+    if (!q->seen[bus])
+        q->bus[q->tail++] = (uint8_t)bus;
+    q->seen[bus] = true;
+}
+
+/* 0, 1 if there is no such function, -ENOMEM. `multi` says whether the device has others. */
+static int scan_function(rid_t r, struct bus_queue *q, bool *multi)
+{
+    struct pci_dev *d, probe = {.rid = r};
+    unsigned secondary;
+
+    if (pci_read16(&probe, PCI_VENDOR_ID) == PCI_ABSENT)
+        return 1;
+    d = heap_alloc(sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+    d->rid = r;
+    d->vendor = pci_read16(d, PCI_VENDOR_ID);
+    d->device = pci_read16(d, PCI_DEVICE_ID);
+    pci_read_header(d);
+    read_bars(d);
+    pci_add(d);
+    *multi = pci_read8(d, PCI_HEADER_TYPE) & PCI_HEADER_MULTI;
+    secondary = pci_read8(d, PCI_SECONDARY_BUS);
+    if (d->header_type == PCI_LAYOUT_BRIDGE && secondary > (r.id >> 8 & 0xff))
+        queue_bus(q, secondary);
+    return 0;
+}
+
+static int scan_bus(unsigned segment, unsigned bus, struct bus_queue *q)
+{
+    int rc = ecam_map_bus(rid(segment, bus, 0));
+
+    if (rc == -ENODEV) /* a bridge names a bus that the window does not have */
+        return 0;
+    for (unsigned dev = 0; dev < 32 && !rc; dev++) {
+        bool multi = false;
+
+        rc = scan_function(rid(segment, bus, dev << 3), q, &multi);
+        for (unsigned fn = 1; fn < 8 && multi && rc >= 0; fn++) {
+            bool ignored;
+
+            rc = scan_function(rid(segment, bus, dev << 3 | fn), q, &ignored);
+        }
+        if (rc > 0)
+            rc = 0;
+    }
+    return rc;
+}
+
+int pci_init(const struct bootinfo *bi)
+{
+    static struct bus_queue q; /* too large for a stack; boot only */
+    const struct ecam_window *w;
+    unsigned count = 0;
+    int rc = ecam_init();
+
+    first = NULL;
+    last = &first;
+    if (!rc)
+        rc = room_init(bi);
+    for (unsigned i = 0; !rc && (w = ecam_window(i)); i++) {
+        memset(&q, 0, sizeof(q));
+        queue_bus(&q, w->first);
+        while (!rc && q.head < q.tail)
+            rc = scan_bus(w->segment, q.bus[q.head++], &q);
+    }
+    for (struct pci_dev *d = first; d; d = d->next)
+        count++;
+    if (!rc)
+        log_info("PCI: %u functions", count);
+    return rc;
+}
+
+static void clear16(const struct pci_dev *d, unsigned off, uint32_t bits)
+{
+    uint16_t v = pci_read16(d, off);
+
+    if (v & bits)
+        pci_write16(d, off, (uint16_t)(v & ~bits));
+}
+
+void pci_silence_all(void)
+{
+    bool had_vfs = false;
+
+    for (struct pci_dev *d = first; d; d = d->next) {
+        if (d->header_type != PCI_LAYOUT_BRIDGE)
+            clear16(d, PCI_COMMAND, PCI_COMMAND_BM);
+        if (d->cap_msi)
+            clear16(d, d->cap_msi + PCI_MSI_CTRL, PCI_MSI_ENABLE);
+        if (d->cap_msix)
+            clear16(d, d->cap_msix + PCI_MSIX_CTRL, PCI_MSIX_ENABLE);
+        if (d->cap_sriov) {
+            had_vfs |= pci_read16(d, d->cap_sriov + SRIOV_CTRL) & SRIOV_CTRL_VFE;
+            clear16(d, d->cap_sriov + SRIOV_CTRL, SRIOV_CTRL_VFE | SRIOV_CTRL_MSE);
+        }
+    }
+    if (had_vfs)
+        pci_delay(VFE_CLEAR);
+}
