@@ -10,6 +10,13 @@ T     ?=
 # Passed on to tools/ and tests/: which emulator, firmware and size of machine a board gets.
 export QEMU OVMF BOCHS SMP MEM NETDEV QEMU_ARGS BUILD THIRD BOARD
 
+# `make V=1` shows whole commands, otherwise a line says what is made.
+ifeq ($(V),1)
+say =
+else
+say = @printf '  %-6s %s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$@)';
+endif
+
 WARN    := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wcast-qual -Werror
 COMMON  := -std=gnu11 -I. -O2 -g -MMD -MP $(WARN) -fno-strict-aliasing -fno-common
 TARGET  := -m64 -ffreestanding -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables
@@ -54,17 +61,17 @@ HV_OBJ := $(patsubst %,$(BUILD)/hv/%.o,$(HV_SRC))
 
 $(BUILD)/hv/%.c.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(HV_CFLAGS) -c $< -o $@
+	$(call say,CC)$(CC) $(HV_CFLAGS) -c $< -o $@
 
 $(BUILD)/hv/%.S.o: %.S
 	@mkdir -p $(@D)
-	$(CC) $(HV_CFLAGS) -I$(BUILD)/hv -c $< -o $@
+	$(call say,AS)$(CC) $(HV_CFLAGS) -I$(BUILD)/hv -c $< -o $@
 
 # The guests' DSDT, compiled from source and taken in by dsdt.S.
 $(BUILD)/hv/vm/emul/dsdt.S.o: $(BUILD)/hv/dsdt.aml
 $(BUILD)/hv/dsdt.aml: vm/emul/dsdt.asl
 	@mkdir -p $(@D)
-	iasl -va -p $(basename $@) $< >$(basename $@).log || { cat $(basename $@).log; false; }
+	$(call say,IASL)iasl -va -p $(basename $@) $< >$(basename $@).log || { cat $(basename $@).log; false; }
 
 # Linked twice: the first link's symbols become the table that panic() reads, which sits last and moves nothing.
 $(BUILD)/hv.elf: $(HV_OBJ) linker/hv.ld tools/symbols.sh
@@ -73,7 +80,7 @@ $(BUILD)/hv.elf: $(HV_OBJ) linker/hv.ld tools/symbols.sh
 	@$(LD) $(LDFLAGS) -T linker/hv.ld $(HV_OBJ) $(BUILD)/hv/symbols0.o -o $(BUILD)/hv/stage0.elf
 	@nm -n $(BUILD)/hv/stage0.elf | tools/symbols.sh >$(BUILD)/hv/symbols.S
 	@$(CC) $(HV_CFLAGS) -c $(BUILD)/hv/symbols.S -o $(BUILD)/hv/symbols.o
-	$(LD) $(LDFLAGS) -T linker/hv.ld -Map $(BUILD)/hv.map $(HV_OBJ) $(BUILD)/hv/symbols.o -o $@
+	$(call say,LD)$(LD) $(LDFLAGS) -T linker/hv.ld -Map $(BUILD)/hv.map $(HV_OBJ) $(BUILD)/hv/symbols.o -o $@
 
 # --- third-party sources: fetched through apt, built under build/third_party, never patched ---------------------
 

@@ -48,7 +48,7 @@ void hv_main(const struct bootinfo *bi)
         panic("ACPI: no usable root table: update the machine's firmware");
     time_init(acpi_pm_timer_port());                 /* TSC and timers */
     time_set_wall(bi);                               /* what the firmware's clock said */
-    if (pci_init() != 0)                             /* every function behind ECAM */
+    if (pci_init(bi) != 0)                           /* every function behind ECAM */
         panic("PCI: no usable MCFG table");
     pci_silence_all();                               /* nothing of the firmware's goes on */
     if (iommu_init() != 0)                           /* every requester id closed */
