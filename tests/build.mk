@@ -64,7 +64,8 @@ $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c | $(THIRD)/inih/.fetched
 
 # --- for tests/lint ------------------------------------------------------------------------------------------------
 
-.PHONY: tcb-objects
+.PHONY: tcb-objects bare-guests
 tcb-objects: $(HV_OBJ)
+bare-guests: $(GUEST_ELFS)
 
 -include $(UNIT_TESTS:=.d) $(FUZZ_TARGETS:=.d) $(GUEST_LIB:.o=.d) $(GUEST_ELFS:$(GUEST_DIR)/%.elf=$(GUEST_DIR)/obj/tests/guest/%.c.d)
