@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vm/svm/{cpu,vmcb,state,svm}.c: switching on, permission maps, reset state, registers, ASIDs, entries. */
+#include "tests/unit/test.h"
+
+#include "tests/unit/fake/cpu.c"
+#include "tests/unit/fake/frame.c"
+#include "tests/unit/fake/heap.c"
+#include "tests/unit/fake/log.c"
+#include "tests/unit/fake/svm_insn.c"
+
+#include "vm/svm/cpu.c"
+#include "vm/svm/exit.c"
+#include "vm/svm/inject.c"
+#include "vm/svm/npt.c"
+#include "vm/svm/state.c"
+#include "vm/svm/svm.c"
+#include "vm/svm/vmcb.c"
+
+/* Save areas, host VMCBs and the port map stay for good, and the sanitizer cannot see an address that is an
+ * hpa_t. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
+
+static struct vm vm;
+static struct vcpu v;
+static uint64_t msrs[4]; /* EFER, HSAVE, TSC_AUX, VM_CR */
+static uint32_t svm_edx, asid_count = 16, ecx1;
+static bool has_svm;
+
+static uint64_t *msr_slot(uint32_t msr)
+{
+    return &msrs[msr == MSR_EFER ? 0 : msr == MSR_VM_HSAVE_PA ? 1 : msr == MSR_TSC_AUX ? 2 : 3];
+}
+
+static uint64_t read_msr(uint32_t msr)
+{
+    return *msr_slot(msr);
+}
+
+static void write_msr(uint32_t msr, uint64_t val)
+{
+    *msr_slot(msr) = val;
+}
+
+static struct cpuid_regs leaf(uint32_t l, uint32_t sub)
+{
+    switch (l) {
+    case 1:
+        return (struct cpuid_regs){0x800f12, 0, ecx1, 0};
+    case 0xd:
+        return sub ? (struct cpuid_regs){1, 0, 0, 0} : (struct cpuid_regs){7, 832, 832, 0};
+    case 0x80000000:
+        return (struct cpuid_regs){0x8000001e, 0, 0, 0};
+    case 0x80000001:
+        return (struct cpuid_regs){0, 0, has_svm ? 4 : 0, 1u << 26 | 1u << 27};
+    case 0x8000000a:
+        return (struct cpuid_regs){1, asid_count, 0, svm_edx};
+    }
+    return (struct cpuid_regs){0, 0, 0, 0};
+}
+
+static struct {
+    uint64_t exit_code, rip;
+    unsigned entries;
+    struct vmcb seen;
+} guest;
+
+void svm_enter(uint64_t gpr[GPRS], hpa_t vmcb, hpa_t host_vmcb)
+{
+    struct vmcb *b = hpa_to_ptr(vmcb);
+
+    (void)gpr;
+    CHECK(host_vmcb.a != 0);
+    guest.entries++;
+    guest.seen = *b;
+    b->control.exit_code = guest.exit_code;
+    b->save.rip = guest.rip;
+    b->save.rax = 0x77;
+}
+
+static void setup(uint32_t edx)
+{
+    const char *why;
+
+    fake_cpuid = leaf;
+    fake_rdmsr = read_msr;
+    fake_wrmsr = write_msr;
+    has_svm = true;
+    svm_edx = edx;
+    ecx1 = 1u << 26;
+    memset(&svm_features, 0, sizeof(svm_features));
+    memset(&v, 0, sizeof(v));
+    memset(&vm, 0, sizeof(vm));
+    memset(&guest, 0, sizeof(guest));
+    CHECK(svm_supported(&why));
+    if (svm_this_cpu()->host_vmcb.a == 0)
+        CHECK_EQ(svm_cpu_on(), 0);
+    svm_this_cpu()->next_asid = 1;
+    svm_this_cpu()->asid_generation = 1;
+    vm.p2m.table.root = hpa(0x5000);
+    CHECK_EQ(svm_vm_create(&vm), 0);
+    v.vm = &vm;
+    CHECK_EQ(svm_vcpu_create(&v), 0);
+}
+
+static void teardown(void)
+{
+    svm_vcpu_destroy(&v);
+    svm_vm_destroy(&vm);
+}
+
+static struct vm_exit run(uint64_t code)
+{
+    struct vm_exit e;
+
+    guest.exit_code = code;
+    svm_ops.run(&v, &e);
+    return e;
+}
+
+TEST(why_not)
+{
+    const char *why = NULL;
+
+    fake_cpuid = leaf;
+    fake_rdmsr = read_msr;
+    has_svm = false;
+    CHECK(!svm_supported(&why) && strstr(why, "no SVM"));
+    has_svm = true;
+    msrs[3] = VM_CR_SVMDIS;
+    CHECK(!svm_supported(&why) && strstr(why, "firmware"));
+    msrs[3] = 0;
+    svm_edx = 0;
+    CHECK(!svm_supported(&why) && strstr(why, "nested paging"));
+    svm_edx = 1;
+    asid_count = 1;
+    CHECK(!svm_supported(&why) && strstr(why, "address space ids"));
+    asid_count = 16;
+    CHECK(svm_supported(&why));
+}
+
+TEST(switching_on)
+{
+    setup(1);
+    CHECK(msrs[0] & BIT(12));
+    CHECK(msrs[1] != 0 && (msrs[1] & 0xfff) == 0);
+    CHECK_EQ(fake_svm.vmsaves, 1);
+    CHECK(fake_cr[4] & CR4_OSXSAVE);
+    CHECK(!(fake_cr[0] & CR0_TS));
+    teardown();
+}
+
+TEST(every_slot_is_filled)
+{
+    const void *const *slot = (const void *const *)&svm_ops;
+
+    for (unsigned i = 0; i < sizeof(svm_ops) / sizeof(*slot); i++)
+        CHECK(slot[i] != NULL);
+}
+
+TEST(intercepts_and_maps)
+{
+    const struct vmcb_control *c;
+    const uint8_t *ports;
+
+    setup(1);
+    c = &v.hw->vmcb->control;
+    ports = hpa_to_ptr(hpa(c->iopm_base));
+    CHECK_EQ(c->intercept_cr, BIT(20) | BIT(24)); /* writes of CR4 and CR8; no reads */
+    CHECK_EQ(c->intercept_exc, BIT(1) | BIT(17) | BIT(18));
+    CHECK(c->intercept1 & BIT(0));  /* INTR */
+    CHECK(c->intercept1 & BIT(31)); /* SHUTDOWN */
+    CHECK(c->intercept2 & BIT(0));  /* VMRUN: VMRUN itself is refused without it */
+    CHECK_EQ(c->n_cr3, 0x5000);
+    CHECK_EQ(c->np_enable, 1);
+    CHECK_EQ(c->v_intr, BIT(24));
+    for (unsigned i = 0; i < 0x2000 + 4; i++)
+        CHECK_EQ(ports[i], 0xff);
+    teardown();
+}
+
+static unsigned msr_bits(uint32_t msr)
+{
+    const uint8_t *map = hpa_to_ptr(vm.hw->msrpm);
+    unsigned bit = (msr & 0x1fff) * 2;
+
+    return map[(msr >= 0xc0000000 ? 0x800 : 0) + bit / 8] >> bit % 8 & 3;
+}
+
+TEST(direct_msrs)
+{
+    setup(1);
+    CHECK_EQ(msr_bits(0xc0000082), 3);
+    svm_msr_direct(&vm, 0xc0000082, true);
+    CHECK_EQ(msr_bits(0xc0000082), 0);
+    CHECK_EQ(msr_bits(0xc0000081), 3);
+    CHECK_EQ(msr_bits(0xc0000083), 3);
+    svm_msr_direct(&vm, 0xc0000082, false);
+    CHECK_EQ(msr_bits(0xc0000082), 3);
+    svm_msr_direct(&vm, 0x174, true);
+    CHECK_EQ(msr_bits(0x174), 0);
+    svm_msr_direct(&vm, MSR_EFER, true); /* the host's: never */
+    CHECK_EQ(msr_bits(MSR_EFER), 3);
+    svm_msr_direct(&vm, 0x277, true);
+    CHECK_EQ(msr_bits(0x277), 3);
+    teardown();
+}
+
+TEST(reset_state)
+{
+    struct vm_segment s;
+
+    setup(1);
+    v.gpr[RBX] = 1;
+    svm_reset(&v);
+    CHECK_EQ(v.rip, 0xfff0);
+    CHECK_EQ(v.rflags, 2);
+    CHECK_EQ(v.gpr[RBX], 0);
+    CHECK_EQ(v.gpr[RDX], 0x800f12);
+    CHECK_EQ(svm_reg(&v, REG_CR0), 0x60000010);
+    CHECK_EQ(svm_reg(&v, REG_EFER), 0);
+    CHECK_EQ(v.hw->vmcb->save.efer, BIT(12));
+    CHECK_EQ(svm_reg(&v, REG_DR6), 0xffff0ff0);
+    CHECK_EQ(svm_reg(&v, REG_PAT), 0x0007040600070406);
+    svm_segment(&v, SEG_CS, &s);
+    CHECK_EQ(s.selector, 0xf000);
+    CHECK_EQ(s.base, 0xffff0000);
+    CHECK_EQ(s.attr, 0x9b);
+    CHECK_EQ(svm_cpl(&v), 0);
+    CHECK_EQ(*(uint16_t *)v.hw->xstate, 0x37f);
+    CHECK_EQ(*(uint32_t *)((char *)v.hw->xstate + 24), 0x1f80);
+    teardown();
+}
+
+TEST(registers_are_where_the_vmcb_has_them)
+{
+    static const struct {
+        enum vm_reg r;
+        unsigned at;
+    } where[] = {{REG_CR0, 0x558},       {REG_CR2, 0x640},       {REG_CR3, 0x550},
+                 {REG_CR4, 0x548},       {REG_PAT, 0x668},       {REG_DR6, 0x568},
+                 {REG_DR7, 0x560},       {REG_STAR, 0x600},      {REG_LSTAR, 0x608},
+                 {REG_GDTR_BASE, 0x468}, {REG_IDTR_BASE, 0x488}, {REG_KERNEL_GS_BASE, 0x620}};
+
+    setup(1);
+    for (unsigned i = 0; i < ARRAY_SIZE(where); i++) {
+        svm_set_reg(&v, where[i].r, 0x1000 + i);
+        CHECK_EQ(*(uint64_t *)((char *)v.hw->vmcb + where[i].at), 0x1000 + i);
+        CHECK_EQ(svm_reg(&v, where[i].r), 0x1000 + i);
+    }
+    svm_set_reg(&v, REG_GDTR_LIMIT, 0x7f);
+    CHECK_EQ(v.hw->vmcb->save.gdtr.limit, 0x7f);
+    svm_set_reg(&v, REG_CR8, 9);
+    CHECK_EQ(v.hw->vmcb->control.v_intr & 0xff, 9);
+    CHECK_EQ(svm_reg(&v, REG_CR8), 9);
+    teardown();
+}
+
+TEST(efer_lma_follows_and_svme_is_hidden)
+{
+    setup(1);
+    svm_set_reg(&v, REG_EFER, EFER_LME | EFER_LMA);
+    CHECK_EQ(svm_reg(&v, REG_EFER), EFER_LME);
+    svm_set_reg(&v, REG_CR0, CR0_PG | CR0_PE);
+    CHECK_EQ(svm_reg(&v, REG_EFER), EFER_LME | EFER_LMA);
+    CHECK_EQ(v.hw->vmcb->save.efer, EFER_LME | EFER_LMA | BIT(12));
+    svm_set_reg(&v, REG_CR0, CR0_PE);
+    CHECK_EQ(svm_reg(&v, REG_EFER), EFER_LME);
+    teardown();
+}
+
+TEST(cpl_comes_from_ss)
+{
+    struct vm_segment ss = {0x33, 0x93 | 3 << 5, ~0u, 0};
+
+    setup(1);
+    svm_set_segment(&v, SEG_SS, &ss);
+    CHECK_EQ(svm_cpl(&v), 3);
+    teardown();
+}
+
+TEST(entry_and_exit)
+{
+    struct vm_exit e;
+
+    setup(1);
+    svm_load(&v);
+    v.gpr[RAX] = 0x11;
+    v.gpr[RSP] = 0x22;
+    v.rip = 0x33;
+    v.inject = (struct vm_event){true, false, VM_EVENT_INTR, 0x30, 0};
+    guest.rip = 0x44;
+    e = run(0x72);
+    CHECK_EQ(e.kind, VM_EXIT_CPUID);
+    CHECK_EQ(guest.seen.save.rax, 0x11);
+    CHECK_EQ(guest.seen.save.rsp, 0x22);
+    CHECK_EQ(guest.seen.save.rip, 0x33);
+    CHECK_EQ(guest.seen.control.event_inj, 0x80000030);
+    CHECK(guest.seen.control.asid != 0);
+    CHECK_EQ(v.gpr[RAX], 0x77);
+    CHECK_EQ(v.rip, 0x44);
+    run(0x72);
+    CHECK_EQ(guest.seen.control.event_inj, 0); /* once */
+    CHECK_EQ(guest.seen.control.clean, 0);     /* the CPU has no clean bits */
+    teardown();
+}
+
+static unsigned windows;
+
+static void count_window(void)
+{
+    windows++;
+}
+
+TEST(host_interrupts_are_taken_before_it_returns)
+{
+    setup(1);
+    svm_load(&v);
+    fake_on_interrupts = count_window;
+    windows = 0;
+    run(0x72);
+    CHECK_EQ(windows, 0);
+    CHECK_EQ(run(0x60).kind, VM_EXIT_HOST_INTR);
+    CHECK_EQ(windows, 1);
+    fake_on_interrupts = NULL;
+    teardown();
+}
+
+TEST(clean_bits)
+{
+    setup(1 | BIT32(5));
+    svm_load(&v);
+    run(0x72);
+    CHECK_EQ(guest.seen.control.clean, 0);
+    run(0x72);
+    CHECK_EQ(guest.seen.control.clean, CLEAN_ALL);
+    svm_set_reg(&v, REG_CR2, 1);
+    run(0x72);
+    CHECK_EQ(guest.seen.control.clean, 0);
+    svm_put(&v);
+    fake_this_cpu(1);
+    if (svm_this_cpu()->host_vmcb.a == 0)
+        CHECK_EQ(svm_cpu_on(), 0);
+    svm_load(&v);
+    run(0x72);
+    CHECK_EQ(guest.seen.control.clean, 0); /* this CPU has not seen it */
+    fake_this_cpu(0);
+    teardown();
+}
+
+TEST(asids_run_out_and_start_again)
+{
+    uint32_t last = 0;
+
+    setup(1);
+    svm_load(&v);
+    for (unsigned i = 1; i < 16; i++) {
+        svm_flush(&v);
+        run(0x72);
+        CHECK_EQ(guest.seen.control.asid, i);
+        CHECK_EQ(guest.seen.control.tlb_control, 0);
+        last = guest.seen.control.asid;
+    }
+    CHECK_EQ(last, 15);
+    svm_flush(&v);
+    run(0x72);
+    CHECK_EQ(guest.seen.control.asid, 1);
+    CHECK_EQ(guest.seen.control.tlb_control, 1);
+    run(0x72);
+    CHECK_EQ(guest.seen.control.tlb_control, 0);
+    CHECK_EQ(svm_this_cpu()->asid_generation, 2);
+    teardown();
+}
+
+TEST(another_generation_voids_the_asid)
+{
+    setup(1);
+    svm_load(&v);
+    run(0x72);
+    CHECK_EQ(guest.seen.control.asid, 1);
+    svm_put(&v);
+    svm_load(&v);
+    run(0x72);
+    CHECK_EQ(guest.seen.control.asid, 1); /* still its own */
+    svm_put(&v);
+    svm_this_cpu()->asid_generation++;
+    svm_this_cpu()->next_asid = 4;
+    svm_load(&v);
+    run(0x72);
+    CHECK_EQ(guest.seen.control.asid, 4);
+    teardown();
+}
+
+TEST(flush_by_asid_keeps_the_asid)
+{
+    setup(1 | BIT32(6));
+    svm_load(&v);
+    run(0x72);
+    svm_flush(&v);
+    run(0x72);
+    CHECK_EQ(guest.seen.control.asid, 1);
+    CHECK_EQ(guest.seen.control.tlb_control, 3);
+    teardown();
+}
+
+TEST(what_moves_with_the_vcpu)
+{
+    setup(1);
+    fake_svm.xcr0 = 0;
+    v.hw->dr[2] = 0x1234;
+    v.hw->tsc_aux = 7;
+    svm_load(&v);
+    CHECK_EQ(fake_svm.dr[2], 0x1234);
+    CHECK_EQ(msrs[2], 7);
+    fake_svm.dr[1] = 5;
+    fake_svm.xcr0 = 3;
+    msrs[2] = 8;
+    svm_put(&v);
+    CHECK_EQ(v.hw->dr[1], 5);
+    CHECK_EQ(v.hw->tsc_aux, 8);
+    CHECK_EQ(v.hw->xcr0, 3);
+    CHECK(fake_svm.xsaveopts > 0);
+    CHECK_EQ(fake_svm.fxsaves, 0);
+    teardown();
+    setup(1);
+    svm_features.xsave = false;
+    svm_load(&v);
+    svm_put(&v);
+    CHECK_EQ(fake_svm.fxsaves, 1);
+    CHECK_EQ(fake_svm.fxrstors, 1);
+    svm_features.xsave = true;
+    teardown();
+}
+
+TEST(no_memory_leaves_nothing)
+{
+    long frames, objects;
+
+    setup(1);
+    teardown();
+    frames = fake_frames_out;
+    objects = fake_heap_out;
+    memset(&v, 0, sizeof(v));
+    fake_frame_fail_after = 0;
+    CHECK(svm_vm_create(&vm) < 0);
+    fake_frame_fail_after = 1;
+    CHECK_EQ(svm_vm_create(&vm), 0);
+    v.vm = &vm;
+    CHECK(svm_vcpu_create(&v) < 0);
+    fake_frame_fail_after = -1;
+    fake_heap_fail_after = 1;
+    CHECK(svm_vcpu_create(&v) < 0);
+    fake_heap_fail_after = -1;
+    svm_vm_destroy(&vm);
+    CHECK_EQ(fake_frames_out, frames);
+    CHECK_EQ(fake_heap_out, objects);
+}
+
+TEST_MAIN()
