@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/test.h"
+
+#include "vm/emul/decode.c"
+
+struct length_case {
+    const char *what;
+    uint8_t bits, n;
+    uint8_t bytes[15];
+};
+
+/* Expected lengths are the number of bytes given (taken from an assembler). */
+static const struct length_case lengths[] = {
+    {"cpuid", 64, 2, {0x0f, 0xa2}},
+    {"cpuid with prefixes", 64, 4, {0x66, 0xf3, 0x0f, 0xa2}},
+    {"hlt", 16, 1, {0xf4}},
+    {"rdmsr", 64, 2, {0x0f, 0x32}},
+    {"wrmsr", 32, 2, {0x0f, 0x30}},
+    {"rdtsc", 64, 2, {0x0f, 0x31}},
+    {"rdtscp", 64, 3, {0x0f, 0x01, 0xf9}},
+    {"vmmcall", 64, 3, {0x0f, 0x01, 0xd9}},
+    {"xsetbv", 64, 3, {0x0f, 0x01, 0xd1}},
+    {"monitor", 64, 3, {0x0f, 0x01, 0xc8}},
+    {"mwait", 64, 3, {0x0f, 0x01, 0xc9}},
+    {"invlpg [rax+rcx*4+0x10]", 64, 5, {0x0f, 0x01, 0x7c, 0x88, 0x10}},
+    {"lmsw ax", 16, 3, {0x0f, 0x01, 0xf0}},
+    {"clts", 64, 2, {0x0f, 0x06}},
+    {"invd", 64, 2, {0x0f, 0x08}},
+    {"wbinvd", 64, 2, {0x0f, 0x09}},
+    {"wbnoinvd", 64, 3, {0xf3, 0x0f, 0x09}},
+    {"in al, 0x60", 64, 2, {0xe4, 0x60}},
+    {"out dx, eax", 64, 1, {0xef}},
+    {"out dx, ax", 64, 2, {0x66, 0xef}},
+    {"rep outsb", 64, 2, {0xf3, 0x6e}},
+    {"rep insw with 32-bit address", 64, 4, {0xf3, 0x66, 0x67, 0x6d}},
+    {"mov cr0, rax", 64, 3, {0x0f, 0x22, 0xc0}},
+    {"mov cr0 ignores mod", 64, 3, {0x0f, 0x22, 0x04}},
+    {"mov cr8, r9", 64, 4, {0x45, 0x0f, 0x22, 0xc1}},
+    {"mov rax, cr4", 64, 3, {0x0f, 0x20, 0xe0}},
+    {"mov [rip+4], eax", 64, 6, {0x89, 0x05, 4, 0, 0, 0}},
+    {"mov qword [rbx], imm32", 64, 7, {0x48, 0xc7, 0x03, 1, 2, 3, 4}},
+    {"mov word [rbx], imm16", 64, 5, {0x66, 0xc7, 0x03, 1, 2}},
+    {"mov eax, moffs64", 64, 9, {0xa1, 1, 2, 3, 4, 5, 6, 7, 8}},
+    {"mov eax, moffs32 (67)", 64, 6, {0x67, 0xa1, 1, 2, 3, 4}},
+    {"mov al, moffs16", 16, 3, {0xa0, 1, 2}},
+    {"mov [bp+disp8], ax", 16, 3, {0x89, 0x46, 4}},
+    {"mov [disp16], ax", 16, 4, {0x89, 0x06, 4, 0}},
+    {"mov [esp+disp32], ax (67)", 16, 8, {0x67, 0x89, 0x84, 0x24, 4, 0, 0, 0}},
+    {"test byte [rax], imm8", 64, 3, {0xf6, 0x00, 1}},
+    {"not dword [rax]", 64, 2, {0xf7, 0x10}},
+    {"neg with a disp32 base", 64, 7, {0xf7, 0x1c, 0x25, 1, 2, 3, 4}},
+    {"lock bts dword [rdi], 3", 64, 5, {0xf0, 0x0f, 0xba, 0x2f, 3}},
+    {"a useless REX before a prefix", 64, 4, {0x48, 0x66, 0x8b, 0x00}},
+    {"15 bytes",
+     64,
+     15,
+     {0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x0f, 0xa2}},
+};
+
+TEST(lengths_of_the_instructions_that_exit)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
+        const struct length_case *c = &lengths[i];
+        int len = insn_length(c->bytes, c->n, c->bits);
+
+        if (len != c->n) {
+            printf("    %s: %d\n", c->what, len);
+            CHECK_EQ(len, c->n);
+        }
+        for (unsigned n = 0; n < c->n; n++)
+            CHECK_EQ(insn_length(c->bytes, n, c->bits), -EINVAL);
+    }
+}
+
+TEST(unknown_and_overlong_instructions_are_refused)
+{
+    static const struct length_case bad[] = {
+        {"0f 0b", 64, 2, {0x0f, 0x0b}},
+        {"vex", 64, 3, {0xc5, 0xf8, 0x77}},
+        {"arpl", 32, 2, {0x63, 0x00}},
+        {"mul", 64, 2, {0xf7, 0x20}},
+        {"push [rax]", 64, 2, {0xff, 0x30}},
+        {"mov es, [rax]", 64, 2, {0x8e, 0x00}},
+        {"group 8 /0", 64, 4, {0x0f, 0xba, 0x00, 1}},
+    };
+    uint8_t prefixes[32];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+        CHECK_EQ(insn_length(bad[i].bytes, 15, bad[i].bits), -EINVAL);
+    memset(prefixes, 0x66, sizeof(prefixes));
+    prefixes[14] = 0x0f;
+    prefixes[15] = 0xa2;
+    CHECK_EQ(insn_length(prefixes, sizeof(prefixes), 64), -EINVAL);
+}
+
+static struct insn decoded(unsigned bits, const char *bytes, unsigned n)
+{
+    struct insn insn;
+
+    CHECK_EQ(insn_decode((const uint8_t *)bytes, n, bits, &insn), 0);
+    CHECK_EQ(insn.len, n);
+    return insn;
+}
+#define DECODE(bits, bytes) decoded(bits, bytes, sizeof(bytes) - 1)
+
+TEST(mov_load_and_store)
+{
+    struct insn i = DECODE(64, "\x8b\x83\xf0\x00\x00\x00"); /* mov eax, [rbx+0xf0] */
+
+    CHECK_EQ(i.op, INSN_MOV);
+    CHECK(i.mem && !i.to_rm && !i.has_imm);
+    CHECK_EQ(i.size, 4);
+    CHECK_EQ(i.base, RBX);
+    CHECK_EQ(i.index, INSN_NO_REG);
+    CHECK_EQ(i.disp, 0xf0);
+    CHECK_EQ(i.segment, SEG_DS);
+
+    i = DECODE(64, "\x4e\x89\x7c\xe5\xf8"); /* mov [rbp+r12*8-8], r15 */
+    CHECK(i.to_rm);
+    CHECK_EQ(i.size, 8);
+    CHECK_EQ(i.reg, R15);
+    CHECK_EQ(i.base, RBP);
+    CHECK_EQ(i.index, R12);
+    CHECK_EQ(i.scale, 3);
+    CHECK_EQ(i.disp, -8);
+    CHECK_EQ(i.segment, SEG_SS);
+}
+
+TEST(byte_registers_with_and_without_rex)
+{
+    struct insn i = DECODE(64, "\x88\x20"); /* mov [rax], ah */
+
+    CHECK_EQ(i.reg, RAX);
+    CHECK(i.reg_high);
+    i = DECODE(64, "\x40\x88\x20"); /* mov [rax], spl */
+    CHECK_EQ(i.reg, RSP);
+    CHECK(!i.reg_high);
+    i = DECODE(64, "\x0f\xb6\x20"); /* movzx esp, byte [rax] */
+    CHECK_EQ(i.reg, RSP);
+    CHECK(!i.reg_high);
+    i = DECODE(64, "\x80\x20\x7f"); /* and byte [rax], 0x7f: ModRM.reg is no register */
+    CHECK(!i.reg_high);
+}
+
+TEST(sizes_of_extending_moves)
+{
+    struct insn i = DECODE(64, "\x48\x0f\xb7\x00"); /* movzx rax, word [rax] */
+
+    CHECK_EQ(i.op, INSN_MOVZX);
+    CHECK_EQ(i.size, 2);
+    CHECK_EQ(i.reg_size, 8);
+    i = DECODE(64, "\x66\x0f\xbe\x00"); /* movsx ax, byte [rax] */
+    CHECK_EQ(i.size, 1);
+    CHECK_EQ(i.reg_size, 2);
+    i = DECODE(64, "\x48\x63\x00"); /* movsxd rax, dword [rax] */
+    CHECK_EQ(i.op, INSN_MOVSX);
+    CHECK_EQ(i.size, 4);
+    CHECK_EQ(i.reg_size, 8);
+}
+
+TEST(immediates_are_sign_extended)
+{
+    struct insn i = DECODE(64, "\x48\xc7\x00\xfe\xff\xff\xff");
+
+    CHECK(i.has_imm);
+    CHECK_EQ(i.imm, ~(uint64_t)1);
+    i = DECODE(64, "\x83\x08\xff"); /* or dword [rax], -1 */
+    CHECK_EQ(i.op, INSN_OR);
+    CHECK_EQ(i.imm, ~(uint64_t)0);
+}
+
+TEST(groups_give_their_operations)
+{
+    CHECK_EQ(DECODE(64, "\x81\x38\x00\x00\x00\x00").op, INSN_CMP);
+    CHECK_EQ(DECODE(64, "\xf7\x18").op, INSN_NEG);
+    CHECK(!DECODE(64, "\xf7\x18").has_imm);
+    CHECK_EQ(DECODE(64, "\xfe\x08").op, INSN_DEC);
+    CHECK_EQ(DECODE(64, "\x0f\xba\x38\x05").op, INSN_BTC);
+    CHECK_EQ(DECODE(64, "\x0f\x01\x30").op, INSN_LMSW);
+    CHECK_EQ(DECODE(64, "\x0f\x01\x30").size, 2);
+    CHECK_EQ(DECODE(64, "\x0f\x06").op, INSN_CLTS);
+}
+
+TEST(strings_with_their_prefixes)
+{
+    struct insn i = DECODE(64, "\xf3\x48\xa5"); /* rep movsq */
+
+    CHECK_EQ(i.op, INSN_MOVS);
+    CHECK(i.rep);
+    CHECK_EQ(i.size, 8);
+    CHECK_EQ(i.segment, SEG_DS);
+    i = DECODE(64, "\x64\x67\x6f"); /* outsd dx, fs:[esi] */
+    CHECK_EQ(i.op, INSN_OUTS);
+    CHECK_EQ(i.segment, SEG_FS);
+    CHECK_EQ(i.addr_size, 4);
+    CHECK_EQ(DECODE(64, "\x48\x6d").size, 4);
+    CHECK_EQ(DECODE(16, "\x26\xad").segment, SEG_ES);
+    CHECK_EQ(DECODE(16, "\xad").size, 2);
+}
+
+TEST(mov_cr_names_both_registers)
+{
+    struct insn i = DECODE(64, "\x45\x0f\x22\xc1"); /* mov cr8, r9 */
+
+    CHECK_EQ(i.op, INSN_MOV_TO_CR);
+    CHECK_EQ(i.reg, 8);
+    CHECK_EQ(i.rm, R9);
+    CHECK_EQ(i.size, 8);
+    i = DECODE(32, "\x0f\x20\xdb"); /* mov ebx, cr3 */
+    CHECK_EQ(i.op, INSN_MOV_FROM_CR);
+    CHECK_EQ(i.reg, 3);
+    CHECK_EQ(i.rm, RBX);
+    CHECK_EQ(i.size, 4);
+    CHECK_EQ(DECODE(32, "\xf0\x0f\x20\xc0").reg, 8); /* lock mov eax, cr0: CR8 */
+}
+
+TEST(segment_overrides_count_in_64_bit_mode_only_for_fs_and_gs)
+{
+    CHECK_EQ(DECODE(64, "\x65\x8b\x00").segment, SEG_GS);
+    CHECK_EQ(DECODE(64, "\x2e\x8b\x00").segment, SEG_DS);
+    CHECK_EQ(DECODE(32, "\x2e\x8b\x00").segment, SEG_CS);
+}
+
+TEST(addressing_with_16_bits_and_rip)
+{
+    struct insn i = DECODE(16, "\x8b\x42\xfe"); /* mov ax, [bp+si-2] */
+
+    CHECK_EQ(i.base, RBP);
+    CHECK_EQ(i.index, RSI);
+    CHECK_EQ(i.disp, -2);
+    CHECK_EQ(i.segment, SEG_SS);
+    i = DECODE(64, "\x8b\x05\xfc\xff\xff\xff");
+    CHECK(i.rip_relative);
+    CHECK_EQ(i.disp, -4);
+    CHECK(!DECODE(32, "\x8b\x05\xfc\xff\xff\xff").rip_relative);
+    i = DECODE(64, "\x43\x8b\x44\x25\x00"); /* mov eax, [r13+r12] */
+    CHECK_EQ(i.base, R13);
+    CHECK_EQ(i.index, R12);
+}
+
+TEST_MAIN()

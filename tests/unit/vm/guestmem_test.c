@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/test.h"
+
+#include "tests/unit/fake/hvm.c"
+#include "tests/unit/fake/p2m.c"
+
+#include "vm/guestmem.c"
+
+static struct vm vm;
+static struct vcpu vcpu = {.vm = &vm};
+
+#define PML4 0x10000
+#define PDPT 0x11000
+#define PD   0x12000
+#define PT   0x13000
+
+#define RW  0x3
+#define URW 0x7
+
+static void set64(uint64_t at, uint64_t val)
+{
+    memcpy(p2m_ram(&vm.p2m, gpa(at), 8), &val, 8);
+}
+
+static void set32(uint64_t at, uint32_t val)
+{
+    memcpy(p2m_ram(&vm.p2m, gpa(at), 4), &val, 4);
+}
+
+/* 4-level tables: page 5 at linear 0x5000 -> 0x105000 (user, writable), 2 MiB at 0x200000, 1 GiB at
+ * 0x40000000. */
+static void setup(void)
+{
+    memset(&fake_hvm, 0, sizeof(fake_hvm));
+    vcpu.rflags = 2;
+    vcpu.cpu = 0;
+    CHECK_EQ(p2m_init(&vm.p2m, 8 << 20), 0);
+    fake_hvm_long_mode();
+    fake_hvm.reg[REG_CR3] = PML4;
+    set64(PML4, PDPT | URW);
+    set64(PDPT, PD | URW);
+    set64(PDPT + 8, 0x0 | URW | 0x80);
+    set64(PD, PT | URW);
+    set64(PD + 8, 0x400000 | RW | 0x80);
+    set64(PT + 5 * 8, 0x105000 | URW);
+    set64(PT + 6 * 8, 0x106000 | RW);
+    set64(PT + 7 * 8, 0x107000 | 0x5);
+    set64(PT + 8 * 8, 0x108000 | RW | 1ull << 63);
+    guest_forget(&vcpu);
+}
+
+static void teardown(void)
+{
+    p2m_destroy(&vm.p2m);
+}
+
+#define CHECK_MAPS(addr, how, to)                                                                            \
+    do {                                                                                                     \
+        gpa_t out_ = {0};                                                                                    \
+        CHECK_EQ(guest_translate(&vcpu, gva(addr), how, &out_, NULL), 0);                                    \
+        CHECK_EQ(out_.a, to);                                                                                \
+    } while (0)
+
+#define CHECK_FAULTS(addr, how, code)                                                                        \
+    do {                                                                                                     \
+        gpa_t out_;                                                                                          \
+        uint32_t error_ = 0xffff;                                                                            \
+        CHECK_EQ(guest_translate(&vcpu, gva(addr), how, &out_, &error_), -EFAULT);                           \
+        CHECK_EQ(error_, code);                                                                              \
+    } while (0)
+
+TEST(without_paging_linear_is_physical)
+{
+    setup();
+    fake_hvm.reg[REG_CR0] = 0x11;
+    CHECK_MAPS(0x123456, ACCESS_WRITE, 0x123456);
+    CHECK_MAPS(0x100000010, 0, 0x10);
+    teardown();
+}
+
+TEST(four_levels_with_all_page_sizes)
+{
+    setup();
+    CHECK_MAPS(0x5123, 0, 0x105123);
+    CHECK_MAPS(0x212345, 0, 0x412345);
+    CHECK_MAPS(0x40012345, 0, 0x12345);
+    CHECK_FAULTS(0x9000, 0, 0);
+    CHECK_FAULTS(0x9000, ACCESS_WRITE | ACCESS_USER, 6);
+    CHECK_FAULTS(0x8000000000, ACCESS_FETCH, 0x10);
+    teardown();
+}
+
+TEST(rights_of_users_and_supervisors)
+{
+    setup();
+    CHECK_MAPS(0x5000, ACCESS_USER | ACCESS_WRITE, 0x105000);
+    CHECK_FAULTS(0x6000, ACCESS_USER, 5);
+    CHECK_FAULTS(0x7000, ACCESS_USER | ACCESS_WRITE, 7);
+    CHECK_FAULTS(0x7000, ACCESS_WRITE, 3);
+    fake_hvm.reg[REG_CR0] &= ~(uint64_t)CR0_WP;
+    CHECK_MAPS(0x7000, ACCESS_WRITE, 0x107000);
+    CHECK_FAULTS(0x7000, ACCESS_USER | ACCESS_WRITE, 7);
+    set64(PD, PT | RW); /* an upper level takes the right away */
+    CHECK_FAULTS(0x5000, ACCESS_USER, 5);
+    teardown();
+}
+
+TEST(no_execute_smep_and_smap)
+{
+    setup();
+    CHECK_FAULTS(0x8000, ACCESS_FETCH, 0x11);
+    CHECK_MAPS(0x8000, 0, 0x108000);
+    fake_hvm.reg[REG_EFER] &= ~(uint64_t)EFER_NXE;
+    CHECK_FAULTS(0x8000, 0, 9); /* the bit is reserved then */
+    CHECK_MAPS(0x5000, ACCESS_FETCH, 0x105000);
+    fake_hvm.reg[REG_CR4] |= CR4_SMEP | CR4_SMAP;
+    CHECK_FAULTS(0x5000, ACCESS_FETCH, 0x11);
+    CHECK_FAULTS(0x5000, 0, 1);
+    vcpu.rflags |= RFLAGS_AC;
+    CHECK_MAPS(0x5000, 0, 0x105000);
+    CHECK_MAPS(0x5000, ACCESS_FETCH | ACCESS_USER, 0x105000);
+    teardown();
+}
+
+TEST(reserved_bits_fault)
+{
+    setup();
+    set64(PD + 8, 0x402000 | RW | 0x80);
+    CHECK_FAULTS(0x200000, 0, 9);
+    set64(PDPT + 8, 0x200000 | RW | 0x80);
+    CHECK_FAULTS(0x40000000, ACCESS_WRITE, 0xb);
+    set64(PML4, PDPT | URW | 0x80);
+    CHECK_FAULTS(0x5000, ACCESS_USER, 0xd);
+    teardown();
+}
+
+TEST(tables_outside_ram_are_not_followed)
+{
+    setup();
+    set64(PD, 0xfee00000 | URW);
+    CHECK_FAULTS(0x5000, 0, 0);
+    set64(PD, 0xffffffffff000 | URW);
+    CHECK_FAULTS(0x5000, 0, 0);
+    fake_hvm.reg[REG_CR3] = ~(uint64_t)0;
+    CHECK_FAULTS(0x5000, 0, 0);
+    teardown();
+}
+
+TEST(two_level_paging_with_large_pages)
+{
+    setup();
+    fake_hvm.reg[REG_EFER] = 0;
+    fake_hvm.reg[REG_CR4] = CR4_PSE;
+    set32(PML4, PT | URW);
+    set64(PT, 0);
+    set32(PT + 5 * 4, 0x205000 | RW);
+    set32(PML4 + 4, 0x400000 | RW | 0x80 | 1 << 13); /* PSE-36: bit 32 */
+    CHECK_MAPS(0x5678, 0, 0x205678);
+    CHECK_MAPS(0x412345, 0, 0x100412345);
+    CHECK_MAPS(0xffffffff00005678, 0, 0x205678);
+    CHECK_FAULTS(0x800000, 0, 0);
+    set32(PML4 + 4, 0x400000 | RW | 0x80 | 1 << 21);
+    CHECK_FAULTS(0x412345, 0, 9);
+    fake_hvm.reg[REG_CR4] = 0; /* without PSE it is a table */
+    CHECK_FAULTS(0x412345, 0, 0);
+    teardown();
+}
+
+TEST(pae_paging_has_no_rights_at_its_top)
+{
+    setup();
+    fake_hvm.reg[REG_EFER] = EFER_NXE;
+    fake_hvm.reg[REG_CR3] = PDPT + 0x20;
+    set64(PDPT + 0x20, PD | 1);
+    CHECK_MAPS(0x5123, ACCESS_USER | ACCESS_WRITE, 0x105123);
+    CHECK_MAPS(0x212345, 0, 0x412345);
+    set64(PDPT + 0x20, PD | 3);
+    CHECK_FAULTS(0x5123, 0, 9);
+    teardown();
+}
+
+TEST(copies_cross_pages_and_fault_as_a_whole)
+{
+    char buf[16];
+
+    setup();
+    memcpy(p2m_ram(&vm.p2m, gpa(0x105ff8), 8), "01234567", 8);
+    memcpy(p2m_ram(&vm.p2m, gpa(0x106000), 8), "89abcdef", 8);
+    CHECK_EQ(guest_read(&vcpu, gva(0x5ff8), buf, 16, 0, NULL), 0);
+    CHECK(!memcmp(buf, "0123456789abcdef", 16));
+    uint32_t error = 0;
+    CHECK_EQ(guest_write(&vcpu, gva(0x6ff8), "ABCDEFGHIJKLMNOP", 16, 0, &error), -EFAULT);
+    CHECK_EQ(error, 3);
+    CHECK_EQ(*(uint8_t *)p2m_ram(&vm.p2m, gpa(0x106ff8), 1), 0);
+    CHECK_EQ(guest_write(&vcpu, gva(0x5ff8), "ABCDEFGHIJKLMNOP", 16, 0, NULL), 0);
+    CHECK(!memcmp(p2m_ram(&vm.p2m, gpa(0x106000), 8), "IJKLMNOP", 8));
+    teardown();
+}
+
+TEST(fetch_stops_where_the_code_does)
+{
+    uint8_t buf[15] = {0};
+
+    setup();
+    memcpy(p2m_ram(&vm.p2m, gpa(0x105ffe), 2), "\x0f\xa2", 2);
+    vcpu.rip = 0x5ffe;
+    CHECK_EQ(guest_fetch(&vcpu, buf), 15);
+    set64(PT + 6 * 8, 0);
+    CHECK_EQ(guest_fetch(&vcpu, buf), 2);
+    CHECK_EQ(buf[1], 0xa2);
+    vcpu.rip = 0x9000;
+    CHECK_EQ(guest_fetch(&vcpu, buf), 0);
+    teardown();
+}
+
+TEST(fetch_notices_new_tables_new_code_and_new_owners)
+{
+    uint8_t buf[15];
+
+    setup();
+    memset(p2m_ram(&vm.p2m, gpa(0x105000), 15), 0x11, 15);
+    memset(p2m_ram(&vm.p2m, gpa(0x109000), 15), 0x22, 15);
+    memset(p2m_ram(&vm.p2m, gpa(0x5000), 15), 0x33, 15);
+    vcpu.rip = 0x5000;
+    CHECK_EQ(guest_fetch(&vcpu, buf), 15);
+    CHECK_EQ(buf[0], 0x11);
+    CHECK(last_fetch[0].owner == &vcpu);
+    *(uint8_t *)p2m_ram(&vm.p2m, gpa(0x105000), 1) = 0x12;
+    guest_fetch(&vcpu, buf);
+    CHECK_EQ(buf[0], 0x12);
+    set64(PT + 5 * 8, 0x109000 | URW);
+    guest_fetch(&vcpu, buf);
+    CHECK_EQ(buf[0], 0x22);
+    fake_hvm.reg[REG_CR0] &= ~(uint64_t)CR0_PG;
+    guest_fetch(&vcpu, buf);
+    CHECK_EQ(buf[0], 0x33);
+    fake_hvm.reg[REG_CR0] |= CR0_PG;
+    guest_fetch(&vcpu, buf);
+    vm.p2m.generation++;
+    CHECK(!remembered(&vcpu, 0x5000, &last_fetch[0]));
+    guest_fetch(&vcpu, buf);
+    CHECK(remembered(&vcpu, 0x5000, &last_fetch[0]));
+    guest_forget(&vcpu);
+    CHECK(!remembered(&vcpu, 0x5000, &last_fetch[0]));
+    teardown();
+}
+
+TEST(fetch_adds_the_code_segment_in_16_and_32_bit_modes)
+{
+    uint8_t buf[15];
+
+    setup();
+    fake_hvm.reg[REG_CR0] = 0x10;
+    fake_hvm.reg[REG_EFER] = 0;
+    fake_hvm.seg[SEG_CS] = (struct vm_segment){0x1000, 0x9b, 0xffff, 0x10000};
+    *(uint8_t *)p2m_ram(&vm.p2m, gpa(0x10123), 1) = 0x44;
+    vcpu.rip = 0x123;
+    CHECK_EQ(guest_bits(&vcpu), 16);
+    CHECK_EQ(guest_fetch(&vcpu, buf), 15);
+    CHECK_EQ(buf[0], 0x44);
+    fake_hvm.seg[SEG_CS].attr |= 0x400;
+    CHECK_EQ(guest_bits(&vcpu), 32);
+    teardown();
+}
+
+TEST_MAIN()
