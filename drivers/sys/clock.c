@@ -15,3 +15,8 @@ uint64_t clock_ns(void)
 {
     return (uint64_t)((unsigned __int128)(rdtsc() - tsc_start) * ns_per_tick_32 >> 32);
 }
+
+uint32_t clock_seed(void)
+{
+    return (uint32_t)(rdtsc() * 0x9e3779b97f4a7c15ull >> 32);
+}

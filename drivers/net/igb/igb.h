@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Driver of the 82576's physical function. Channel n is VF n, which is pool n. The physical function itself
+ * uses the last pool, so at most 7 VFs leave it one.
+ */
+#ifndef DRIVERS_NET_IGB_IGB_H
+#define DRIVERS_NET_IGB_IGB_H
+
+#include "drivers/net/igb/regs.h"
+#include "drivers/net/nic.h"
+
+#define IGB_PF_POOL     (IGB_POOLS - 1)
+#define IGB_VFS_MAX     (IGB_POOLS - 1)
+#define IGB_RING        256 /* descriptors per ring; RDLEN and TDLEN must be multiples of 128 bytes */
+#define IGB_FRAME_MAX   1522
+#define IGB_JUMBO_MAX   9728
+#define IGB_MC_HASHES   30
+#define IGB_EXTRA_MACS  2 /* further unicast addresses of a VF that may choose its own */
+#define IGB_MSG_WORDS   16
+#define IGB_PF_VLAN_ANY 0
+
+/* Receive addresses: 0 the PF's, then one per VF, then IGB_EXTRA_MACS per VF. */
+#define IGB_RAR_PF           0u
+#define IGB_RAR_VF(vf)       (1u + (vf))
+#define IGB_RAR_EXTRA(vf, i) (IGB_POOLS + IGB_EXTRA_MACS * (vf) + (i))
+_Static_assert(IGB_RAR_EXTRA(IGB_VFS_MAX, 0) <= IGB_RARS, "receive addresses suffice");
+
+/* Interrupt vectors: MSI-X entry and bit of EICR alike. VFs own the bits from 22 - 3n up, so 3 and below are
+ * the PF's. */
+enum { IGB_VECTOR_QUEUES = 0, IGB_VECTOR_OTHER = 1, IGB_VECTORS = 2 };
+
+/*
+ * Invariants: descriptors [head, tail) are the device's, each with a buffer; tail - head <= IGB_RING - 1, so
+ * that RDT never catches up with RDH. Indices run freely and are taken modulo IGB_RING.
+ */
+struct igb_rx {
+    union igb_rxd *ring;
+    struct nic_buf *buf[IGB_RING];
+    unsigned head, tail;
+    bool skip; /* the rest of a frame that was too long */
+};
+
+/* Invariants: [head, tail) are the device's; cookie[i] is set on the last descriptor of each frame and NULL
+ * elsewhere. */
+struct igb_tx {
+    struct igb_txd *ring;
+    void *cookie[IGB_RING];
+    bool last[IGB_RING];
+    unsigned head, tail;
+};
+
+struct igb_vf {
+    struct nic_channel policy;
+    uint8_t mac[NIC_MAC_LEN]; /* in force */
+    bool allowed;             /* channel_enable() */
+    bool cts;                 /* "clear to send": the reset handshake is done, requests are looked at */
+    bool broken;              /* did not come back clean from a reset: cut off for good */
+    bool mc_all;              /* asked for all multicast */
+    uint16_t max_frame;       /* 0: the standard size */
+    uint16_t mc_hash[IGB_MC_HASHES];
+    unsigned mc_hashes;
+    unsigned extra_macs;
+    unsigned tokens;     /* messages it may send now */
+    uint64_t tokens_at;  /* when tokens were last added, ns */
+    unsigned locked_out; /* turns in a row in which it kept the mailbox buffer to itself */
+};
+
+struct igb {
+    struct nic nic;
+    volatile uint8_t *regs;
+    unsigned devfn, irq[IGB_VECTORS];
+    struct igb_rx rx;
+    struct igb_tx tx;
+    struct igb_vf vf[IGB_VFS_MAX];
+    uint64_t events_due; /* when mailboxes, VF resets and link must be looked at, ns */
+};
+
+static inline struct igb *igb_of(struct nic *nic)
+{
+    return (struct igb *)(void *)nic; /* its first member */
+}
+
+/* igb.c */
+int igb_open(const struct nic_config *config, struct nic **out);
+
+/* reset.c: global reset, then the PF's station address into g->nic.mac. -ETIMEDOUT */
+int igb_reset(struct igb *g);
+
+/* link.c */
+int igb_link_start(struct igb *g);
+/* Reads the link's state into g->nic.link; true if it changed. */
+bool igb_link_update(struct igb *g);
+
+/* rings.c: the PF's receive and transmit queue */
+int igb_rings_alloc(struct igb *g);
+int igb_rings_start(struct igb *g);
+bool igb_rx_poll(struct igb *g);
+bool igb_tx_reclaim(struct igb *g);
+int igb_transmit(struct nic *nic, const struct nic_frag *frag, unsigned n, void *cookie);
+
+/* intr.c */
+int igb_intr_setup(struct igb *g);
+void igb_intr_arm(struct igb *g);
+
+/* vf.c: pools, filters, VLANs */
+void igb_vmdq_setup(struct igb *g);
+/* Everything of the VF back to its default, verified by read-back; on failure the VF is cut off for good. */
+void igb_vf_clean(struct igb *g, unsigned vf);
+/* Opens the VF's pool with its address and VLAN. */
+void igb_vf_open(struct igb *g, unsigned vf);
+/* Lets the VF's queues send and receive, or stops that. */
+void igb_vf_enable(struct igb *g, unsigned vf, bool on);
+/* VMOLR from the VF's state. */
+void igb_vf_update_pool(struct igb *g, unsigned vf);
+void igb_rar_set(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool);
+void igb_rar_clear(struct igb *g, unsigned entry);
+/* The multicast table: what any VF asked for. */
+void igb_mta_update(struct igb *g);
+/* Takes the pool into VLAN `vid` or out of it. -ENOSPC: no filter left. */
+int igb_vlan_set(struct igb *g, unsigned pool, unsigned vid, bool member);
+/* How many VLANs the pool is a member of. */
+unsigned igb_vlan_count(const struct igb *g, unsigned pool);
+bool igb_vlan_is_member(const struct igb *g, unsigned pool, unsigned vid);
+
+/* mbx.c: mailbox transport, nothing of the messages' meaning */
+struct igb_mbx_events {
+    uint32_t requests, resets; /* a bit per VF */
+};
+/* What is pending. Resets are taken (cleared), requests stay until igb_mbx_take(). */
+struct igb_mbx_events igb_mbx_pending(struct igb *g);
+/* Locks the buffer for the PF; false if the VF has it. */
+bool igb_mbx_lock(struct igb *g, unsigned vf);
+void igb_mbx_unlock(struct igb *g, unsigned vf);
+/* With the lock: clears the request and copies the message, once. */
+void igb_mbx_take(struct igb *g, unsigned vf, uint32_t msg[IGB_MSG_WORDS]);
+/* With the lock, which it drops: acknowledges, and with n > 0 sends n words. */
+void igb_mbx_reply(struct igb *g, unsigned vf, const uint32_t *msg, unsigned n);
+/* Sends a message of the PF's own unless the VF is using the buffer. */
+void igb_mbx_notify(struct igb *g, unsigned vf, uint32_t msg);
+/* Takes the buffer away from a VF that does not let go. */
+void igb_mbx_revoke(struct igb *g, unsigned vf);
+/* Zeroes the buffer unless a message is in it or under way. */
+void igb_mbx_scrub(struct igb *g, unsigned vf);
+/* VFs whose requests raise no interrupt for now, a bit each. */
+void igb_mbx_mute(struct igb *g, uint32_t vfs);
+
+/* msg.c: the message protocol. Handles what is pending within each VF's budget; sets g->events_due. */
+void igb_msg_poll(struct igb *g);
+/* Tells the VFs that the link changed. */
+void igb_msg_notify_link(struct igb *g);
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pools, address filters and VLANs (datasheet 7.10, "Virtualization"). The filters' registers are the state:
+ * membership is read back from them, so that a driver that takes a running device over finds what is in
+ * force.
+ */
+#include "drivers/net/igb/igb.h"
+#include "drivers/net/igb/io.h"
+#include "drivers/sys/sys.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define QUEUE_STOP_NS (NS_PER_MS) /* a queue takes up to 100 us to stop */
+#define VLAN_TAG_LEN  4
+
+static void set_bit(struct igb *g, igb_reg r, uint32_t bits, bool on)
+{
+    uint32_t v = igb_rd(g, r);
+
+    igb_wr(g, r, on ? v | bits : v & ~bits);
+}
+
+/* --- receive addresses
+ * ---------------------------------------------------------------------------------------------- */
+
+void igb_rar_set(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool)
+{
+    uint32_t lo = mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 | (uint32_t)mac[3] << 24;
+    uint32_t hi = mac[4] | (uint32_t)mac[5] << 8;
+
+    igb_wr(g, IGB_RAH(entry), 0); /* never valid with half an address */
+    igb_wr(g, IGB_RAL(entry), lo);
+    igb_wr(g, IGB_RAH(entry), hi | RAH_AV | IGB_PREP(RAH_POOLS, IGB_BIT(pool)));
+}
+
+void igb_rar_clear(struct igb *g, unsigned entry)
+{
+    igb_wr(g, IGB_RAH(entry), 0);
+    igb_wr(g, IGB_RAL(entry), 0);
+}
+
+void igb_mta_update(struct igb *g)
+{
+    uint32_t table[IGB_MTAS] = {0};
+
+    for (unsigned v = 0; v < g->nic.channels; v++) {
+        for (unsigned i = 0; i < g->vf[v].mc_hashes; i++) {
+            unsigned hash = g->vf[v].mc_hash[i] % (IGB_MTAS * 32);
+
+            table[hash / 32] |= IGB_BIT(hash % 32);
+        }
+    }
+    for (unsigned i = 0; i < IGB_MTAS; i++)
+        igb_wr(g, IGB_MTA(i), table[i]);
+}
+
+/* --- VLANs
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/* The filter entry of `vid`; if there is none, a free one when asked for; else -ENOENT or -ENOSPC. */
+static int vlvf_find(const struct igb *g, unsigned vid, bool or_free)
+{
+    int free = -ENOSPC;
+
+    for (unsigned i = 0; i < IGB_VLVFS; i++) {
+        uint32_t v = igb_rd(g, IGB_VLVF(i));
+
+        if ((v & VLVF_VI_EN) && IGB_GET(VLVF_VLAN_ID, v) == vid)
+            return (int)i;
+        if (!(v & VLVF_VI_EN) && free < 0)
+            free = (int)i;
+    }
+    return or_free ? free : -ENOENT;
+}
+
+int igb_vlan_set(struct igb *g, unsigned pool, unsigned vid, bool member)
+{
+    int entry = vlvf_find(g, vid, member);
+    uint32_t pools;
+
+    if (entry < 0)
+        return member ? entry : 0;
+    pools = IGB_GET(VLVF_POOLSEL, igb_rd(g, IGB_VLVF((unsigned)entry)));
+    pools = member ? pools | IGB_BIT(pool) : pools & ~IGB_BIT(pool);
+    if (member)
+        set_bit(g, IGB_VFTA(vid / 32), IGB_BIT(vid % 32), true);
+    igb_wr(g, IGB_VLVF((unsigned)entry),
+           pools ? VLVF_VI_EN | IGB_PREP(VLVF_POOLSEL, pools) | IGB_PREP(VLVF_VLAN_ID, vid) : 0);
+    if (!pools)
+        set_bit(g, IGB_VFTA(vid / 32), IGB_BIT(vid % 32), false);
+    return 0;
+}
+
+bool igb_vlan_is_member(const struct igb *g, unsigned pool, unsigned vid)
+{
+    int entry = vlvf_find(g, vid, false);
+
+    return entry >= 0 && (IGB_GET(VLVF_POOLSEL, igb_rd(g, IGB_VLVF((unsigned)entry))) & IGB_BIT(pool));
+}
+
+unsigned igb_vlan_count(const struct igb *g, unsigned pool)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < IGB_VLVFS; i++)
+        n += IGB_GET(VLVF_POOLSEL, igb_rd(g, IGB_VLVF(i))) >> pool & 1;
+    return n;
+}
+
+static void vlan_leave_all(struct igb *g, unsigned pool)
+{
+    for (unsigned i = 0; i < IGB_VLVFS; i++) {
+        uint32_t v = igb_rd(g, IGB_VLVF(i));
+
+        if (IGB_GET(VLVF_POOLSEL, v) & IGB_BIT(pool))
+            (void)igb_vlan_set(g, pool, IGB_GET(VLVF_VLAN_ID, v), false);
+    }
+}
+
+/* --- pools
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+void igb_vf_update_pool(struct igb *g, unsigned vf)
+{
+    const struct igb_vf *s = &g->vf[vf];
+    uint32_t v = VMOLR_BAM | VMOLR_STRVLAN | VMOLR_STRCRC | VMOLR_LPE;
+
+    v |= IGB_PREP(VMOLR_RLPML, s->max_frame ? s->max_frame + VLAN_TAG_LEN : IGB_FRAME_MAX);
+    if (!s->policy.vlan)
+        v |= VMOLR_AUPE;
+    if (s->mc_hashes)
+        v |= VMOLR_ROMPE;
+    if (s->mc_all)
+        v |= VMOLR_MPME;
+    igb_wr(g, IGB_VMOLR(vf), v);
+}
+
+void igb_vf_enable(struct igb *g, unsigned vf, bool on)
+{
+    set_bit(g, IGB_VFTE, IGB_BIT(vf), on);
+    set_bit(g, IGB_VFRE, IGB_BIT(vf), on);
+}
+
+void igb_vf_open(struct igb *g, unsigned vf)
+{
+    struct igb_vf *s = &g->vf[vf];
+
+    igb_rar_set(g, IGB_RAR_VF(vf), s->mac, vf);
+    if (s->policy.vlan) {
+        /* Its own entry is always to be had: guests' shares of the table leave room for one VLAN per VF. */
+        (void)igb_vlan_set(g, vf, s->policy.vlan, true);
+        igb_wr(g, IGB_VMVIR(vf), VMVIR_VLANA_DEFAULT | IGB_PREP(VMVIR_PORT_VLAN_ID, s->policy.vlan));
+    }
+    igb_vf_update_pool(g, vf);
+}
+
+static bool stop_queues(struct igb *g, unsigned q)
+{
+    igb_wr(g, IGB_TXDCTL(q), 0);
+    igb_wr(g, IGB_RXDCTL(q), 0);
+    return sys_wait(!((igb_rd(g, IGB_TXDCTL(q)) | igb_rd(g, IGB_RXDCTL(q))) & XDCTL_ENABLE), QUEUE_STOP_NS);
+}
+
+/* A queue's registers that a function-level reset need not clear; the heads follow when the queue is enabled
+ * again. */
+#define QUEUE_SCRUBBED(q)                                                                                    \
+    {                                                                                                        \
+        IGB_RDBAL(q), IGB_RDBAH(q), IGB_RDLEN(q), IGB_RDT(q), IGB_TDBAL(q), IGB_TDBAH(q), IGB_TDLEN(q),      \
+            IGB_TDT(q), IGB_TDWBAL(q), IGB_TDWBAH(q)                                                         \
+    }
+
+static bool scrub_queue(struct igb *g, unsigned q)
+{
+    const igb_reg regs[] = QUEUE_SCRUBBED(q);
+    bool clean = stop_queues(g, q);
+
+    igb_wr(g, IGB_RDH(q), 0);
+    igb_wr(g, IGB_TDH(q), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(regs); i++) {
+        igb_wr(g, regs[i], 0);
+        clean &= igb_rd(g, regs[i]) == 0;
+    }
+    return clean;
+}
+
+static void forget_requests(struct igb_vf *s)
+{
+    s->cts = false;
+    s->mc_all = false;
+    s->mc_hashes = 0;
+    s->extra_macs = 0;
+    s->max_frame = 0;
+    s->locked_out = 0;
+    if (!nic_mac_is_zero(s->policy.mac))
+        memcpy(s->mac, s->policy.mac, NIC_MAC_LEN);
+}
+
+/* What must read as zero of a clean VF, beside its queues. */
+static bool is_clean(const struct igb *g, unsigned vf)
+{
+    uint32_t left = igb_rd(g, IGB_VMOLR(vf)) & ~VMOLR_STRCRC;
+
+    left |= igb_rd(g, IGB_VMVIR(vf)) | igb_rd(g, IGB_IVAR(vf)) | igb_rd(g, IGB_RAH(IGB_RAR_VF(vf)));
+    for (unsigned i = 0; i < IGB_EXTRA_MACS; i++)
+        left |= igb_rd(g, IGB_RAH(IGB_RAR_EXTRA(vf, i)));
+    left |= (igb_rd(g, IGB_VFRE) | igb_rd(g, IGB_VFTE)) & IGB_BIT(vf);
+    return left == 0 && igb_vlan_count(g, vf) == 0;
+}
+
+void igb_vf_clean(struct igb *g, unsigned vf)
+{
+    struct igb_vf *s = &g->vf[vf];
+    bool clean, had_multicast = s->mc_hashes != 0;
+
+    igb_vf_enable(g, vf, false);
+    clean = scrub_queue(g, vf);
+    clean &= scrub_queue(g, vf + IGB_POOLS);
+    igb_wr(g, IGB_PVTEIMC(vf), VT_VECTORS);
+    igb_wr(g, IGB_IVAR(vf), 0); /* a VF's writes may only ever add to it */
+    igb_rar_clear(g, IGB_RAR_VF(vf));
+    for (unsigned i = 0; i < IGB_EXTRA_MACS; i++)
+        igb_rar_clear(g, IGB_RAR_EXTRA(vf, i));
+    vlan_leave_all(g, vf);
+    igb_wr(g, IGB_VMVIR(vf), 0);
+    igb_wr(g, IGB_VMOLR(vf), VMOLR_STRCRC);
+    forget_requests(s);
+    if (had_multicast)
+        igb_mta_update(g);
+    igb_mbx_scrub(g, vf);
+
+    if (clean && is_clean(g, vf)) {
+        s->broken = false;
+        return;
+    }
+    if (!s->broken)
+        printf("%s/%u: did not come clean out of its reset: cut off\n", g->nic.name, vf);
+    s->broken = true;
+}
+
+/* --- the whole switch
+ * ----------------------------------------------------------------------------------------------- */
+
+void igb_vmdq_setup(struct igb *g)
+{
+    uint32_t vfs = IGB_BIT(g->nic.channels) - 1, pf = IGB_BIT(IGB_PF_POOL);
+
+    for (unsigned i = 0; i < IGB_RARS; i++)
+        igb_rar_clear(g, i);
+    for (unsigned i = 0; i < IGB_VLVFS; i++)
+        igb_wr(g, IGB_VLVF(i), 0);
+    for (unsigned i = 0; i < IGB_VFTAS; i++)
+        igb_wr(g, IGB_VFTA(i), 0);
+    igb_mta_update(g);
+    igb_wr(g, IGB_MRQC, MRQC_VMDQ);
+    /* Unicast that no filter knows is nobody's. Broadcast and multicast are copied to all pools that want
+     * them. */
+    igb_wr(g, IGB_VT_CTL, IGB_PREP(VT_CTL_DEF_PL, IGB_PF_POOL) | VT_CTL_DIS_DEF_POOL | VT_CTL_RPL_EN);
+    /* The PF may use any source address: it will speak for guests that are on the move. */
+    igb_wr(g, IGB_DTXSWC,
+           IGB_PREP(DTXSWC_MACAS, vfs) | IGB_PREP(DTXSWC_VLANAS, vfs) |
+               (g->nic.vepa ? 0 : DTXSWC_LOOPBACK_EN));
+    igb_wr(g, IGB_QDE, 0xffff); /* a queue without descriptors loses its own frames and holds up nobody's */
+    igb_wr(g, IGB_VFRE, pf);
+    igb_wr(g, IGB_VFTE, pf);
+
+    igb_rar_set(g, IGB_RAR_PF, g->nic.mac, IGB_PF_POOL);
+    igb_wr(g, IGB_VMOLR(IGB_PF_POOL),
+           VMOLR_BAM | VMOLR_AUPE | VMOLR_STRCRC | VMOLR_LPE | IGB_PREP(VMOLR_RLPML, IGB_FRAME_MAX));
+    igb_wr(g, IGB_RLPML, IGB_JUMBO_MAX);
+    igb_wr(g, IGB_RXCSUM, 0);
+    igb_wr(g, IGB_RCTL, RCTL_RXEN | RCTL_LPE | RCTL_BAM | RCTL_VFE | RCTL_SECRC);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* lwIP on NICs: one netif per port. */
+#ifndef DRIVERS_STACK_STACK_H
+#define DRIVERS_STACK_STACK_H
+
+#include "drivers/net/nic.h"
+#include <stdint.h>
+
+/* Addresses in network byte order; ip 0: DHCP. */
+struct stack_address {
+    uint32_t ip, netmask, gateway;
+};
+
+void stack_init(void);
+
+/* Puts an interface on the NIC. -ENOSPC */
+int stack_attach(struct nic *nic, const struct stack_address *address);
+
+/* For the NIC's events. */
+void stack_received(struct nic *nic, struct nic_buf *buf);
+void stack_sent(struct nic *nic, void *cookie);
+void stack_link(struct nic *nic);
+
+/* Runs what is due and returns when to call again (clock_ns). */
+uint64_t stack_timers(void);
+
+#endif
