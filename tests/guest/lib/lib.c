@@ -6,6 +6,19 @@
 #define COM1_LSR        (COM1 + 5)
 #define LSR_THRE        0x20
 #define LSR_TEMT        0x40
+#define LSR_DR          0x01
+#define PIC1_MASK       0x21
+#define PIC2_MASK       0xa1
+#define APIC_BASE       0x1b
+#define APIC_BASE_X2    0xc00u /* enabled, x2APIC mode */
+#define X2APIC_EOI      0x80b
+#define X2APIC_SVR      0x80f
+#define X2APIC_LVT_TMR  0x832
+#define X2APIC_TMICT    0x838
+#define X2APIC_TDCR     0x83e
+#define TMR_PERIODIC    (1u << 17)
+#define TICK_VECTOR     0x40
+#define TICK_COUNT      10000000u
 #define SLEEP_CONTROL   0x600 /* ACPI sleep control register of Lastmile's guests: SLP_EN, SLP_TYP 5 */
 #define SLEEP_VALUE     0x34
 #define Q35_PM1_CONTROL 0x604 /* the same of a bare q35 */
@@ -282,12 +295,54 @@ static void set_idt(void)
     __asm__ volatile("lidt %0" ::"m"(pointer) : "memory");
 }
 
+static void tick(void)
+{
+    wrmsr(X2APIC_EOI, 0);
+}
+
+static void start_ticks(void *arg)
+{
+    (void)arg;
+    wrmsr(APIC_BASE, rdmsr(APIC_BASE) | APIC_BASE_X2);
+    wrmsr(X2APIC_SVR, 0x1ff);
+    wrmsr(X2APIC_TDCR, 0xb); /* divide by 1 */
+    wrmsr(X2APIC_LVT_TMR, TMR_PERIODIC | TICK_VECTOR);
+    wrmsr(X2APIC_TMICT, TICK_COUNT);
+}
+
+static void stop_ticks(void *arg)
+{
+    (void)arg;
+    wrmsr(X2APIC_TMICT, 0);
+    wrmsr(X2APIC_LVT_TMR, 1u << 16);
+}
+
+/* Looks for a key now and then and gives the CPU away in between, where there is an x2APIC. */
+static void wait_key(void)
+{
+    outb(PIC1_MASK, 0xff);
+    outb(PIC2_MASK, 0xff);
+    on_vector(TICK_VECTOR, tick);
+    bool ticks = try(start_ticks, NULL) < 0;
+
+    print("guest: waits for a key\n");
+    while (!(inb(COM1_LSR) & LSR_DR)) {
+        if (ticks)
+            __asm__ volatile("sti; hlt; cli" ::: "memory");
+    }
+    (void)inb(COM1);
+    if (ticks)
+        try(stop_ticks, NULL);
+}
+
 void guest_start(const void *start)
 {
     const struct start_info *info = start;
     const char *cmdline = info->magic == START_MAGIC && info->cmdline ? (const char *)info->cmdline : "";
 
     set_idt();
+    if (option(cmdline, "wait", 0))
+        wait_key();
     main(cmdline);
     power_off();
 }

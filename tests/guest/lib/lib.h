@@ -20,7 +20,7 @@ struct cpuid_regs {
     uint32_t eax, ebx, ecx, edx;
 };
 
-/* Each guest has one; when it returns, the guest powers itself off. */
+/* Each guest has one; when it returns, the guest powers itself off. With `wait=1` on the command line it starts at a key on COM1. */
 int main(const char *cmdline);
 
 /* start.S and lib.c between themselves. */

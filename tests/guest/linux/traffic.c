@@ -7,6 +7,7 @@
  *   traffic get|put HOST MEGABYTES    one TCP transfer; the receiver checks every byte
  *   traffic rtt HOST COUNT            UDP echo of 64 bytes, one after the other
  *   traffic udp HOST SECONDS SIZE     as many datagrams as go out; the server counts what comes in
+ *   traffic cpu SECONDS               turns of a loop in each second of the wall clock
  *
  * Each prints one line `guest: WHAT HOST ...`; status 0 if nothing was lost or wrong (udp: if the server
  * answered).
@@ -382,6 +383,27 @@ static int udp_rate(const char *host, unsigned seconds, unsigned size)
     return 1;
 }
 
+/* Work done in each whole second of the wall clock, by which two guests' lines can be laid beside each other.
+ */
+static int cpu(unsigned seconds)
+{
+    volatile uint64_t turns = 0;
+    time_t second = time(NULL);
+
+    for (unsigned lines = 0; lines < seconds;) {
+        for (unsigned i = 0; i < 100000; i++)
+            turns++;
+        if (time(NULL) == second)
+            continue;
+        printf("guest: cpu %lld turns %llu\n", (long long)second, (unsigned long long)turns);
+        fflush(stdout);
+        second = time(NULL);
+        turns = 0;
+        lines++;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "", *host = argc > 2 ? argv[2] : "";
@@ -391,6 +413,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (!strcmp(what, "serve"))
         return serve();
+    if (argc > 2 && !strcmp(what, "cpu"))
+        return cpu((unsigned)strtoul(host, NULL, 0));
     if (argc > 3 && !strcmp(what, "ping"))
         return ping(host, n, argc > 4 ? m : 10);
     if (argc > 3 && (!strcmp(what, "get") || !strcmp(what, "put")))
