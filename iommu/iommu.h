@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which device reaches which memory, and which interrupts it raises. The contract of both back ends; iommu.c is their only caller.
+ * Which device reaches which memory, and which interrupts it raises. The contract of both back ends; iommu.c
+ * is their only caller.
  *
- * Invariant: from iommu_init() on every requester id belongs to exactly one domain. Those that nobody owns are in quarantine:
- * an empty page table, no interrupt. All functions take their own lock and return after the hardware has confirmed the change
- * (bounded wait, -ETIMEDOUT: the device must be treated as broken).
+ * Invariant: from iommu_init() on every requester id belongs to exactly one domain. Those that nobody owns
+ * are in quarantine: an empty page table, no interrupt. All functions take their own lock and return after
+ * the hardware has confirmed the change (bounded wait, -ETIMEDOUT: the device must be treated as broken).
  */
 #ifndef IOMMU_IOMMU_H
 #define IOMMU_IOMMU_H
@@ -13,19 +14,22 @@
 
 struct iommu_domain; /* one I/O address space */
 
-/* Finds the units in ACPI, closes every requester id, switches translation and interrupt remapping on. -ENODEV: no usable unit. */
+/* Finds the units in ACPI, closes every requester id, switches translation and interrupt remapping on.
+ * -ENODEV: no usable unit. */
 MUST_USE int iommu_init(void);
 
 /* Name of the back end, for logs: "AMD-Vi", "VT-d". */
 const char *iommu_name(void);
 
-/* A domain that maps nothing, or NULL without memory or domain ids. `name` (for fault records) must outlive it. */
+/* A domain that maps nothing, or NULL without memory or domain ids. `name` (for fault records) must outlive
+ * it. */
 MUST_USE struct iommu_domain *iommu_domain_create(const char *name);
 
 /* Frees it. -EBUSY while a device is attached. */
 MUST_USE int iommu_domain_destroy(struct iommu_domain *d);
 
-/* Maps [start, start + size) to [target, ...) with IOMMU_R | IOMMU_W; page-aligned. -EINVAL, -ENOMEM, -ETIMEDOUT. */
+/* Maps [start, start + size) to [target, ...) with IOMMU_R | IOMMU_W; page-aligned. -EINVAL, -ENOMEM,
+ * -ETIMEDOUT. */
 #define IOMMU_R 0x1u
 #define IOMMU_W 0x2u
 MUST_USE int iommu_map(struct iommu_domain *d, iova_t start, hpa_t target, uint64_t size, unsigned flags);
@@ -35,16 +39,17 @@ MUST_USE int iommu_unmap(struct iommu_domain *d, iova_t start, uint64_t size);
 
 /*
  * Moves a requester id from quarantine into a domain, or back. attach: -EBUSY if it (or an id that ACPI
- * names as its alias) is in a domain already, -ENODEV if no unit translates it. detach: -ENODEV if it is not in `d`. The unity ranges that
- * ACPI names for this very id are mapped at attach. detach drains the device's DMA and leaves its interrupts blocked.
+ * names as its alias) is in a domain already, -ENODEV if no unit translates it. detach: -ENODEV if it is not
+ * in `d`. The unity ranges that ACPI names for this very id are mapped at attach. detach drains the device's
+ * DMA and leaves its interrupts blocked.
  */
 MUST_USE int iommu_attach(struct iommu_domain *d, rid_t dev);
 MUST_USE int iommu_detach(struct iommu_domain *d, rid_t dev);
 
 /*
- * Interrupts. A device has up to IOMMU_IRQS entries of its own, index 0 up; each is either blocked or delivers one fixed, edge
- * interrupt `vector` to the CPU with x2APIC id `apic_id`. iommu_irq_route() fills in what must be written to the device's
- * MSI(-X) entry so that it uses its entry `index`.
+ * Interrupts. A device has up to IOMMU_IRQS entries of its own, index 0 up; each is either blocked or
+ * delivers one fixed, edge interrupt `vector` to the CPU with x2APIC id `apic_id`. iommu_irq_route() fills in
+ * what must be written to the device's MSI(-X) entry so that it uses its entry `index`.
  */
 #define IOMMU_IRQS 256
 
@@ -53,11 +58,13 @@ struct iommu_msi {
     uint32_t data;
 };
 
-MUST_USE int iommu_irq_route(rid_t dev, unsigned index, uint32_t apic_id, uint8_t vector, struct iommu_msi *msi);
+MUST_USE int iommu_irq_route(rid_t dev, unsigned index, uint32_t apic_id, uint8_t vector,
+                             struct iommu_msi *msi);
 MUST_USE int iommu_irq_block(rid_t dev, unsigned index);
 
 /*
- * Takes what the units have recorded, counts it and logs it, at a bounded rate and a bounded amount a call. For a timer; any CPU.
+ * Takes what the units have recorded, counts it and logs it, at a bounded rate and a bounded amount a call.
+ * For a timer; any CPU.
  */
 void iommu_poll_faults(void);
 

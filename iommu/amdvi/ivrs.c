@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The IVRS table (section 5.2): which unit translates which id, and memory that firmware wants to stay
+ * reachable. */
+#include "iommu/amdvi/amdvi.h"
+#include "kernel/acpi/acpi.h"
+#include "kernel/console/log.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/frame.h"
+
+#define UNITY_MAX  ((uint64_t)256 << 20)
+#define NO_RANGE   (-1)
+#define ADDR_LIMIT BIT(52)
+
+/* The block at *off of the table, copied as far as `head` has room; moves *off behind it. false at the end,
+ * or if it is malformed. */
+static bool next_block(const struct acpi_header *h, size_t *off, void *head, size_t size,
+                       const uint8_t **where)
+{
+    size_t left = h->length > *off ? h->length - *off : 0;
+    struct ivrs_block b;
+
+    if (left == 0)
+        return false;
+    *where = (const uint8_t *)h + *off;
+    memcpy(&b, *where, MIN(left, sizeof(b)));
+    if (left < sizeof(b) || b.length < sizeof(b) || b.length > left) {
+        log_warn("AMD-Vi: table IVRS: malformed block, the rest is ignored");
+        return false;
+    }
+    memset(head, 0, size);
+    memcpy(head, *where, MIN(b.length, size));
+    *off += b.length;
+    return true;
+}
+
+static size_t ivhd_header_size(uint8_t type)
+{
+    return type == IVHD_TYPE_10                           ? IVHD_SIZE_10
+           : type == IVHD_TYPE_11 || type == IVHD_TYPE_40 ? IVHD_SIZE_11
+                                                          : 0;
+}
+
+static bool ivhd_is_sound(const struct ivhd *v)
+{
+    return v->block.length >= ivhd_header_size(v->block.type) && v->base &&
+           IS_ALIGNED(v->base, AMDVI_MMIO_SIZE) && v->base < ADDR_LIMIT &&
+           !frame_is_ram(hpa(v->base), PAGE_SIZE);
+}
+
+/* One unit may be described several times: the highest type says most, and replaces the others (5.2.2.2). */
+static struct amdvi_unit *slot_for(struct amdvi_unit *units, unsigned *count, unsigned max,
+                                   const struct ivhd *v)
+{
+    for (unsigned i = 0; i < *count; i++)
+        if (units[i].segment == v->segment && units[i].device_id == v->block.device_id)
+            return units[i].ivhd_type < v->block.type ? &units[i] : NULL;
+    if (*count < max)
+        return &units[(*count)++];
+    log_warn("AMD-Vi: table IVRS: too many units");
+    return NULL;
+}
+
+unsigned ivrs_units(struct amdvi_unit *units, unsigned max)
+{
+    const struct acpi_header *h = acpi_find("IVRS");
+    size_t off = IVRS_BLOCKS, header;
+    const uint8_t *where;
+    unsigned count = 0;
+    struct ivhd v;
+
+    while (h && next_block(h, &off, &v, sizeof(v), &where)) {
+        struct amdvi_unit *u;
+
+        header = ivhd_header_size(v.block.type);
+        if (v.block.type == IVMD_ALL)
+            log_warn("AMD-Vi: table IVRS: a unity range for all devices is ignored");
+        if (!header)
+            continue;
+        if (!ivhd_is_sound(&v)) {
+            log_warn("AMD-Vi: table IVRS: unit %04x refused", v.block.device_id);
+            continue;
+        }
+        u = slot_for(units, &count, max, &v);
+        if (!u)
+            continue;
+        *u =
+            (struct amdvi_unit){.ivhd_type = v.block.type, .ivhd_flags = v.block.flags, .segment = v.segment};
+        u->device_id = v.block.device_id;
+        u->base = hpa(v.base);
+        u->efr = header == IVHD_SIZE_11 ? v.efr : 0;
+        u->entries = where + header;
+        u->entries_size = v.block.length - header;
+    }
+    return count;
+}
+
+/* Size of a device entry (5.2.2.5), or 0 if it does not fit in `left`. */
+static size_t entry_size(const uint8_t *p, size_t left)
+{
+    size_t size = p[0] < 64 ? 4 : p[0] < 128 ? 8 : p[0] < 192 ? 16 : 32;
+
+    if (p[0] == IVHD_ENTRY_ACPI)
+        size = left < IVHD_ACPI_SIZE ? left + 1 : IVHD_ACPI_SIZE + (size_t)p[IVHD_ACPI_SIZE - 1];
+    return size <= left ? size : 0;
+}
+
+bool ivrs_covers(const struct amdvi_unit *u, uint16_t id, uint16_t *alias)
+{
+    size_t left = u->entries_size, size;
+    int first = NO_RANGE, range_alias = NO_RANGE;
+    bool covered = false;
+
+    *alias = id;
+    for (const uint8_t *p = u->entries; left && (size = entry_size(p, left)); p += size, left -= size) {
+        struct ivhd_entry e = {0};
+
+        memcpy(&e, p, MIN(size, sizeof(e)));
+        switch (e.type) {
+        case IVHD_ENTRY_ALL:
+            covered = true;
+            break;
+        case IVHD_ENTRY_ALIAS:
+            if (e.device_id == id)
+                *alias = e.source_id;
+            /* fall through */
+        case IVHD_ENTRY_SELECT:
+        case IVHD_ENTRY_EXT_SELECT:
+        case IVHD_ENTRY_ACPI:
+            covered |= e.device_id == id;
+            break;
+        case IVHD_ENTRY_START:
+        case IVHD_ENTRY_EXT_START:
+        case IVHD_ENTRY_ALIAS_START:
+            first = e.device_id;
+            range_alias = e.type == IVHD_ENTRY_ALIAS_START ? e.source_id : NO_RANGE;
+            break;
+        case IVHD_ENTRY_END:
+            if (first != NO_RANGE && id >= first && id <= e.device_id) {
+                covered = true;
+                *alias = range_alias == NO_RANGE ? *alias : (uint16_t)range_alias;
+            }
+            first = NO_RANGE;
+            break;
+        default: /* padding; I/O APICs and HPETs, whose ids stay closed */
+            break;
+        }
+    }
+    return covered;
+}
+
+static bool names(const struct ivmd *m, rid_t dev)
+{
+    uint16_t id = (uint16_t)dev.id;
+
+    if (m->block.length < sizeof(*m) || m->segment != dev.id >> 16)
+        return false;
+    if (m->block.type == IVMD_SELECT)
+        return m->block.device_id == id;
+    return m->block.type == IVMD_RANGE && id >= m->block.device_id && id <= m->last_id;
+}
+
+/* Firmware may keep memory of its own reachable, never RAM that it has given to us. */
+static bool is_sound_unity(const struct ivmd *m)
+{
+    if (!IS_ALIGNED(m->start | m->size, PAGE_SIZE) || !m->size || m->size > UNITY_MAX ||
+        m->start >= ADDR_LIMIT || !(m->block.flags & IVMD_UNITY) || !(m->block.flags & (IVMD_IR | IVMD_IW)))
+        return false;
+    for (uint64_t off = 0; off < m->size; off += PAGE_SIZE)
+        if (frame_is_ram(hpa(m->start + off), PAGE_SIZE))
+            return false;
+    return true;
+}
+
+bool ivrs_unity(rid_t dev, unsigned i, struct iommu_unity *out)
+{
+    const struct acpi_header *h = acpi_find("IVRS");
+    size_t off = IVRS_BLOCKS;
+    const uint8_t *where;
+    struct ivmd m;
+
+    while (h && next_block(h, &off, &m, sizeof(m), &where)) {
+        if (!names(&m, dev))
+            continue;
+        if (!is_sound_unity(&m)) {
+            log_warn("AMD-Vi: table IVRS: unity range at %#lx refused", (unsigned long)m.start);
+            continue;
+        }
+        if (i-- == 0) {
+            *out = (struct iommu_unity){iova(m.start), m.size,
+                                        (m.block.flags & IVMD_IR ? IOMMU_R : 0) |
+                                            (m.block.flags & IVMD_IW ? IOMMU_W : 0)};
+            return true;
+        }
+    }
+    return false;
+}

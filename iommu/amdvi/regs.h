@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * AMD I/O Virtualization Technology (IOMMU) Specification, publication 48882 rev. 3.08. Names are the
+ * specification's; section numbers are its own.
+ */
+#ifndef IOMMU_AMDVI_REGS_H
+#define IOMMU_AMDVI_REGS_H
+
+#include "kernel/lib/bits.h"
+#include "kernel/lib/mmio.h"
+
+/* --- MMIO registers, 3.4 --- */
+#define AMDVI_MMIO_SIZE 0x4000
+
+static const reg64_t DEV_TAB_BASE = {0x0000};  /* RW */
+static const reg64_t CMD_BUF_BASE = {0x0008};  /* RW; resets head and tail */
+static const reg64_t EVT_LOG_BASE = {0x0010};  /* RW; resets head and tail */
+static const reg64_t IOMMU_CONTROL = {0x0018}; /* RW */
+static const reg64_t EXT_FEATURE = {0x0030};   /* RO */
+static const reg64_t CMD_BUF_HEAD = {0x2000};  /* RW */
+static const reg64_t CMD_BUF_TAIL = {0x2008};  /* RW */
+static const reg64_t EVT_LOG_HEAD = {0x2010};  /* RW */
+static const reg64_t EVT_LOG_TAIL = {0x2018};  /* RW */
+static const reg64_t IOMMU_STATUS = {0x2020};  /* RO and W1C */
+
+#define DEV_TAB_BASE_SIZE GENMASK(8, 0) /* 4 KiB pages less one */
+#define AMDVI_BASE        GENMASK(51, 12)
+#define AMDVI_RING_LEN    GENMASK(59, 56) /* ComLen, EventLen: log2 of the number of 16-byte entries */
+#define AMDVI_RING_PTR    GENMASK(18, 4)  /* head and tail: byte offset */
+
+#define CONTROL_IOMMU_EN    BIT(0)
+#define CONTROL_HT_TUN_EN   BIT(1)
+#define CONTROL_EVT_LOG_EN  BIT(2)
+#define CONTROL_PASS_PW     BIT(8)
+#define CONTROL_RES_PASS_PW BIT(9)
+#define CONTROL_COHERENT    BIT(10)
+#define CONTROL_ISOC        BIT(11)
+#define CONTROL_CMD_BUF_EN  BIT(12)
+#define CONTROL_GA_EN       BIT(17) /* with GAMEn = 0: 128-bit interrupt-remapping entries, no guest mode */
+#define CONTROL_XT_EN       BIT(50) /* 32-bit destinations */
+
+#define EFR_XT_SUP BIT(2)
+#define EFR_IA_SUP BIT(6)
+#define EFR_GA_SUP BIT(7)
+
+#define STATUS_EVT_OVERFLOW BIT(0) /* W1C */
+#define STATUS_EVT_LOG_RUN  BIT(3) /* RO */
+#define STATUS_CMD_BUF_RUN  BIT(4) /* RO */
+
+/* --- Device table entry, 2.2.2.1: four quadwords --- */
+struct amdvi_dte {
+    uint64_t q[4];
+} __attribute__((aligned(32)));
+
+_Static_assert(sizeof(struct amdvi_dte) == 32, "2.2.2.1");
+
+#define DTE0_V    BIT(0)
+#define DTE0_TV   BIT(1)
+#define DTE0_MODE GENMASK(11, 9)
+#define DTE0_ROOT GENMASK(51, 12)
+#define DTE0_IR   BIT(61)
+#define DTE0_IW   BIT(62)
+
+#define DTE1_DOMAIN GENMASK(15, 0)
+
+#define DTE2_IV           BIT(0)
+#define DTE2_INT_TAB_LEN  GENMASK(4, 1) /* log2 of the number of entries */
+#define DTE2_INT_TAB_ROOT GENMASK(51, 6)
+#define DTE2_INT_CTL      GENMASK(61, 60) /* of fixed and arbitrated interrupts */
+#define INT_CTL_ABORT     0
+#define INT_CTL_REMAP     2
+
+/* --- I/O page table entry, 2.2.3 --- */
+#define PTE_PR         BIT(0)
+#define PTE_NEXT_LEVEL GENMASK(11, 9) /* 0: a leaf of this level's size */
+#define PTE_ADDR       GENMASK(51, 12)
+#define PTE_FC         BIT(60) /* the device's no-snoop request is overridden */
+#define PTE_IR         BIT(61)
+#define PTE_IW         BIT(62)
+
+/* --- Interrupt remapping table entry, 128 bits, GuestMode = 0, 2.2.5.3 --- */
+struct amdvi_irte {
+    uint64_t q[2];
+} __attribute__((aligned(16)));
+
+_Static_assert(sizeof(struct amdvi_irte) == 16, "2.2.5.3");
+
+#define IRTE0_REMAP_EN BIT(0)
+#define IRTE0_DEST_LO  GENMASK(31, 8)
+#define IRTE1_VECTOR   GENMASK(7, 0)
+#define IRTE1_DEST_HI  GENMASK(63, 56)
+
+#define DEST_LO GENMASK32(23, 0) /* of an x2APIC id */
+#define DEST_HI GENMASK32(31, 24)
+
+/* --- Commands, 2.4 --- */
+struct amdvi_cmd {
+    uint64_t q[2];
+};
+
+#define CMD_OPCODE            GENMASK(63, 60)
+#define CMD_COMPLETION_WAIT   0x1
+#define CMD_INVALIDATE_DEVTAB 0x2
+#define CMD_INVALIDATE_PAGES  0x3
+#define CMD_INVALIDATE_INTTAB 0x5
+#define CMD_INVALIDATE_ALL    0x8
+#define CMD_DEVICE_ID         GENMASK(15, 0)
+#define CMD_DOMAIN_ID         GENMASK(47, 32)
+#define CMD_WAIT_STORE        BIT(0)
+#define CMD_WAIT_ADDR         GENMASK(51, 3)
+#define CMD_PAGES_S           BIT(0)
+#define CMD_PAGES_PDE         BIT(1)
+#define CMD_PAGES_ALL         GENMASK(62, 12) /* with S: the whole address space */
+
+/* --- Events, 2.5 --- */
+struct amdvi_event {
+    uint64_t q[2];
+};
+
+#define EVT_DEVICE_ID GENMASK(15, 0)
+#define EVT_I         BIT(51) /* interrupt request */
+#define EVT_RW        BIT(53)
+#define EVT_CODE      GENMASK(63, 60)
+
+_Static_assert(sizeof(struct amdvi_cmd) == 16 && sizeof(struct amdvi_event) == 16, "2.4, 2.5");
+
+/* --- IVRS, 5.2 --- */
+#define IVRS_BLOCKS 48 /* offset of the first block */
+
+struct ivrs_block {
+    uint8_t type, flags;
+    uint16_t length, device_id;
+} __attribute__((packed));
+
+#define IVHD_TYPE_10 0x10
+#define IVHD_TYPE_11 0x11
+#define IVHD_TYPE_40 0x40
+#define IVMD_ALL     0x20
+#define IVMD_SELECT  0x21
+#define IVMD_RANGE   0x22
+
+struct ivhd {
+    struct ivrs_block block;
+    uint16_t capability;
+    uint64_t base;
+    uint16_t segment, info;
+    uint32_t features; /* type 10h: reporting field; 11h, 40h: attributes */
+    uint64_t efr;      /* from here on: types 11h and 40h */
+    uint64_t efr2;
+} __attribute__((packed));
+
+#define IVHD_SIZE_10 24
+#define IVHD_SIZE_11 40
+_Static_assert(offsetof(struct ivhd, efr) == IVHD_SIZE_10 && sizeof(struct ivhd) == IVHD_SIZE_11, "5.2.2");
+
+#define IVHD_HT_TUN_EN   BIT32(0)
+#define IVHD_PASS_PW     BIT32(1)
+#define IVHD_RES_PASS_PW BIT32(2)
+#define IVHD_ISOC        BIT32(3)
+
+/* The first eight bytes of a device entry; types below 64 have only four. */
+struct ivhd_entry {
+    uint8_t type;
+    uint16_t device_id;
+    uint8_t setting, reserved;
+    uint16_t source_id;
+    uint8_t variety;
+} __attribute__((packed));
+
+#define IVHD_ENTRY_ALL         1
+#define IVHD_ENTRY_SELECT      2
+#define IVHD_ENTRY_START       3
+#define IVHD_ENTRY_END         4
+#define IVHD_ENTRY_ALIAS       66
+#define IVHD_ENTRY_ALIAS_START 67
+#define IVHD_ENTRY_EXT_SELECT  70
+#define IVHD_ENTRY_EXT_START   71
+#define IVHD_ENTRY_SPECIAL     72
+#define IVHD_ENTRY_ACPI        240
+#define IVHD_ACPI_SIZE         22 /* with the length of the name that follows as its last byte */
+
+struct ivmd {
+    struct ivrs_block block;
+    uint16_t last_id; /* type 22h */
+    uint16_t segment, reserved[3];
+    uint64_t start, size;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct ivmd) == 32, "5.2.3");
+
+#define IVMD_UNITY BIT32(0)
+#define IVMD_IR    BIT32(1)
+#define IVMD_IW    BIT32(2)
+
+#endif

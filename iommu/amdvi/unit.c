@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One unit: its tables and rings, and switching it on in the order of section 2.11 (initialization). */
+#include "iommu/amdvi/amdvi.h"
+#include "kernel/console/log.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/wait.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/paging.h"
+#include "kernel/pci/pci.h"
+
+#define DEVTAB_SIZE    (AMDVI_IDS * sizeof(struct amdvi_dte))
+#define STOP_LIMIT     (100 * NS_PER_MS)
+#define PCI_COMMAND    0x04
+#define PCI_BUS_MASTER BIT32(2)
+
+_Static_assert(DEVTAB_SIZE == SIZE_2M, "one large frame");
+_Static_assert(AMDVI_RING * sizeof(struct amdvi_cmd) == PAGE_SIZE, "one frame");
+
+/* Memory of a unit lives for ever; what is taken when a later step fails stays taken, and the machine does
+ * not start. */
+static int alloc_tables(struct amdvi_unit *u)
+{
+    hpa_t devtab = frame_alloc(FRAME_ORDER_2M), cmd = frame_alloc(FRAME_ORDER_4K),
+          log = frame_alloc(FRAME_ORDER_4K);
+
+    u->done = heap_alloc(sizeof(*u->done));
+    if (!devtab.a || !cmd.a || !log.a || !u->done)
+        return -ENOMEM;
+    u->devtab = hpa_to_ptr(devtab);
+    u->cmd = hpa_to_ptr(cmd);
+    u->log = hpa_to_ptr(log);
+    return 0;
+}
+
+int unit_setup(struct amdvi_unit *u)
+{
+    u->mmio = mmio_map(u->base, AMDVI_MMIO_SIZE);
+    if (!u->mmio)
+        return -ENOMEM;
+    pci_reserve(u->base, AMDVI_MMIO_SIZE);
+    if (!u->efr) /* IVHD 10h has no image of it */
+        u->efr = mmio_read64(u->mmio, EXT_FEATURE);
+    if (!(u->efr & EFR_GA_SUP)) {
+        log_error("AMD-Vi: unit %04x has no 128-bit interrupt remapping", u->device_id);
+        return -ENODEV;
+    }
+    return alloc_tables(u);
+}
+
+/* Stops what the firmware may have left running: the rings first, and translation once they stand (3.4.1,
+ * Control). */
+int unit_off(struct amdvi_unit *u)
+{
+    uint64_t control = mmio_read64(u->mmio, IOMMU_CONTROL);
+
+    mmio_write64(u->mmio, IOMMU_CONTROL, control & CONTROL_IOMMU_EN);
+    if (!wait_until(!(mmio_read64(u->mmio, IOMMU_STATUS) & (STATUS_CMD_BUF_RUN | STATUS_EVT_LOG_RUN)),
+                    STOP_LIMIT)) {
+        log_error("AMD-Vi: unit %04x does not stop", u->device_id);
+        return -ETIMEDOUT;
+    }
+    mmio_write64(u->mmio, IOMMU_CONTROL, 0);
+    return 0;
+}
+
+static uint64_t ring_base(const void *ring)
+{
+    return (ptr_to_hpa(ring).a & AMDVI_BASE) | FIELD_PREP(AMDVI_RING_LEN, AMDVI_RING_LN);
+}
+
+static uint64_t control_bits(const struct amdvi_unit *u)
+{
+    return CONTROL_COHERENT | CONTROL_EVT_LOG_EN | CONTROL_CMD_BUF_EN | CONTROL_GA_EN |
+           (u->efr & EFR_XT_SUP ? CONTROL_XT_EN : 0) |
+           (u->ivhd_flags & IVHD_HT_TUN_EN ? CONTROL_HT_TUN_EN : 0) |
+           (u->ivhd_flags & IVHD_PASS_PW ? CONTROL_PASS_PW : 0) |
+           (u->ivhd_flags & IVHD_RES_PASS_PW ? CONTROL_RES_PASS_PW : 0) |
+           (u->ivhd_flags & IVHD_ISOC ? CONTROL_ISOC : 0);
+}
+
+/* Nothing that a unit has cached from before survives. Entries are invalidated one by one as well: that is
+ * what the table's rule asks for. */
+static int invalidate_all(struct amdvi_unit *u)
+{
+    int rc = 0;
+
+    if (u->efr & EFR_IA_SUP)
+        rc = cmdq_add(u, (struct amdvi_cmd){{FIELD_PREP(CMD_OPCODE, CMD_INVALIDATE_ALL), 0}});
+    for (uint32_t id = 0; id < AMDVI_IDS && !rc; id++) {
+        rc = cmdq_add(u, cmd_invalidate_devtab((rid_t){id}));
+        if (!rc)
+            rc = cmdq_add(u, cmd_invalidate_inttab((rid_t){id}));
+        if (!rc && !(u->efr & EFR_IA_SUP))
+            rc = cmdq_add(u, cmd_invalidate_pages((uint16_t)id));
+    }
+    return rc ? rc : cmdq_sync(u);
+}
+
+/* The unit reads its tables and writes its log as a bus master; its own function was silenced with all
+ * others. */
+static void master_bus(const struct amdvi_unit *u)
+{
+    const struct pci_dev *d = pci_find((rid_t){(uint32_t)u->segment << 16 | u->device_id});
+
+    if (d)
+        pci_write16(d, PCI_COMMAND, (uint16_t)(pci_read16(d, PCI_COMMAND) | PCI_BUS_MASTER));
+}
+
+int unit_on(struct amdvi_unit *u)
+{
+    devtab_close_all(u);
+    master_bus(u);
+    mmio_write64(u->mmio, DEV_TAB_BASE,
+                 ptr_to_hpa(u->devtab).a | FIELD_PREP(DEV_TAB_BASE_SIZE, DEVTAB_SIZE / PAGE_SIZE - 1));
+    mmio_write64(u->mmio, CMD_BUF_BASE, ring_base(u->cmd));
+    mmio_write64(u->mmio, EVT_LOG_BASE, ring_base(u->log));
+    mmio_write64(u->mmio, CMD_BUF_HEAD, 0);
+    mmio_write64(u->mmio, CMD_BUF_TAIL, 0);
+    mmio_write64(u->mmio, EVT_LOG_HEAD, 0);
+    mmio_write64(u->mmio, EVT_LOG_TAIL, 0);
+    mmio_write64(u->mmio, IOMMU_STATUS, STATUS_EVT_OVERFLOW);
+    mmio_write64(u->mmio, IOMMU_CONTROL,
+                 control_bits(u)); /* GAEn and XTEn take effect only while IommuEn is 0 */
+    mmio_write64(u->mmio, IOMMU_CONTROL, control_bits(u) | CONTROL_IOMMU_EN);
+    return invalidate_all(u);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The seam between iommu.c and a back end. iommu.c owns domains, devices and their page tables, and calls a
+ * back end under its one lock; the back end owns the hardware and writes nothing but what it is told to. No
+ * slot is empty. Every function that changes what the hardware sees returns after the hardware has confirmed
+ * it, or -ETIMEDOUT.
+ */
+#ifndef IOMMU_OPS_H
+#define IOMMU_OPS_H
+
+#include "iommu/fault.h"
+#include "iommu/iommu.h"
+#include "kernel/lib/list.h"
+#include "kernel/mm/radix.h"
+
+#define IOMMU_DOMAIN_QUARANTINE 0 /* tag of what is in no domain */
+
+struct iommu_domain {
+    const char *name;
+    uint16_t id; /* tag in the hardware's caches; never IOMMU_DOMAIN_QUARANTINE */
+    struct radix pt;
+    struct list devs; /* struct iommu_dev */
+};
+
+/* A requester id that is out of quarantine, or one that the hardware would not take back. */
+struct iommu_dev {
+    rid_t rid, alias; /* alias: what its requests may bear instead; rid again if there is none */
+    unsigned unit;    /* the back end's */
+    hpa_t irt;        /* the back end's: interrupt table of its own, or 0 */
+    bool broken;      /* iommu.c's: the hardware did not confirm its way back; it is not used again */
+    struct iommu_domain *domain;
+    struct list link;
+};
+
+/* Memory that firmware uses through a device. */
+struct iommu_unity {
+    iova_t start;
+    uint64_t size;
+    unsigned flags; /* IOMMU_R, IOMMU_W */
+};
+
+struct iommu_ops {
+    const char *name;
+
+    /* Finds the units, closes every id, switches on. -ENODEV: this vendor's IOMMU is not there, or lacks
+     * something essential. */
+    int (*init)(void);
+
+    /* An empty page table in the hardware's format. -ENOMEM. */
+    int (*pt_init)(struct radix *pt);
+
+    /* Fills in unit and alias from rid. -ENODEV if no unit translates it. */
+    int (*find)(struct iommu_dev *dev);
+
+    /* Points the id at its domain, with all interrupts blocked, or back into quarantine. open: -ENOMEM leaves
+     * it in quarantine. */
+    int (*open)(struct iommu_dev *dev);
+    int (*close)(struct iommu_dev *dev);
+
+    /* Drops all that any unit has cached of a domain's page table, and waits for DMA that used it. */
+    int (*flush)(const struct iommu_domain *d);
+
+    /* One entry of the device's interrupt table. set: -EINVAL if the hardware cannot address that CPU. */
+    int (*irq_set)(struct iommu_dev *dev, unsigned index, uint32_t apic_id, uint8_t vector,
+                   struct iommu_msi *msi);
+    int (*irq_clear)(struct iommu_dev *dev, unsigned index);
+
+    /* The i-th unity range that ACPI names for this very id; false behind the last. */
+    bool (*unity)(rid_t dev, unsigned i, struct iommu_unity *out);
+
+    /* Takes the oldest fault that a unit holds; false if there is none. */
+    bool (*next_fault)(struct iommu_fault *out);
+};
+
+#endif
