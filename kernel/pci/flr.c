@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Function-level reset (PCIe 5.0 6.6.2). */
 #include "kernel/console/log.h"
+#include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/wait.h"
 #include "kernel/pci/internal.h"
@@ -16,7 +17,7 @@ static bool answers(const struct pci_dev *d)
     return pci_read32(d, PCI_COMMAND) != UINT32_MAX;
 }
 
-int pci_flr(const struct pci_dev *d)
+int pci_flr_start(struct pci_dev *d)
 {
     char name[PCI_NAME_LEN];
 
@@ -27,6 +28,28 @@ int pci_flr(const struct pci_dev *d)
         log_warn("PCI: %s: transactions pending before its reset", pci_name(d->rid, name));
     pci_write16(d, d->cap_pcie + PCIE_DEVCTL,
                 (uint16_t)(pci_read16(d, d->cap_pcie + PCIE_DEVCTL) | PCIE_DEVCTL_FLR));
-    pci_delay(FLR_TIME);
-    return wait_until(answers(d), ANSWER_WAIT) ? 0 : -ETIMEDOUT;
+    d->flr_ns = MAX(time_ns(), (uint64_t)1);
+    return 0;
+}
+
+int pci_flr_finish(struct pci_dev *d)
+{
+    uint64_t now = time_ns();
+
+    if (d->flr_ns == 0)
+        return 0;
+    if (now < d->flr_ns + FLR_TIME)
+        return -EAGAIN;
+    if (answers(d)) {
+        d->flr_ns = 0;
+        return 0;
+    }
+    return now < d->flr_ns + FLR_TIME + ANSWER_WAIT ? -EAGAIN : -ETIMEDOUT;
+}
+
+int pci_flr_wait(struct pci_dev *d)
+{
+    int rc = -EAGAIN;
+
+    return wait_until((rc = pci_flr_finish(d)) != -EAGAIN, FLR_TIME + 2 * ANSWER_WAIT) ? rc : -ETIMEDOUT;
 }

@@ -31,6 +31,7 @@ struct pci_dev {
     uint16_t total_vfs;       /* PF: TotalVFs */
     unsigned num_vfs;         /* PF: VFs enabled */
     struct pci_dev **vf;      /* PF: num_vfs of them */
+    uint64_t flr_ns;          /* when the reset under way was initiated; 0: there is none */
     volatile void *msix_table; /* mapped once, by whoever assigns it first */
     struct pci_dev *next;     /* all functions, in discovery order */
 };
@@ -70,11 +71,15 @@ char *pci_name(rid_t rid, char buf[PCI_NAME_LEN]);
 void pci_silence_all(void);
 
 /*
- * Function-level reset (PCIe base 6.6.2): waits for Transactions Pending to clear (bounded; goes on with a warning), initiates FLR, waits
- * 100 ms, checks that the function answers. Command, BARs of a PF and MSI-X state are lost; the caller restores what it needs.
- * -EOPNOTSUPP without FLR, -ETIMEDOUT if it does not come back.
+ * Function-level reset (PCIe base 6.6.2), in two steps because it takes 100 ms. pci_flr_start() waits for Transactions Pending to clear (bounded; goes on
+ * with a warning) and initiates it: Command, BARs of a PF and MSI-X state are lost. -EOPNOTSUPP without FLR. pci_flr_finish(): 0 when the function answers
+ * again, or no reset is under way; -EAGAIN if it must not be touched yet; -ETIMEDOUT if it does not come back. The function's owner serialises both.
  */
-MUST_USE int pci_flr(const struct pci_dev *d);
+MUST_USE int pci_flr_start(struct pci_dev *d);
+MUST_USE int pci_flr_finish(struct pci_dev *d);
+
+/* Waits for pci_flr_finish(): 0 or -ETIMEDOUT. */
+MUST_USE int pci_flr_wait(struct pci_dev *d);
 
 /*
  * Places the VF BARs of a PF (in 32-bit MMIO space wherever there is room; SR-IOV 3.3.14), sets NumVFs, VF Enable and VF MSE, waits 100 ms and

@@ -255,15 +255,27 @@ void function_reset_state(struct vfunction *f)
 
 static void guest_reset(struct vfunction *f)
 {
-    pci_write16(f->dev, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_INTX);
-    if (pci_flr(f->dev) != 0)
-        vm_complain(f->vm, "%s: function-level reset failed", f->label);
     function_reset_state(f);
+    if (pci_flr_start(f->dev) == 0)
+        f->in_reset = true;
+}
+
+/* False while a reset that the guest began is under way; the function then reads as ones, as a real one may
+ * (PCIe base 2.3.1). */
+static bool answers(struct vfunction *f)
+{
+    if (!f->in_reset)
+        return true;
+    if (pci_flr_finish(f->dev) != 0)
+        return false;
+    f->in_reset = false;
+    command_update(f);
+    return true;
 }
 
 uint32_t function_cfg_read(struct vfunction *f, unsigned off, unsigned size)
 {
-    return cfg_get(f->cfg, off, size);
+    return answers(f) ? cfg_get(f->cfg, off, size) : UINT32_MAX;
 }
 
 static bool touches(unsigned off, unsigned size, unsigned reg, unsigned bytes)
@@ -275,6 +287,8 @@ void function_cfg_write(struct vfunction *f, unsigned off, unsigned size, uint32
 {
     uint32_t mask = cfg_get(f->wmask, off, size);
 
+    if (!answers(f))
+        return;
     cfg_set(f->cfg, off, size, (cfg_get(f->cfg, off, size) & ~mask) | (val & mask));
     if (touches(off, size, PCI_COMMAND, 2))
         command_update(f);

@@ -43,6 +43,7 @@ struct vfunction {
     uint8_t wmask[VPCI_CFG_SIZE]; /* bits of it that the guest may write */
     unsigned cap_pcie, cap_msix;  /* in cfg; 0: absent */
     bool may_reset;               /* FLR is the guest's to use */
+    bool in_reset;                /* it used it: the function answers again when pci_flr_finish() says so */
     struct vbar bar[PCI_BARS];
     struct msix msix;
 };

@@ -146,18 +146,26 @@ static int show(struct vm *vm, struct pci_dev *d, const char *label)
     return 0;
 }
 
-/* Bus Master off before anything else: what the last owner set up must not run on into the next owner's
- * memory. */
-static int silence(struct pci_dev *d)
+/*
+ * Bus Master off before anything else: what the last owner set up must not run on into the next owner's
+ * memory. A VF that is in quarantine since its last reset began needs no second one.
+ */
+static int make_clean(struct pci_dev *d)
 {
+    int rc = 0;
+
+    if (d->is_vf && d->flr_ns == 0)
+        rc = pci_flr_start(d);
+    if (rc == 0 && d->is_vf)
+        rc = pci_flr_wait(d);
     pci_write16(d, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_INTX);
-    return d->is_vf ? pci_flr(d) : 0;
+    return rc;
 }
 
 int assign_function(struct vm *vm, struct pci_dev *d, const char *label)
 {
     const char *step = "reset";
-    int rc = silence(d);
+    int rc = make_clean(d);
 
     if (rc == 0) {
         step = "attach to the IOMMU domain";
@@ -182,8 +190,8 @@ static void release(struct vfunction *f)
     function_destroy(f);
     if (iommu_detach(vm->iommu, f->dev->rid) != 0)
         log_error("%s: the IOMMU did not confirm that it was taken from %s", f->label, vm->name);
-    if (f->dev->is_vf && pci_flr(f->dev) != 0)
-        log_error("%s: does not come back from its reset", f->label);
+    if (f->dev->is_vf && pci_flr_start(f->dev) != 0)
+        log_error("%s: cannot be reset", f->label);
     vm->vpci->fn[f->slot] = NULL;
     heap_free(f, sizeof(*f));
 }

@@ -128,11 +128,24 @@ void pci_silence_all(void)
 {
 }
 
-int pci_flr(const struct pci_dev *d)
+int pci_flr_start(struct pci_dev *d)
 {
-    (void)d;
     fake_pci_flrs++;
-    return fake_pci_flr_rc;
+    d->flr_ns = 1;
+    return 0;
+}
+
+/* 0, -EAGAIN or -ETIMEDOUT, as the test has said. */
+int pci_flr_finish(struct pci_dev *d)
+{
+    if (fake_pci_flr_rc == 0)
+        d->flr_ns = 0;
+    return d->flr_ns ? fake_pci_flr_rc : 0;
+}
+
+int pci_flr_wait(struct pci_dev *d)
+{
+    return pci_flr_finish(d);
 }
 
 /* VFs as the 82576 has them: offset 0x80, stride 2, one memory BAR of 16 KiB at 0 and one at 3. */

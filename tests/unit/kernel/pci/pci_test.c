@@ -466,15 +466,21 @@ TEST(function_level_reset)
     m = add_igb(0x28);
     CHECK_EQ(scan(), 0);
     d = pci_find((rid_t){0x28});
-    CHECK_EQ(pci_flr(d), 0);
+    CHECK_EQ(pci_flr_finish(d), 0); /* none is under way */
+    CHECK_EQ(pci_flr_start(d), 0);
     CHECK_EQ(peek(m, PCI_COMMAND, 2), 0);
+    CHECK_EQ(pci_flr_finish(d), -EAGAIN);
+    CHECK_EQ(pci_flr_wait(d), 0);
+    CHECK_EQ(pci_flr_finish(d), 0);
     CHECK_EQ(fake_log_lines, 1);
     poke(m, 0xa0 + PCIE_DEVSTA, 2, PCIE_DEVSTA_TRPND);
-    CHECK_EQ(pci_flr(d), 0);
+    CHECK_EQ(pci_flr_start(d), 0);
+    CHECK_EQ(pci_flr_wait(d), 0);
     CHECK(fake_log_has("00:05.0: transactions pending"));
     m->dies_at_flr = true;
-    CHECK_EQ(pci_flr(d), -ETIMEDOUT);
-    CHECK_EQ(pci_flr(pci_find((rid_t){0})), -EOPNOTSUPP);
+    CHECK_EQ(pci_flr_start(d), 0);
+    CHECK_EQ(pci_flr_wait(d), -ETIMEDOUT);
+    CHECK_EQ(pci_flr_start(pci_find((rid_t){0})), -EOPNOTSUPP);
 }
 
 TEST(leaves_nothing)

@@ -315,6 +315,10 @@ TEST(guest_reset_of_a_vf_clears_its_state)
     cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
     CHECK_EQ(fake_pci_flrs, 2);
     CHECK(!irte(0)->routed);
+    fake_pci_flr_rc = -EAGAIN;
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM); /* is lost */
+    CHECK_EQ(cfg_r(1, PCI_COMMAND), 0xffffffff);
+    fake_pci_flr_rc = 0;
     CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, 0);
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
     CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 16, 2);
