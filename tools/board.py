@@ -101,7 +101,7 @@ class Machine:
 
     def __init__(self, board="amd", *, log=None, **options):
         self.scratch = tempfile.mkdtemp(prefix="lastmile-")
-        self.text = ""
+        self.text = self.raw = ""
         self.seen = 0  # where the next wait() begins
         self.log = open(log, "wb") if log else None
         self.process = self.port = None
@@ -167,8 +167,11 @@ class Machine:
         if self.log:
             self.log.write(data)
             self.log.flush()
-        # A shell's line editor asks the terminal where its cursor is.
-        self.text += data.decode("utf-8", "replace").replace("\r", "").replace("\x1b[6n", "")
+        self.raw += data.decode("utf-8", "replace")
+        # Terminal sequences (of the firmware's console, of a shell's line editor) go; one that is cut off waits for its rest.
+        whole = re.sub(r"\x1b\[[0-9;?=]*[A-Za-z]|\r", "", self.raw)
+        cut = whole.rfind("\x1b") if "\x1b" in whole[-16:] else len(whole)
+        self.text, self.raw = self.text + whole[:cut], whole[cut:]
         return bool(data)
 
     def wait(self, pattern, seconds, *, start=None, fail=None):

@@ -22,6 +22,8 @@ from tests.system import texts
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MODULES = ("bare",)
 
+NO_MACHINE = "none"  # a test that boots its own
+
 Test = collections.namedtuple("Test", "name on limit function")
 boots, tests = {}, []
 
@@ -45,6 +47,7 @@ def collect(build):
     """[(Boot, its tests)] of the modules that are enabled, in the order of their definition."""
     for module in MODULES:
         importlib.import_module(f"tests.system.{module}")
+    boots.setdefault(NO_MACHINE, Boot(NO_MACHINE, "amd", None))
     for one in boots.values():
         one.build = pathlib.Path(build)
     return [(one, [t for t in tests if t.on == name]) for name, one in boots.items()]
@@ -55,6 +58,8 @@ class Boot:
         self.name, self.board, self.function, self.build = name, board_name, function, None
 
     def start(self, log):
+        if self.function is None:
+            return Context(self.build)
         options = dict(self.function(self.build))
         ready = options.pop("ready", None)
         cfg = options.pop("cfg", None)
@@ -69,6 +74,44 @@ class Boot:
             machine.close()
             raise
         return machine
+
+
+class Context:
+    """What a test gets that boots its own machines."""
+
+    def __init__(self, build):
+        self.build, self.logs = build, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def begin(self, _limit):
+        self.logs = []
+
+    def log(self, name):
+        path = self.build / "system" / (re.sub(r"\W+", "-", name) + ".log")
+        self.logs.append(path)
+        return path
+
+    def spoken(self):
+        return "\n".join(path.read_text(errors="replace") for path in self.logs if path.exists())
+
+
+def make(target, build):
+    """Makes one more target of the Makefile."""
+    done = subprocess.run(["make", "-s", "--no-print-directory", target, f"BUILD={build}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise board.BoardError(f"make {target}: {done.stdout}{done.stderr}".strip())
+
+
+def find(pattern, text):
+    """The first match of a pattern in a text; it must be there."""
+    match = re.search(pattern, text, re.M)
+    assert match, f"/{pattern}/ is not there"
+    return match
 
 
 def make_image(build, name, cfg, files=()):
@@ -146,7 +189,8 @@ class Host(board.Machine):
         tag = f"rc{self.commands}"
         at = len(self.text)
         # The tag is taken apart so that its echo does not look like the answer.
-        self.send(f"{command}; echo {tag[:2]}''{tag[2:]} $?\n")
+        end = "" if command.endswith("&") else ";"
+        self.send(f"{command}{end} echo {tag[:2]}''{tag[2:]} $?\n")
         match = self.expect(rf"^(?:\({name}\) )?{tag} (\d+)$", seconds, start=at)
         return int(match[1]), self.text[at:match.start()]
 

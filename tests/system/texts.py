@@ -1,20 +1,39 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What Lastmile prints that tests wait for: the one place to change when a text does."""
+"""What Lastmile prints that tests wait for: the one place to change when a text does. {guest} stands for a guest's name."""
 
-HYPERVISOR = "lastmile"
+# boot/
+STARTS = r"Lastmile \S"
+REFUSED = r"lastmile: "                      # one line, before the firmware is left
+REFUSED_AT = r"lastmile: lastmile\.cfg:\d+: " # of the configuration; the key follows
+FIRMWARE_AGAIN = r"BdsDxe|UEFI Interactive Shell|Boot Manager|Select Language"
+LEAVES_FIRMWARE = r"lastmile: leaving the firmware"
 
-# After Ctrl-A three times; `name` is whose console it is now.
-FOCUS = r"console (?:of|is|:|->|to)?\s*'?\(?(?P<name>[\w-]+)'?\)?"
+# kernel/console: after Ctrl-A three times. Guests' lines without an operator.
+HYPERVISOR = "hypervisor"
+FOCUS = r"\*\*\* (?P<name>[\w-]+): console "
+PREFIX = r"\({guest}\) "
 
-FIRST_LINE = r"lastmile"                              # of BOOTX64.EFI
-PANIC = r"panic"
-REFUSED = r"^lastmile: (?P<file>[^:\n]+):(?P<line>\d+): (?P<rest>[^\n]*)$"  # before the firmware is left
-NIC_UP = r"lan0.*(?:link|ready|up)"
-GUEST_STOPPED = r"{name}.*(?:stopped|restart|crash|triple fault|shutdown)"
-GUEST_RESTARTED = r"{name}.*restart"
-GUEST_NOT_STARTED = r"{name}.*(?:not started|cannot|refused)"
+# The hypervisor's log
+FIRST_LOG = r"\[ *\d+\.\d+\] "
+PANIC = r"panic|PANIC"
+NIC_UP = r": lan0 is up"
+HAS_VF = r"{guest}: has lan0/{vf}"
+STOPS = r"\[{guest}\] (?:stops|is stopped): (?P<why>[^\n]*)"
+RESTARTED = r"\[{guest}\] restarted"
+STAYS_DOWN = r"\[{guest}\] crashed \d+ times"
+NOT_STARTED = r"\[{guest}\] not started: (?P<why>[^\n]*)"
+REGISTERS = r"\[{guest}\] vCPU \d+ at cs:rip "
+LINES_DROPPED = r"\[{guest}\] \(\d+ lines dropped\)"
 MEMORY = r"memory: hypervisor (\d+) KiB, I/O domain (\d+) KiB"
 
-# tests/guest/linux
+# tests/guest
 GUEST_READY = r"guest: ready at ([\d.]+)"
-GUEST_NIC = r"guest: nic eth0 mac ([0-9a-f:]+) link (\w+) driver (\w+)"
+GUEST_WAITS = r"guest: waits for a key"
+GUEST_NIC = r"guest: nic eth0 mac (?P<mac>[0-9a-f:]+) link (?P<link>\w+) driver (?P<driver>\w+)"
+
+
+def of(text, guest, **more):
+    """A text about a guest."""
+    for key, value in {"guest": guest, **more}.items():
+        text = text.replace("{%s}" % key, str(value))
+    return text

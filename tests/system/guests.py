@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Two unmodified Debian guests, each with a VF: links, pings, transfers, the uplink, both consoles. Once with the kernel of this release,
+once with one guest on the kernel of the backports."""
+from tests.system import lib, texts
+
+ADDRESS = {"web": "10.0.2.101", "db": "10.0.2.102"}
+MAC = {"web": "02:00:00:00:00:01", "db": "02:00:00:00:00:02"}
+UPLINK = "10.0.2.2"
+BOOT_SECONDS = 240
+
+
+def ready(host):
+    """Both guests have come up with link; each serves."""
+    host.expect(texts.STARTS, 60)
+    host.line(texts.NIC_UP, 120, fail=texts.PANIC)
+    start = len(host.text)
+    for guest in ADDRESS:
+        host.line(texts.of(texts.PREFIX, guest) + texts.GUEST_READY, BOOT_SECONDS, start=start, fail=texts.PANIC)
+    for guest in ADDRESS:
+        host.run(guest, "lmserve")
+
+
+@lib.boot("demo")
+def demo(build):
+    return {"cfg": "tests/guest/demo/lastmile.cfg", "ready": ready}
+
+
+@lib.boot("demo-backports")
+def demo_backports(build):
+    lib.make("guest-backports", build)
+    text = (lib.ROOT / "tests/guest/demo/lastmile.cfg").read_text()
+    web, db = text.split("[guest db]")
+    db = db.replace("vmlinuz", "vmlinuz-new").replace("initrd.cpio.gz", "initrd-new.cpio.gz")
+    files = (f"vmlinuz-new={build}/guest/backports/vmlinuz", f"initrd-new.cpio.gz={build}/guest/backports/initrd.cpio.gz")
+    return {"cfg": f"{web}[guest db]{db}", "files": files, "ready": ready}
+
+
+def other(guest):
+    return "db" if guest == "web" else "web"
+
+
+def check_nics(host):
+    for index, guest in enumerate(ADDRESS):
+        host.never(texts.PANIC, start=0)
+        nic = lib.find(texts.of(texts.PREFIX, guest) + texts.GUEST_NIC, host.text)
+        assert (nic["mac"], nic["link"], nic["driver"]) == (MAC[guest], "up", "igbvf"), nic[0]
+        lib.find(texts.of(texts.HAS_VF, guest, vf=index), host.text)
+    assert host.run("db", "nproc").split()[-1] == "4"
+    assert host.run("web", "nproc").split()[-1] == "1"
+
+
+def check_pings(host, count):
+    for guest in ADDRESS:
+        peer = ADDRESS[other(guest)]
+        output = host.run(guest, f"lmping {peer} {count} 1", 120)
+        assert lib.ping_line(output, peer)[:2] == (count, 0), output
+
+
+@lib.test("system guests: each stock guest has the VF, MAC and processors that its section names", on="demo", limit=60)
+def nics(host):
+    check_nics(host)
+
+
+@lib.test("system guests: 1,000 pings each way through the VFs, none lost", on="demo", limit=240)
+def pings(host):
+    check_pings(host, 1000)
+
+
+@lib.test("system guests: 100 MB by TCP each way arrive as they were sent", on="demo", limit=400)
+def transfers(host):
+    for what in ("get", "put"):
+        output = host.run("web", f"lm{what} {ADDRESS['db']} 100", 180)
+        assert lib.transfer_line(output, what, ADDRESS["db"])[0:3:2] == (100 << 20, "ok"), output
+
+
+@lib.test("system guests: both reach the uplink", on="demo", limit=60)
+def uplink(host):
+    for guest in ADDRESS:
+        assert lib.ping_line(host.run(guest, f"lmping {UPLINK} 20"), UPLINK)[:2] == (20, 0)
+
+
+@lib.test("system guests: clocks of guest and host agree", on="demo", limit=60)
+def clock(host):
+    import time
+    for guest in ADDRESS:
+        told = int(host.run(guest, "date +%s").split()[-1])
+        assert abs(told - time.time()) < 5, f"{guest}: {told}, here {time.time():.0f}"
+
+
+@lib.test("system iodomain: the stack on the PF answers pings and echoes TCP", on="demo", limit=90)
+def iodomain(host):
+    address = lib.find(r"lan0[^\n]*?\b(10\.0\.2\.\d+)", host.text)[1]
+    assert lib.ping_line(host.run("web", f"lmping {address} 50 5"), address)[:2] == (50, 0)
+    assert "through-the-pf" in host.run("web", f"echo through-the-pf | timeout 10 nc {address} 7 | head -n 1")
+
+
+@lib.test("system guests: a guest that reboots comes back with its VF", on="demo", limit=240)
+def reboot(host):
+    host.focus("web")
+    host.send("reboot\n")
+    host.focus(texts.HYPERVISOR)
+    host.line(texts.of(texts.PREFIX, "web") + texts.GUEST_READY, 200, fail=texts.PANIC)
+    output = host.run("web", f"lmping {ADDRESS['db']} 50 5")
+    assert lib.ping_line(output, ADDRESS["db"])[:2] == (50, 0)
+
+
+@lib.test("system guests: a guest that powers off leaves the other undisturbed", on="demo", limit=120)
+def poweroff(host):
+    host.run("db", f"lmping {UPLINK} 600 10 >/tmp/ping 2>&1 &")
+    host.focus("web")
+    host.send("poweroff\n")
+    host.line(texts.of(texts.STOPS, "web"), 60)
+    assert lib.ping_line(host.run("db", "wait; cat /tmp/ping", 60), UPLINK)[:2] == (600, 0)
+
+
+@lib.test("system guests: the kernel of the backports beside the release's: VF, MAC, processors", on="demo-backports", limit=60)
+def new_nics(host):
+    check_nics(host)
+
+
+@lib.test("system guests: the kernel of the backports: 1,000 pings each way, none lost", on="demo-backports", limit=240)
+def new_pings(host):
+    check_pings(host, 1000)
+
+
+@lib.test("system guests: the kernel of the backports: 100 MB by TCP each way", on="demo-backports", limit=400)
+def new_transfers(host):
+    transfers(host)
