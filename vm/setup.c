@@ -53,13 +53,23 @@ static int nic_enable(const struct boot_nic *n, struct pci_dev *pf)
     return 0;
 }
 
+/* All at once, so that the guests that get them later do not wait one after the other. */
+static void reset_vfs(const struct boot_nic *n, struct pci_dev *pf)
+{
+    for (unsigned i = 0; i < pf->num_vfs; i++)
+        if (pci_flr_start(pf->vf[i]) != 0)
+            log_warn("%s: VF %u has no function-level reset", n->name, i);
+}
+
 static void nics_enable(void)
 {
     for (uint32_t i = 0; i < setup.cfg->nnics; i++) {
         struct pci_dev *pf = pci_find((rid_t){setup.cfg->nic[i].rid});
 
-        if (nic_enable(&setup.cfg->nic[i], pf) == 0)
-            setup.pf[i] = pf;
+        if (nic_enable(&setup.cfg->nic[i], pf) != 0)
+            continue;
+        reset_vfs(&setup.cfg->nic[i], pf);
+        setup.pf[i] = pf;
     }
 }
 
