@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * KVM's paravirtual clock (Linux Documentation/virt/kvm/x86/msr.rst). The guest's clock is the host's
+ * time_ns(): it was 0 when the host's TSC was, which is a guest TSC of v->tsc_offset. So all vCPUs of a VM
+ * have the same line, and the page changes only with the offset.
+ */
+#include "kernel/cpu/time.h"
+#include "kernel/lib/bits.h"
+#include "kernel/lib/errno.h"
+#include "vm/emul/emul.h"
+#include "vm/emul/regs.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+
+#define TSC_STABLE BIT32(0) /* all vCPUs agree */
+
+struct vcpu_time_info {
+    uint32_t version; /* odd: being changed */
+    uint32_t pad0;
+    uint64_t tsc_timestamp, system_time;
+    uint32_t tsc_to_system_mul;
+    int8_t tsc_shift;
+    uint8_t flags;
+    uint8_t pad[2];
+};
+_Static_assert(sizeof(struct vcpu_time_info) == 32, "msr.rst");
+_Static_assert(offsetof(struct vcpu_time_info, tsc_shift) == 28, "msr.rst");
+
+struct wall_clock {
+    uint32_t version, sec, nsec;
+};
+_Static_assert(sizeof(struct wall_clock) == 12, "msr.rst");
+
+/*
+ * Nanoseconds a tick as mul * 2^(shift - 32), with mul's top bit set: 32 significant bits, by long division
+ * (the quotient is at most 2^32 * 10^6 / khz).
+ */
+static void set_rate(struct vcpu_time_info *t, uint32_t khz)
+{
+    uint64_t num = NS_PER_MS, den = khz;
+    int8_t shift = 0;
+
+    while (num >= den) {
+        den <<= 1;
+        shift++;
+    }
+    while (num * 2 < den) {
+        num <<= 1;
+        shift--;
+    }
+    t->tsc_to_system_mul = (uint32_t)((num << 32) / den);
+    t->tsc_shift = shift;
+}
+
+/* Writes `size` bytes of a structure that begins with a version, so that a reader on another vCPU sees the
+ * change. */
+static int publish(struct vcpu *v, gpa_t at, uint32_t *fresh, uint64_t size)
+{
+    struct p2m *p = &v->vm->p2m;
+    uint32_t version;
+
+    if (!p2m_is_ram(p, at, size) || p2m_read(p, at, &version, sizeof(version)))
+        return -EINVAL;
+    version |= 1;
+    *fresh = version;
+    if (p2m_write(p, at, fresh, sizeof(version)))
+        return -EINVAL;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (p2m_write(p, at, fresh, size))
+        return -EINVAL;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    version++;
+    return p2m_write(p, at, &version, sizeof(version)) ? -EINVAL : 0;
+}
+
+static int publish_time(struct vcpu *v, gpa_t at)
+{
+    struct vcpu_time_info t = {.tsc_timestamp = v->tsc_offset, .flags = TSC_STABLE};
+
+    set_rate(&t, time_tsc_khz());
+    return publish(v, at, &t.version, sizeof(t));
+}
+
+/* The wall clock when the guest's clock was 0. */
+static int publish_wall(struct vcpu *v, gpa_t at)
+{
+    uint64_t base = time_wall_base_ns();
+    struct wall_clock w = {.sec = (uint32_t)(base / NS_PER_S), .nsec = (uint32_t)(base % NS_PER_S)};
+
+    return publish(v, at, &w.version, sizeof(w));
+}
+
+int pvclock_msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
+{
+    if (msr == MSR_KVM_WALL_CLOCK) {
+        if ((val & 3) || publish_wall(v, gpa(val)))
+            return -EINVAL;
+        v->wallclock_gpa = val;
+        return 0;
+    }
+    if ((val & KVM_MSR_ENABLE) && ((val & 2) || publish_time(v, gpa(val & ~KVM_MSR_ENABLE))))
+        return -EINVAL;
+    v->pvclock_gpa = val;
+    return 0;
+}
+
+/* The address was RAM when it was taken, and RAM stays RAM. */
+void pvclock_update(struct vcpu *v)
+{
+    if (v->pvclock_gpa & KVM_MSR_ENABLE)
+        (void)publish_time(v, gpa(v->pvclock_gpa & ~KVM_MSR_ENABLE));
+}
