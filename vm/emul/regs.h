@@ -73,12 +73,13 @@
 #define MSI_TRIGGER      BIT32(15)
 
 /* Control registers, beyond kernel/cpu/regs.h */
-#define CR4_VME BIT(0)
-#define CR4_PVI BIT(1)
-#define CR4_TSD BIT(2)
-#define CR4_DE  BIT(3)
-#define CR4_PSE BIT(4)
-#define CR4_PCE BIT(8)
+#define CR4_VME    BIT(0)
+#define CR4_PVI    BIT(1)
+#define CR4_TSD    BIT(2)
+#define CR4_DE     BIT(3)
+#define CR4_PSE    BIT(4)
+#define CR4_PCE    BIT(8)
+#define SEG_ATTR_L 0x200 /* struct vm_segment.attr: 64-bit code */
 #define CR0_DEFINED                                                                                          \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 
@@ -113,6 +114,7 @@
 #define MSR_SFMASK          0xc0000084
 #define MSR_FS_BASE         0xc0000100
 #define MSR_KERNEL_GS_BASE  0xc0000102
+#define MSR_TSC_AUX         0xc0000103
 #define MSR_K7_EVNTSEL0     0xc0010000
 #define MSR_K7_PERFCTR3     0xc0010007
 #define MSR_SYSCFG          0xc0010010
