@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Control registers: what the CPU would check in a write (APM 2 3.1, SDM 2B MOV CR), as far as the write
+ * exits. */
+#include "kernel/cpu/x86.h"
+#include "vm/emul/cpuid.h"
+#include "vm/emul/decode.h"
+#include "vm/emul/emul.h"
+#include "vm/emul/lapic.h"
+#include "vm/emul/operand.h"
+#include "vm/emul/regs.h"
+#include "vm/guestmem.h"
+#include "vm/hvm.h"
+#include "vm/vcpu.h"
+
+#define LMSW_BITS (CR0_TS | CR0_EM | CR0_MP | CR0_PE)
+
+/* False: #GP. CR0's undefined low bits are ignored by the CPU, ET is always 1. The back end makes EFER.LMA
+ * follow. */
+static bool set_cr0(struct vcpu *v, uint64_t val)
+{
+    uint64_t old = hvm_reg(v, REG_CR0), efer = hvm_reg(v, REG_EFER), cr4 = hvm_reg(v, REG_CR4);
+    struct vm_segment cs;
+
+    if ((val & GENMASK(63, 32)) || ((val & CR0_PG) && !(val & CR0_PE)) || ((val & CR0_NW) && !(val & CR0_CD)))
+        return false;
+    if ((val & CR0_PG) && !(old & CR0_PG) && (efer & EFER_LME)) {
+        hvm_segment(v, SEG_CS, &cs);
+        if (!(cr4 & CR4_PAE) || (cs.attr & SEG_ATTR_L))
+            return false;
+    }
+    if (!(val & CR0_PG) && (old & CR0_PG) && (efer & EFER_LMA)) {
+        hvm_segment(v, SEG_CS, &cs);
+        if (cs.attr & SEG_ATTR_L)
+            return false;
+    }
+    hvm_set_reg(v, REG_CR0, (val & CR0_DEFINED) | CR0_ET);
+    return true;
+}
+
+static bool set_cr4(struct vcpu *v, uint64_t val)
+{
+    if (val & ~cpuid_cr4_valid())
+        return false;
+    if (!(val & CR4_PAE) && (hvm_reg(v, REG_EFER) & EFER_LMA))
+        return false;
+    hvm_set_reg(v, REG_CR4, val);
+    return true;
+}
+
+static bool set_cr(struct vcpu *v, unsigned num, uint64_t val)
+{
+    switch (num) {
+    case 0:
+        return set_cr0(v, val);
+    case 2:
+        hvm_set_reg(v, REG_CR2, val);
+        return true;
+    case 3:
+        hvm_set_reg(v, REG_CR3, val);
+        return true;
+    case 4:
+        return set_cr4(v, val);
+    case 8:
+        if (val & ~(uint64_t)0xf)
+            return false;
+        lapic_set_tpr(v, (uint8_t)(val << 4));
+        return true;
+    default:
+        return false;
+    }
+}
+
+static uint64_t get_cr(const struct vcpu *v, unsigned num)
+{
+    switch (num) {
+    case 0:
+        return hvm_reg(v, REG_CR0);
+    case 2:
+        return hvm_reg(v, REG_CR2);
+    case 3:
+        return hvm_reg(v, REG_CR3);
+    case 4:
+        return hvm_reg(v, REG_CR4);
+    default:
+        return lapic_tpr(v) >> 4;
+    }
+}
+
+static void result(struct vcpu *v, const struct vm_exit *e, bool ok)
+{
+    if (ok)
+        vcpu_skip(v, e);
+    else
+        vcpu_inject_gp(v);
+}
+
+static void move(struct vcpu *v, const struct vm_exit *e, unsigned num, bool write, unsigned gpr)
+{
+    unsigned bits = guest_bits(v);
+    uint64_t mask = bits == 64 ? ~(uint64_t)0 : GENMASK(31, 0);
+
+    if (write) {
+        result(v, e, set_cr(v, num, v->gpr[gpr] & mask));
+        return;
+    }
+    v->gpr[gpr] = get_cr(v, num) & mask;
+    vcpu_skip(v, e);
+}
+
+/* Loads PE, MP, EM and TS; cannot clear PE (APM 3, LMSW). */
+static void lmsw(struct vcpu *v, const struct vm_exit *e, const struct insn *insn)
+{
+    uint64_t cr0 = hvm_reg(v, REG_CR0), src = insn->mem ? 0 : v->gpr[insn->rm];
+
+    if (insn->mem && operand_read(v, operand_linear(v, insn), 2, &src))
+        return; /* #PF is queued */
+    result(v, e, set_cr0(v, (cr0 & ~(LMSW_BITS & ~CR0_PE)) | (src & LMSW_BITS)));
+}
+
+void emul_cr(struct vcpu *v, const struct vm_exit *e)
+{
+    uint8_t buf[INSN_MAX];
+    struct insn insn;
+
+    if (e->cr.decoded) {
+        move(v, e, e->cr.num, e->cr.write, e->cr.gpr);
+        return;
+    }
+    if (insn_decode(buf, guest_fetch(v, buf), guest_bits(v), &insn))
+        return; /* the guest changed the code under its own feet: what is there now runs next */
+    switch (insn.op) {
+    case INSN_MOV_TO_CR:
+    case INSN_MOV_FROM_CR:
+        move(v, e, insn.reg, insn.op == INSN_MOV_TO_CR, insn.rm);
+        break;
+    case INSN_LMSW:
+        lmsw(v, e, &insn);
+        break;
+    case INSN_CLTS:
+        result(v, e, set_cr0(v, hvm_reg(v, REG_CR0) & ~CR0_TS));
+        break;
+    default:
+        break;
+    }
+}
+
+/* SDM 1 13.3: what goes together in XCR0. */
+static bool xcr0_ok(uint64_t val)
+{
+    return (val & XCR0_X87) && !(val & ~cpuid_xcr0_valid()) && (!(val & XCR0_AVX) || (val & XCR0_SSE)) &&
+           ((val & XCR0_AVX512) == 0 || ((val & XCR0_AVX512) == XCR0_AVX512 && (val & XCR0_AVX)));
+}
+
+/* The guest's XCR0 is in the CPU while the guest is current there. */
+void emul_xsetbv(struct vcpu *v, const struct vm_exit *e)
+{
+    uint64_t val = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
+    bool ok = hvm_cpl(v) == 0 && (uint32_t)v->gpr[RCX] == 0 && xcr0_ok(val);
+
+    if (!(hvm_reg(v, REG_CR4) & CR4_OSXSAVE)) {
+        vcpu_inject_ud(v);
+        return;
+    }
+    if (ok)
+        xsetbv(0, val);
+    result(v, e, ok);
+}
