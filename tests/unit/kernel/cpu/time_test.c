@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/test.h"
+
+#include "tests/unit/fake/cpu.c"
+#include "tests/unit/fake/log.c"
+
+#include "kernel/cpu/time.c"
+
+/* A machine whose TSC moves by `step` at each access of a timer; PM and APIC timers follow it. */
+static uint64_t tsc_hz, apic_hz, step, pm_reads, tsc_at_load;
+static bool pm_dead, has_deadline, has_leaf_15;
+static uint32_t apic_init; /* what was last written to the APIC timer */
+static uint64_t deadline;
+
+static uint32_t board_in(uint16_t port, unsigned size)
+{
+    CHECK_EQ(port, 0x608);
+    CHECK_EQ(size, 4);
+    pm_reads++;
+    fake_tsc += step;
+    return pm_dead ? 7 : (uint32_t)((unsigned __int128)fake_tsc * PM_TIMER_HZ / tsc_hz) | 0xff000000;
+}
+
+static uint64_t board_rdmsr(uint32_t msr)
+{
+    CHECK_EQ(msr, MSR_X2APIC_TIMER_COUNT);
+    return apic_init - (uint32_t)((unsigned __int128)(fake_tsc - tsc_at_load) * apic_hz / tsc_hz);
+}
+
+static void board_wrmsr(uint32_t msr, uint64_t v)
+{
+    if (msr == MSR_X2APIC_TIMER_INIT) {
+        apic_init = (uint32_t)v;
+        tsc_at_load = fake_tsc;
+    }
+    if (msr == MSR_TSC_DEADLINE)
+        deadline = v;
+}
+
+static struct cpuid_regs board_cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    (void)subleaf;
+    if (leaf == 0)
+        return (struct cpuid_regs){has_leaf_15 ? 0x16 : 0xd, 0, 0, 0};
+    if (leaf == 1)
+        return (struct cpuid_regs){0, 0, has_deadline ? CPUID_1_ECX_TSC_DEADLINE : 0, 0};
+    CHECK_EQ(leaf, CPUID_TSC_LEAF);
+    return (struct cpuid_regs){2, 200, 24000000, 0}; /* 2.4 GHz */
+}
+
+static void board(uint64_t tsc, uint64_t apic, uint64_t tsc_step)
+{
+    fake_in = board_in;
+    fake_rdmsr = board_rdmsr;
+    fake_wrmsr = board_wrmsr;
+    fake_cpuid = board_cpuid;
+    tsc_hz = tsc;
+    apic_hz = apic;
+    step = tsc_step;
+    pm_dead = has_deadline = has_leaf_15 = false;
+    pm_reads = 0;
+    fake_tsc = 123456789;
+    for (unsigned i = 0; i < 4; i++) {
+        fake_this_cpu(i);
+        list_init(&queues[i].armed);
+    }
+    fake_this_cpu(0);
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+TEST(before_it_is_measured_the_clock_only_lags)
+{
+    fake_tsc = 8000000000;
+    CHECK_EQ(time_ns(), 2 * NS_PER_S);
+}
+
+TEST(frequencies_are_measured_against_the_pm_timer)
+{
+    static const uint64_t hz[] = {800000000, 1000000000, 2445423000, 4999999000};
+
+    for (unsigned i = 0; i < 4; i++) {
+        board(hz[i], 1000000000, 2000);
+        time_init(0x608);
+        CHECK(distance(time_tsc_khz() * 1000ull, hz[i]) < hz[i] / 50000);
+        CHECK(distance(scale_apply(clock.ns_to_apic, NS_PER_S), 1000000000) < 30000);
+    }
+}
+
+TEST(a_clock_that_counts_instructions_is_measured_too)
+{
+    board(1000000000, 1000000000, 10); /* many reads see the same PM timer value */
+    time_init(0x608);
+    CHECK(distance(time_tsc_khz(), 1000000) < 20);
+}
+
+TEST(cpuid_may_know_the_frequency)
+{
+    board(1, 1, 1);
+    CHECK_EQ(cpuid_tsc_hz(), 0);
+    has_leaf_15 = true;
+    CHECK_EQ(cpuid_tsc_hz(), 2400000000);
+}
+
+TEST(no_or_a_dead_pm_timer_panics)
+{
+    board(1000000000, 1000000000, 1000);
+    CHECK(FAKE_EXPECT_PANIC(time_init(0)));
+    pm_dead = true;
+    CHECK(FAKE_EXPECT_PANIC(time_init(0x608)));
+    CHECK(strstr(fake_panic_text, "stands still") != NULL);
+    CHECK(pm_reads < 3000000);
+}
+
+static const uint64_t rates[] = {800000, 999999, 1000000, 2445423, 3000001, 4999999};
+
+TEST(conversions_are_exact_to_a_tick_for_a_century)
+{
+    const uint64_t century = 100ull * 366 * 86400 * NS_PER_S;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rates); i++) {
+        clock.tsc_to_ns = scale_make(1000000, rates[i]);
+        clock.ns_to_tsc = scale_make(rates[i], 1000000);
+        for (uint64_t ns = 1; ns < century; ns = ns * 3 + 1) {
+            uint64_t tsc = (uint64_t)((unsigned __int128)ns * rates[i] / 1000000);
+
+            CHECK(distance(time_ns_to_tsc(ns), tsc) <= 1);
+            CHECK(distance(time_tsc_to_ns(tsc), (uint64_t)((unsigned __int128)tsc * 1000000 / rates[i])) <=
+                  1);
+        }
+    }
+}
+
+TEST(wall_clock)
+{
+    struct bootinfo bi = {.tsc_wall = 5000000000};
+
+    clock.tsc_to_ns = scale_make(1, 1);
+    clock.wall_base_ns = 0;
+    time_set_wall(&bi);
+    CHECK_EQ(time_wall_base_ns(), 0);
+    bi.wall_seconds = 1000;
+    time_set_wall(&bi);
+    CHECK_EQ(time_wall_base_ns(), 995 * NS_PER_S);
+}
+
+static struct timer timers[40];
+static unsigned order[64], fired;
+static void (*in_timer)(struct timer *t);
+
+static void note(struct timer *t)
+{
+    CHECK(!t->armed);
+    order[fired++ % 64] = (unsigned)(t - timers);
+    if (in_timer)
+        in_timer(t);
+}
+
+/* 1 GHz, so that the TSC is the time in nanoseconds. */
+static void timers_start(void)
+{
+    board(1000000000, 1000000000, 0);
+    clock.tsc_to_ns = clock.ns_to_tsc = clock.ns_to_apic = scale_make(1, 1);
+    clock.deadline_mode = false;
+    fake_tsc = 1000;
+    fired = 0;
+    in_timer = NULL;
+    for (unsigned i = 0; i < 40; i++)
+        timer_init(&timers[i], note);
+}
+
+TEST(timers_fire_in_order_and_not_early)
+{
+    static const unsigned at[] = {500, 100, 300, 300, 200, 400};
+
+    timers_start();
+    for (unsigned i = 0; i < 6; i++)
+        timer_arm(&timers[i], 1000 + at[i]);
+    CHECK_EQ(apic_init, 100 + 1);
+    fake_tsc = 1099;
+    time_interrupt();
+    CHECK_EQ(fired, 0);
+    fake_tsc = 1300;
+    time_interrupt();
+    CHECK_EQ(fired, 4);
+    CHECK(order[0] == 1 && order[1] == 4 && order[2] == 2 && order[3] == 3);
+    CHECK_EQ(apic_init, 100 + 1);
+    fake_tsc = 9999;
+    time_interrupt();
+    CHECK_EQ(fired, 6);
+    CHECK(order[4] == 5 && order[5] == 0);
+}
+
+TEST(a_deadline_in_the_past_fires_at_once)
+{
+    timers_start();
+    timer_arm(&timers[0], 5);
+    CHECK_EQ(apic_init, 1);
+    clock.deadline_mode = true;
+    timer_arm(&timers[1], 3);
+    CHECK_EQ(deadline, 4);
+    time_interrupt();
+    CHECK_EQ(fired, 2);
+    CHECK_EQ(order[0], 1);
+}
+
+TEST(far_deadlines_stay_in_the_counter)
+{
+    timers_start();
+    timer_arm(&timers[0], 1000 * NS_PER_S);
+    CHECK_EQ(apic_init, NS_PER_S + 1);
+    clock.ns_to_apic = scale_make(40, 1);
+    timer_arm(&timers[0], 1000 * NS_PER_S);
+    CHECK_EQ(apic_init, UINT32_MAX);
+    timer_arm(&timers[0], UINT64_MAX);
+    CHECK_EQ(apic_init, UINT32_MAX);
+}
+
+TEST(arming_again_moves_a_timer)
+{
+    timers_start();
+    timer_arm(&timers[0], 2000);
+    timer_arm(&timers[1], 3000);
+    timer_arm(&timers[0], 4000);
+    fake_tsc = 3500;
+    time_interrupt();
+    CHECK_EQ(fired, 1);
+    CHECK_EQ(order[0], 1);
+    fake_this_cpu(2);
+    timer_arm(&timers[0], 4000); /* moves to this CPU */
+    CHECK_EQ(timers[0].cpu, 2);
+    fake_this_cpu(0);
+    fake_tsc = 5000;
+    time_interrupt();
+    CHECK_EQ(fired, 1);
+    fake_this_cpu(2);
+    time_interrupt();
+    CHECK_EQ(fired, 2);
+}
+
+TEST(cancelled_timers_do_not_fire)
+{
+    timers_start();
+    for (unsigned i = 0; i < 5; i++)
+        timer_arm(&timers[i], 2000 + i);
+    fake_this_cpu(1);
+    timer_cancel(&timers[0]);
+    timer_cancel(&timers[3]);
+    timer_cancel(&timers[3]);
+    timer_cancel(&timers[9]);
+    fake_this_cpu(0);
+    fake_tsc = 3000;
+    time_interrupt();
+    CHECK_EQ(fired, 3);
+    CHECK(order[0] == 1 && order[1] == 2 && order[2] == 4);
+    timer_cancel(&timers[1]);
+}
+
+static void arm_now(struct timer *t)
+{
+    timer_arm(t, 1);
+}
+
+TEST(a_timer_that_always_re_arms_does_not_keep_the_cpu)
+{
+    timers_start();
+    in_timer = arm_now;
+    timer_arm(&timers[0], 1);
+    time_interrupt();
+    CHECK_EQ(fired, TIMERS_AT_ONCE);
+    CHECK(timers[0].armed);
+    CHECK_EQ(apic_init, 1); /* the rest comes with the next interrupt */
+    timer_cancel(&timers[0]);
+}
+
+static void cancel_next(struct timer *t)
+{
+    timer_cancel(t + 1);
+    timer_cancel(t);
+}
+
+TEST(a_timer_may_cancel_others_and_itself)
+{
+    timers_start();
+    in_timer = cancel_next;
+    timer_arm(&timers[0], 1);
+    timer_arm(&timers[1], 2);
+    timer_arm(&timers[2], 3);
+    time_interrupt();
+    CHECK_EQ(fired, 2);
+    CHECK_EQ(order[1], 2);
+}
+
+TEST(random_arms_and_cancels_fire_what_is_left_sorted)
+{
+    uint64_t seed = 7;
+
+    timers_start();
+    for (unsigned round = 0; round < 300; round++) {
+        uint64_t want = 0, last = 0;
+
+        fired = 0;
+        for (unsigned i = 0; i < 200; i++) {
+            unsigned n = (unsigned)((seed = seed * 6364136223846793005 + 1442695040888963407) >> 33) % 40;
+
+            if (seed >> 62)
+                timer_arm(&timers[n], fake_tsc + 1 + (seed >> 40) % 1000);
+            else
+                timer_cancel(&timers[n]);
+        }
+        for (unsigned i = 0; i < 40; i++)
+            want += timers[i].armed;
+        fake_tsc += 2000;
+        for (unsigned i = 0; i < 3; i++)
+            time_interrupt();
+        CHECK_EQ(fired, want);
+        for (unsigned i = 0; i < fired; i++) {
+            CHECK(timers[order[i]].deadline_ns >= last);
+            last = timers[order[i]].deadline_ns;
+        }
+    }
+}
+
+TEST_MAIN()

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/test.h"
+
+#include "tests/unit/fake/cpu.c"
+#include "tests/unit/fake/heap.c"
+#include "tests/unit/fake/log.c"
+
+#include "kernel/cpu/trap.c"
+
+const char trap_stubs[256 * STUB_SIZE];
+static unsigned timer_interrupts, eois, nmis, calls;
+
+void time_interrupt(void)
+{
+    timer_interrupts++;
+}
+
+void panic_nmi(void)
+{
+    nmis++;
+}
+
+_Noreturn void panic_trap(const struct trap_frame *f)
+{
+    panic("trap %llu", (unsigned long long)f->vector);
+}
+
+static void count_eoi(uint32_t msr, uint64_t v)
+{
+    (void)v;
+    eois += msr == MSR_X2APIC_EOI;
+}
+
+static void handler(void *arg)
+{
+    CHECK_EQ(eois, 0); /* EOI comes after the handler */
+    CHECK(arg == &calls);
+    calls++;
+}
+
+static void raise(unsigned vector)
+{
+    struct trap_frame f = {.vector = vector};
+
+    fake_wrmsr = count_eoi;
+    eois = 0;
+    trap_handle(&f);
+}
+
+TEST(a_device_interrupt_reaches_its_handler_on_its_cpu)
+{
+    int v = irq_alloc(1, handler, &calls);
+
+    CHECK(v >= VECTOR_DEVICE_LO && v <= VECTOR_DEVICE_HI);
+    fake_this_cpu(1);
+    raise((unsigned)v);
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(eois, 1);
+    fake_this_cpu(2);
+    raise((unsigned)v); /* nobody's there */
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(eois, 1);
+    CHECK_EQ(irqs[2].dropped, 1);
+    irq_free(1, (unsigned)v);
+    fake_this_cpu(1);
+    raise((unsigned)v);
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(irqs[1].dropped, 1);
+    fake_this_cpu(0);
+}
+
+TEST(fixed_vectors)
+{
+    raise(VECTOR_TIMER);
+    CHECK_EQ(timer_interrupts, 1);
+    CHECK_EQ(eois, 1);
+    raise(VECTOR_KICK);
+    CHECK_EQ(eois, 1);
+    raise(VECTOR_SPURIOUS);
+    CHECK_EQ(eois, 0);
+    CHECK_EQ(irqs[0].dropped, 0);
+}
+
+TEST(all_device_vectors_once_and_a_freed_one_rests)
+{
+    bool seen[256] = {false};
+    int v, n = 0;
+
+    while ((v = irq_alloc(3, handler, &calls)) >= 0) {
+        CHECK(v >= VECTOR_DEVICE_LO && v <= VECTOR_DEVICE_HI && !seen[v]);
+        seen[v] = true;
+        n++;
+    }
+    CHECK_EQ(v, -ENOSPC);
+    CHECK_EQ(n, VECTOR_DEVICE_HI - VECTOR_DEVICE_LO + 1);
+    irq_free(3, 0x30);
+    irq_free(3, 0x31);
+    CHECK_EQ(irq_alloc(3, handler, &calls), 0x30);
+    irq_free(3, 0x30);
+    CHECK_EQ(irq_alloc(3, handler, &calls), 0x31);
+    for (unsigned i = VECTOR_DEVICE_LO; i <= VECTOR_DEVICE_HI; i++)
+        irq_free(3, i);
+}
+
+TEST(no_memory_for_a_table)
+{
+    fake_heap_fail_after = 0;
+    CHECK_EQ(irq_alloc(5, handler, &calls), -ENOSPC);
+    fake_heap_fail_after = -1;
+    CHECK(irq_alloc(5, handler, &calls) > 0);
+}
+
+TEST(unexpected_nmis_are_told_at_the_next_timer)
+{
+    fake_log_reset();
+    raise(EXC_NMI);
+    raise(EXC_NMI);
+    CHECK_EQ(nmis, 2);
+    CHECK_EQ(eois, 0);
+    CHECK_EQ(fake_log_lines, 0);
+    raise(VECTOR_TIMER);
+    CHECK(fake_log_has("cpu 0: 2 unexpected NMIs"));
+    raise(VECTOR_TIMER);
+    CHECK_EQ(fake_log_lines, 1);
+}
+
+TEST(exceptions_panic)
+{
+    CHECK(FAKE_EXPECT_PANIC(raise(EXC_PF)));
+    CHECK(FAKE_EXPECT_PANIC(raise(EXC_MC)));
+}
+
+TEST(gates)
+{
+    build_idt();
+    CHECK_EQ(idt[EXC_NMI].ist, STACK_NMI);
+    CHECK_EQ(idt[EXC_DF].ist, STACK_DF);
+    CHECK_EQ(idt[EXC_MC].ist, STACK_MC);
+    CHECK_EQ(idt[EXC_PF].ist, 0);
+    CHECK_EQ(idt[200].offset_lo, (uint16_t)((uintptr_t)trap_stubs + 200 * STUB_SIZE));
+}
+
+/* A CPU's table of vectors stays for good. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
+
+TEST_MAIN()

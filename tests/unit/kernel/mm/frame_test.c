@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/test.h"
+#include <sys/mman.h>
+
+#include "kernel/mm/frame.c"
+#include "tests/unit/fake/log.c"
+
+#define RAM_SIZE ((uint64_t)32 << 20)
+
+static struct boot_mem map[8];
+static struct bootinfo bi;
+static hpa_t ram; /* where the test's memory begins, 2 MiB aligned */
+
+static void use_map(unsigned count)
+{
+    bi.mem = ptr_to_hpa(map).a;
+    bi.mem_count = count;
+    memset(&frames, 0, sizeof(frames));
+    frame_init(&bi);
+}
+
+/* One usable range; the image in its middle. */
+static void start(void)
+{
+    if (!ram.a) {
+        char *p = mmap(NULL, RAM_SIZE + SIZE_2M, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        ram = hpa(ALIGN_UP(ptr_to_hpa(p).a, SIZE_2M));
+    }
+    memset(hpa_to_ptr(ram), 0xaa, RAM_SIZE);
+    memset(&bi, 0, sizeof(bi));
+    bi.trampoline = ram.a + 0x5000;
+    bi.image_base = ram.a + (16 << 20);
+    bi.image_size = 0x12345;
+    map[0] = (struct boot_mem){ram.a, RAM_SIZE, BOOT_MEM_USABLE, 0};
+    use_map(1);
+}
+
+/* Takes all single frames; each one's byte in `seen` says so. Returns how many. */
+static uint64_t take_all(uint8_t *seen)
+{
+    uint64_t n = 0;
+
+    for (hpa_t f; (f = frame_alloc(0)).a; n++) {
+        uint64_t i = (f.a - ram.a) >> PAGE_SHIFT;
+
+        CHECK(i < RAM_SIZE >> PAGE_SHIFT && !seen[i]);
+        seen[i] = 1;
+    }
+    return n;
+}
+
+TEST(every_frame_once_and_none_that_is_taken)
+{
+    static uint8_t seen[RAM_SIZE >> PAGE_SHIFT];
+    uint64_t n;
+
+    start();
+    CHECK_EQ(frame_bytes_free(), frame_bytes_total());
+    n = take_all(seen);
+    CHECK_EQ(n << PAGE_SHIFT, frame_bytes_total());
+    CHECK_EQ(frame_bytes_free(), 0);
+    CHECK(!seen[5]);
+    for (unsigned i = 0; i < 0x13; i++)
+        CHECK(!seen[((16 << 20) >> PAGE_SHIFT) + i]);
+    CHECK(seen[((16 << 20) >> PAGE_SHIFT) + 0x13]);
+    CHECK(!seen[((uint64_t)(ptr_to_hpa(frames.state).a - ram.a)) >> PAGE_SHIFT]);
+    CHECK(!seen[(frame_low_page().a - ram.a) >> PAGE_SHIFT]);
+    CHECK_EQ(*(uint64_t *)hpa_to_ptr(frame_low_page()), 0);
+}
+
+TEST(blocks_are_aligned_zeroed_and_join_again)
+{
+    struct {
+        hpa_t at;
+        unsigned order;
+    } held[400];
+    uint64_t before, seed = 1;
+    unsigned n = 0;
+    hpa_t big;
+
+    start();
+    before = frame_bytes_free();
+    for (unsigned round = 0; round < 20000; round++) {
+        seed = seed * 6364136223846793005 + 1442695040888963407;
+        if (n < 400 && seed >> 63) {
+            unsigned order = (unsigned)(seed >> 40) % 6;
+            hpa_t f = frame_alloc(order);
+
+            if (!f.a)
+                continue;
+            CHECK(IS_ALIGNED(f.a, PAGE_SIZE << order));
+            for (uint64_t i = 0; i < PAGE_SIZE << order; i += 512)
+                CHECK_EQ(*(uint64_t *)((char *)hpa_to_ptr(f) + i), 0);
+            memset(hpa_to_ptr(f), 0xff, PAGE_SIZE << order);
+            held[n].at = f;
+            held[n++].order = order;
+        } else if (n) {
+            unsigned i = (unsigned)(seed >> 33) % n;
+
+            frame_free(held[i].at, held[i].order);
+            held[i] = held[--n];
+        }
+    }
+    for (unsigned i = 0; i < n; i++)
+        for (unsigned j = 0; j < i; j++)
+            CHECK(held[i].at.a + (PAGE_SIZE << held[i].order) <= held[j].at.a ||
+                  held[j].at.a + (PAGE_SIZE << held[j].order) <= held[i].at.a);
+    while (n--)
+        frame_free(held[n].at, held[n].order);
+    CHECK_EQ(frame_bytes_free(), before);
+    big = frame_alloc(FRAME_ORDER_2M + 1);
+    CHECK(big.a != 0);
+    frame_free(big, FRAME_ORDER_2M + 1);
+}
+
+TEST(too_large_an_order_fails)
+{
+    start();
+    CHECK_EQ(frame_alloc(FRAME_ORDER_1G).a, 0);
+    CHECK_EQ(frame_alloc(FRAME_ORDER_MAX + 1).a, 0);
+}
+
+TEST(a_wrong_free_panics)
+{
+    hpa_t f;
+
+    start();
+    f = frame_alloc(1);
+    CHECK(FAKE_EXPECT_PANIC(frame_free(f, 0)));
+    CHECK(FAKE_EXPECT_PANIC(frame_free(hpa(f.a + PAGE_SIZE), 0)));
+    frame_free(f, 1);
+    CHECK(FAKE_EXPECT_PANIC(frame_free(f, 1)));
+    CHECK(FAKE_EXPECT_PANIC(frame_free(hpa(0), 0)));
+}
+
+TEST(ram_is_what_the_map_says_whatever_is_in_it)
+{
+    const struct frame_range *r;
+
+    start();
+    map[0] = (struct boot_mem){ram.a, 8 << 20, BOOT_MEM_USABLE, 0};
+    map[1] = (struct boot_mem){ram.a + (8 << 20), PAGE_SIZE, BOOT_MEM_ACPI, 0};
+    map[2] = (struct boot_mem){ram.a + (8 << 20) + PAGE_SIZE, PAGE_SIZE, BOOT_MEM_RESERVED, 0};
+    map[3] = (struct boot_mem){ram.a + (9 << 20), 1 << 20, BOOT_MEM_LOADER, 0};
+    map[4] = (struct boot_mem){ram.a + (10 << 20), 1 << 20, BOOT_MEM_USABLE, 0};
+    use_map(5);
+    CHECK_EQ(frame_ram_ranges(&r), 2);
+    CHECK(frame_is_ram(hpa(ram.a + (8 << 20) - 1), 2));
+    CHECK(frame_is_ram(hpa(ram.a + (8 << 20)), PAGE_SIZE));
+    CHECK(!frame_is_ram(hpa(ram.a + (8 << 20)), PAGE_SIZE + 1));
+    CHECK(frame_is_ram(hpa(ram.a + (9 << 20)), 2 << 20));
+    CHECK(!frame_is_ram(hpa(ram.a + (9 << 20)), UINT64_MAX));
+    CHECK(!frame_is_ram(hpa(ram.a + (11 << 20)), 0));
+    CHECK(!frame_is_ram(hpa(ram.a - 1), 1));
+}
+
+TEST(no_usable_memory_panics)
+{
+    start();
+    map[0].type = BOOT_MEM_RESERVED;
+    CHECK(FAKE_EXPECT_PANIC(use_map(1)));
+    map[0] = (struct boot_mem){ram.a, PAGE_SIZE, BOOT_MEM_USABLE, 0};
+    CHECK(FAKE_EXPECT_PANIC(use_map(1)));
+}
+
+TEST_MAIN()
