@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vm/p2m.c over the real walker: RAM blocks, copies over their borders, the hole, device pages. */
+#include "tests/unit/test.h"
+
+#include "tests/unit/fake/frame.c"
+#include "tests/unit/fake/heap.c"
+
+#include "kernel/mm/radix.c"
+#include "vm/p2m.c"
+#include "vm/svm/npt.c"
+
+struct svm_features svm_features;
+
+const struct radix_format *hvm_p2m_format(void)
+{
+    return svm_npt_format();
+}
+
+static struct p2m p;
+
+TEST(refuses_odd_sizes)
+{
+    CHECK_EQ(p2m_init(&p, 0), -EINVAL);
+    CHECK_EQ(p2m_init(&p, SIZE_2M + 0x1000), -EINVAL);
+}
+
+TEST(ram)
+{
+    uint64_t target;
+    unsigned flags;
+    hpa_t at;
+
+    CHECK_EQ(p2m_init(&p, 6 * SIZE_2M), 0);
+    CHECK_EQ(p.nchunks, 2); /* 8 MiB and 4 MiB */
+    CHECK(radix_lookup(&p.table, 0x345678, &at, &flags, NULL));
+    CHECK_EQ(flags, RADIX_R | RADIX_W | RADIX_X);
+    target = (uint64_t)(uintptr_t)p2m_ram(&p, gpa(0x345678), 1);
+    CHECK_EQ(target - DIRECT_MAP_BASE, at.a);
+    CHECK(p2m_is_ram(&p, gpa(0), 6 * SIZE_2M));
+    CHECK(!p2m_is_ram(&p, gpa(0), 6 * SIZE_2M + 1));
+    CHECK(!p2m_is_ram(&p, gpa(6 * SIZE_2M), 1));
+    CHECK(!p2m_is_ram(&p, gpa(~0ull), 2));
+    CHECK(!p2m_is_ram(&p, gpa(0x1000), ~0ull));
+    CHECK(!p2m_is_ram(&p, gpa(GPA_HIGH_RAM), 1));
+    CHECK(!p2m_ram(&p, gpa(6 * SIZE_2M), 1));
+    CHECK(!p2m_ram(&p, gpa(4 * SIZE_2M - 1), 2)); /* the border of two blocks */
+    CHECK(p2m_ram(&p, gpa(4 * SIZE_2M - 1), 1) != NULL);
+    p2m_destroy(&p);
+    CHECK_EQ(fake_frames_out, 0);
+    CHECK_EQ(fake_heap_out, 0);
+}
+
+TEST(copies_cross_blocks_or_do_nothing)
+{
+    char in[64], out[64] = {0};
+
+    CHECK_EQ(p2m_init(&p, 3 * SIZE_2M), 0);
+    memset(in, 0x5a, sizeof(in));
+    CHECK_EQ(p2m_write(&p, gpa(2 * SIZE_2M - 10), in, sizeof(in)), 0);
+    CHECK_EQ(p2m_read(&p, gpa(2 * SIZE_2M - 10), out, sizeof(out)), 0);
+    CHECK_EQ(memcmp(in, out, sizeof(in)), 0);
+    memset(out, 1, sizeof(out));
+    CHECK_EQ(p2m_read(&p, gpa(3 * SIZE_2M - 10), out, sizeof(out)), -EFAULT);
+    CHECK_EQ(out[0], 1);
+    CHECK_EQ(p2m_write(&p, gpa(3 * SIZE_2M - 10), in, sizeof(in)), -EFAULT);
+    CHECK_EQ(*(char *)p2m_ram(&p, gpa(3 * SIZE_2M - 10), 1), 0);
+    p2m_zero(&p);
+    CHECK_EQ(*(char *)p2m_ram(&p, gpa(2 * SIZE_2M), 1), 0);
+    p2m_destroy(&p);
+}
+
+TEST(device_pages_are_not_ram)
+{
+    unsigned flags;
+    hpa_t at;
+
+    CHECK_EQ(p2m_init(&p, SIZE_2M), 0);
+    CHECK_EQ(p.generation, 0);
+    CHECK_EQ(p2m_map(&p, gpa(0xc0000000), hpa(0xfe000000), 0x4000, RADIX_R | RADIX_W | RADIX_UC), 0);
+    CHECK_EQ(p.generation, 1);
+    CHECK(radix_lookup(&p.table, 0xc0003000, &at, &flags, NULL));
+    CHECK_EQ(at.a, 0xfe003000);
+    CHECK_EQ(flags, RADIX_R | RADIX_W | RADIX_UC);
+    CHECK(!p2m_ram(&p, gpa(0xc0000000), 1));
+    CHECK_EQ(p2m_unmap(&p, gpa(0xc0000000), 0x4000), 0);
+    CHECK_EQ(p.generation, 2);
+    CHECK(!radix_lookup(&p.table, 0xc0003000, NULL, NULL, NULL));
+    CHECK(p2m_map(&p, gpa(0xc0000800), hpa(0xfe000000), 0x1000, RADIX_R) != 0);
+    p2m_destroy(&p);
+}
+
+static uint64_t bytes_seen;
+
+static int count(gpa_t at, hpa_t target, uint64_t size, void *arg)
+{
+    CHECK_EQ((uint64_t)(uintptr_t)p2m_ram(arg, at, size) - DIRECT_MAP_BASE, target.a);
+    bytes_seen += size;
+    return bytes_seen > 4 * SIZE_2M ? -7 : 0;
+}
+
+TEST(walking_the_ram)
+{
+    bytes_seen = 0;
+    CHECK_EQ(p2m_init(&p, 3 * SIZE_2M), 0);
+    CHECK_EQ(p2m_for_each_ram(&p, count, &p), 0);
+    CHECK_EQ(bytes_seen, 3 * SIZE_2M);
+    CHECK_EQ(p2m_for_each_ram(&p, count, &p), -7);
+    p2m_destroy(&p);
+}
+
+TEST(no_memory_leaves_nothing)
+{
+    for (long n = 0; n < 3; n++) {
+        fake_frame_fail_after = n;
+        CHECK(p2m_init(&p, 3 * SIZE_2M) < 0);
+        fake_frame_fail_after = -1;
+        CHECK_EQ(fake_frames_out, 0);
+        CHECK_EQ(fake_heap_out, 0);
+    }
+    fake_heap_fail_after = 0;
+    CHECK_EQ(p2m_init(&p, SIZE_2M), -ENOMEM);
+    fake_heap_fail_after = -1;
+}
+
+TEST(high_ram_starts_at_4g)
+{
+    /* as p2m_init() would for 3 GiB + 2 MiB, without taking them */
+    struct p2m q = {.ram_low = GPA_PCI_WINDOW, .ram_high = SIZE_2M};
+
+    CHECK(p2m_is_ram(&q, gpa(GPA_HIGH_RAM), SIZE_2M));
+    CHECK(!p2m_is_ram(&q, gpa(GPA_HIGH_RAM), SIZE_2M + 1));
+    CHECK(!p2m_is_ram(&q, gpa(GPA_PCI_WINDOW), 1));
+    CHECK(!p2m_is_ram(&q, gpa(GPA_LAPIC), 1));
+}
+
+TEST_MAIN()
