@@ -10,31 +10,31 @@ guests: $(GUEST_ELFS) $(GUEST_DIR)/initrd.cpio.gz
 
 $(GUEST_DIR)/obj/%.o: %
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_CFLAGS) -c $< -o $@
+	$(call say,CC)$(CC) $(GUEST_CFLAGS) -c $< -o $@
 
 $(GUEST_DIR)/%.elf: $(GUEST_DIR)/obj/tests/guest/%.c.o $(GUEST_LIB) linker/guest.ld
-	$(LD) $(LDFLAGS) -T linker/guest.ld $< $(GUEST_LIB) -o $@
+	$(call say,LD)$(LD) $(LDFLAGS) -T linker/guest.ld $< $(GUEST_LIB) -o $@
 
 $(THIRD)/linux-stock/.fetched: tools/fetch-kernel.sh
-	tools/fetch-kernel.sh stock
+	@tools/fetch-kernel.sh stock
 
 $(THIRD)/linux-backports/.fetched: tools/fetch-kernel.sh
-	tools/fetch-kernel.sh backports
+	@tools/fetch-kernel.sh backports
 
 $(GUEST_DIR)/traffic: tests/guest/linux/traffic.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -static -Wall -Wextra -Wshadow -Werror $< -o $@
+	$(call say,CC)$(CC) -std=gnu11 -O2 -static -Wall -Wextra -Wshadow -Werror $< -o $@
 
 GUEST_INPUT := tools/guest.py tests/guest/linux/init $(GUEST_DIR)/traffic
 
 $(GUEST_DIR)/initrd.cpio.gz: $(THIRD)/linux-stock/.fetched $(GUEST_INPUT)
-	tools/guest.py --kernel $(THIRD)/linux-stock --init tests/guest/linux --traffic $(GUEST_DIR)/traffic --out $(GUEST_DIR)
+	$(call say,INITRD)tools/guest.py --kernel $(THIRD)/linux-stock --init tests/guest/linux --traffic $(GUEST_DIR)/traffic --out $(GUEST_DIR)
 
 # The same guest with the kernel of this release's backports (Debian 12: the 6.12 of Debian 13).
 .PHONY: guest-backports
 guest-backports: $(GUEST_DIR)/backports/initrd.cpio.gz
 $(GUEST_DIR)/backports/initrd.cpio.gz: $(THIRD)/linux-backports/.fetched $(GUEST_INPUT)
-	tools/guest.py --kernel $(THIRD)/linux-backports --init tests/guest/linux --traffic $(GUEST_DIR)/traffic --out $(@D)
+	$(call say,INITRD)tools/guest.py --kernel $(THIRD)/linux-backports --init tests/guest/linux --traffic $(GUEST_DIR)/traffic --out $(@D)
 
 # --- unit tests: the real files on the host ------------------------------------------------------------------------
 
@@ -49,7 +49,7 @@ unit: $(UNIT_TESTS)
 
 $(BUILD)/unit/%_test: tests/unit/%_test.c | $(THIRD)/inih/.fetched
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) $(call fake_x86,$<) $< -o $@
+	$(call say,UNIT)$(CC) $(UNIT_CFLAGS) $(call fake_x86,$<) $< -o $@
 
 # --- fuzz targets --------------------------------------------------------------------------------------------------
 
@@ -60,7 +60,7 @@ fuzz: $(FUZZ_TARGETS)
 
 $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c | $(THIRD)/inih/.fetched
 	@mkdir -p $(@D)
-	clang $(FUZZ_CFLAGS) -include tests/unit/fake/x86.h $< -o $@
+	$(call say,FUZZ)clang $(FUZZ_CFLAGS) -include tests/unit/fake/x86.h $< -o $@
 
 # --- for tests/lint ------------------------------------------------------------------------------------------------
 

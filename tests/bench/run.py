@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The benchmark table, and BUILD/bench/results.json. Under an emulator absolute figures say nothing about hardware: each row is an instruction
+count (QEMU's -icount shift=0, where a TSC tick is an instruction) or stands beside the same program on the bare board, in runs that take turns.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import statistics
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+from tests.system import bare, guests, lib, texts  # noqa: E402
+
+KVM = {"cpuid": 3290, "hypercall": 3525, "rtt": 2.15}  # KVM + VFIO on the same board (QEMU 10.0, Debian 12 in both levels)
+ROUNDS = int(os.environ.get("BENCH_ROUNDS") or 3)
+
+EXITS_CFG = """[global]
+loglevel = info
+[guest bench]
+kernel = cpuid.elf
+memory = 16M
+on_crash = stop
+"""
+FRAMES_CFG = """[nic lan0]
+pf = 00:05.0
+vfs = 1
+[guest bench]
+kernel = vfexits.elf
+memory = 16M
+on_crash = stop
+vf = lan0/0 mac=02:00:00:00:00:01
+"""
+
+
+class Table:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, name, value, unit, against=None):
+        """against: (what it is compared with, its value, the target of the ratio or None)."""
+        row = {"name": name, "value": round(value, 4), "unit": unit, "board": os.environ.get("BOARD") or "amd"}
+        text = f"{name:44} {value:12,.2f} {unit:14}"
+        if against:
+            other, other_value, target = against
+            ratio = value / other_value if other_value else 0
+            row["against"] = {"name": other, "value": round(other_value, 4), "ratio": round(ratio, 4), "target": target}
+            text += f" {ratio:7.3f} of {other} ({other_value:,.2f})" + (f", target {target}" if target is not None else "")
+        self.rows.append(row)
+        print(text, flush=True)
+
+    def write(self, build):
+        folder = build / "bench"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "results.json").write_text(json.dumps(self.rows, indent=1) + "\n")
+
+
+def boot(build, name, **options):
+    folder = build / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    host = lib.Host("amd", build=build, log=folder / f"{name}.log", **options)
+    host.begin(600)
+    return host
+
+
+def exits(build, table):
+    """Round trips of exits, in instructions."""
+    image = lib.make_image(build, "bench-exits", EXITS_CFG)
+    os.environ["SMP"], smp = "1", os.environ.get("SMP")
+    try:
+        with boot(build, "exits", disk=image, nic=False, extra=("-icount", "shift=0")) as host:
+            host.line(r"bench: done", 300)
+            found = dict(re.findall(r"bench: ([\w-]+) (\d+)", host.text))
+    finally:
+        os.environ["SMP"] = smp or ""
+    none = int(found["none"])
+    for name in ("cpuid", "hypercall", "x2apic-eoi", "x2apic-timer"):
+        if name in found:
+            known = KVM.get(name)
+            table.add(f"exit round trip: {name}", int(found[name]) - none, "instructions",
+                      ("KVM", known, 0.125 if name == "cpuid" else None) if known else None)
+
+
+def frames(build, table):
+    image = lib.make_image(build, "bench-frames", FRAMES_CFG)
+    with boot(build, "frames", disk=image) as host:
+        match = host.line(r"bench: vf-frames (\d+) received (\d+) exits (-?\d+)", 200)
+        table.add("VM exits for a frame sent and received, polling", int(match[3]) / int(match[1]), "exits")
+
+
+class Bare:
+    """The bare board: `web` and `db` are two network namespaces."""
+    name = "bare"
+
+    def __init__(self, build):
+        self.build = build
+
+    def start(self):
+        start = time.monotonic()
+        host = boot(self.build, "bare", linux=(self.build / "guest/vmlinuz", self.build / "guest/initrd.cpio.gz", bare.CMDLINE))
+        host.line(r"guest: init at", 200, fail="Kernel panic")
+        self.init = time.monotonic() - start
+        bare.ready(host)
+        return host
+
+    @staticmethod
+    def run(host, command):
+        return host.run(None, f"ns 0 {command}", 300)
+
+
+class Guests:
+    name = "lastmile"
+
+    def __init__(self, build):
+        self.build = build
+
+    def start(self):
+        image = lib.make_image(self.build, "bench-demo", "tests/guest/demo/lastmile.cfg")
+        start = time.monotonic()
+        host = boot(self.build, "lastmile", disk=image)
+        host.line(texts.STARTS, 60)
+        self.first = time.monotonic()
+        host.line(texts.NIC_UP, 120)
+        self.link = time.monotonic() - self.first
+        host.line(texts.of(texts.PREFIX, "web") + r"guest: init at", 240, fail=texts.PANIC)
+        self.init = time.monotonic() - self.first
+        self.firmware = self.first - start
+        for guest in guests.ADDRESS:
+            host.line(texts.of(texts.PREFIX, guest) + texts.GUEST_READY, 240, start=0, fail=texts.PANIC)
+        for guest in guests.ADDRESS:
+            host.run(guest, "lmserve")
+        return host
+
+    @staticmethod
+    def run(host, command):
+        return host.run("web", command, 300)
+
+
+def measure(side, host):
+    """One round on one side: figures by name."""
+    peer = guests.ADDRESS["db"]
+    ping = side.run(host, f"lmping {peer} 300 2")
+    rtt = side.run(host, f"traffic rtt {peer} 500")
+    rate = side.run(host, f"traffic udp {peer} 5 64")
+    return {
+        "ping RTT, least": (float(lib.find(r"rtt min/avg/max ([\d.]+)/", ping)[1]), "ms"),
+        "UDP echo of 64 bytes, mean": (float(lib.find(r"rtt min/avg/max [\d.]+/([\d.]+)/", rtt)[1]), "ms"),
+        "datagrams of 64 bytes received": (float(lib.find(r"rate (\d+)/s", rate)[1]), "1/s"),
+        "TCP to the guest": (lib.transfer_line(side.run(host, f"lmget {peer} 32"), "get", peer)[3], "MB/s"),
+        "TCP from the guest": (lib.transfer_line(side.run(host, f"lmput {peer} 32"), "put", peer)[3], "MB/s"),
+    }
+
+
+TARGETS = {"ping RTT, least": 1.2}
+
+
+def traffic(build, table, sides):
+    """Each side in turn, ROUNDS times; medians."""
+    rounds = {side.name: [] for side in sides}
+    starts = {side.name: [] for side in sides}
+    for _ in range(ROUNDS):
+        for side in sides:
+            with side.start() as host:
+                starts[side.name].append(side.init)
+                rounds[side.name].append(measure(side, host))
+    for name in rounds[sides[0].name][0]:
+        values = {side.name: statistics.median(r[name][0] for r in rounds[side.name]) for side in sides}
+        unit = rounds[sides[0].name][0][name][1]
+        against = ("bare", values["bare"], TARGETS.get(name)) if "lastmile" in values else None
+        table.add(name, values.get("lastmile", values["bare"]), unit, against)
+    inits = {name: statistics.median(times) for name, times in starts.items()}
+    ours = sides[-1]
+    if ours.name == "lastmile":
+        table.add("first line to the I/O domain's link", ours.link, "s")
+        table.add("first line to the guest's init", inits["lastmile"], "s", ("bare boot", inits["bare"], 1.5))
+    else:
+        table.add("bare boot to init", inits["bare"], "s")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
+    parser.add_argument("--bare", action="store_true", help="only the bare board's side")
+    args = parser.parse_args()
+    build, table = (ROOT / args.build).resolve(), Table()
+    if not args.bare:
+        exits(build, table)
+        frames(build, table)
+    traffic(build, table, [Bare(build)] if args.bare else [Bare(build), Guests(build)])
+    table.write(build)
+
+
+if __name__ == "__main__":
+    main()
