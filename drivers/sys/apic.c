@@ -70,7 +70,7 @@ void apic_init(void)
     if (cpuid_features() & CPUID_X2APIC)
         wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
     else
-        apic_mmio = (volatile uint8_t *)page_map_device(base & APIC_BASE_ADDRESS, PAGE_SIZE);
+        apic_mmio = (volatile uint8_t *)page_map_device(base & APIC_BASE_ADDRESS, PAGE_BYTES);
     apic_write(APIC_SVR, SVR_ENABLE | SVR_SPURIOUS_VECTOR);
     apic_write(APIC_TPR, 0);
     apic_write(APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);

@@ -34,7 +34,7 @@ static uint64_t *table_below(uint64_t *entry)
 
 static bool map(uint64_t from, uint64_t to, uint64_t flags)
 {
-    for (uint64_t a = from & PTE_ADDRESS; a < to; a += PAGE_SIZE) {
+    for (uint64_t a = from & PTE_ADDRESS; a < to; a += PAGE_BYTES) {
         uint64_t *t = tables[0];
 
         for (unsigned shift = 39; shift > 12; shift -= 9) {
@@ -56,7 +56,7 @@ void page_init(void)
 {
     bool ok = map_image(image_start, text_end, 0) && map_image(text_end, rodata_end, PTE_NX) &&
               map_image(rodata_end, stack_guard, PTE_NX | PTE_RW) &&
-              map_image(stack_guard + PAGE_SIZE, image_end, PTE_NX | PTE_RW);
+              map_image(stack_guard + PAGE_BYTES, image_end, PTE_NX | PTE_RW);
 
     if (!ok)
         sys_crash("page tables are too few for the image");

@@ -16,7 +16,7 @@
 #define NS_PER_S  1000000000ull
 
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
-#define PAGE_SIZE     4096ull
+#define PAGE_BYTES     4096ull
 
 /* --- start-up (config.c): called by start.S with the address of struct hvm_start_info; calls main()
  * ----------------- */

@@ -9,15 +9,14 @@
 #include "drivers/net/igb/regs.h"
 #include "drivers/net/nic.h"
 
-#define IGB_PF_POOL     (IGB_POOLS - 1)
-#define IGB_VFS_MAX     (IGB_POOLS - 1)
-#define IGB_RING        256 /* descriptors per ring; RDLEN and TDLEN must be multiples of 128 bytes */
-#define IGB_FRAME_MAX   1522
-#define IGB_JUMBO_MAX   9728
-#define IGB_MC_HASHES   30
-#define IGB_EXTRA_MACS  2 /* further unicast addresses of a VF that may choose its own */
-#define IGB_MSG_WORDS   16
-#define IGB_PF_VLAN_ANY 0
+#define IGB_PF_POOL    (IGB_POOLS - 1)
+#define IGB_VFS_MAX    (IGB_POOLS - 1)
+#define IGB_RING       256 /* descriptors per ring; RDLEN and TDLEN must be multiples of 128 bytes */
+#define IGB_FRAME_MAX  1522
+#define IGB_JUMBO_MAX  9728
+#define IGB_MC_HASHES  30
+#define IGB_EXTRA_MACS 2 /* further unicast addresses of a VF that may choose its own */
+#define IGB_MSG_WORDS  16
 
 /* Receive addresses: 0 the PF's, then one per VF, then IGB_EXTRA_MACS per VF. */
 #define IGB_RAR_PF           0u
@@ -114,6 +113,7 @@ void igb_vf_enable(struct igb *g, unsigned vf, bool on);
 void igb_vf_update_pool(struct igb *g, unsigned vf);
 void igb_rar_set(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool);
 void igb_rar_clear(struct igb *g, unsigned entry);
+bool igb_rar_holds(const struct igb *g, unsigned entry, const uint8_t *mac);
 /* The multicast table: what any VF asked for. */
 void igb_mta_update(struct igb *g);
 /* Takes the pool into VLAN `vid` or out of it. -ENOSPC: no filter left. */

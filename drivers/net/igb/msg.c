@@ -53,8 +53,14 @@ static bool mac_is_taken(const struct igb *g, unsigned vf, const uint8_t *mac)
     if (memcmp(g->nic.mac, mac, NIC_MAC_LEN) == 0)
         return true;
     for (unsigned v = 0; v < g->nic.channels; v++) {
-        if (v != vf && memcmp(g->vf[v].mac, mac, NIC_MAC_LEN) == 0)
+        if (v == vf)
+            continue;
+        if (memcmp(g->vf[v].mac, mac, NIC_MAC_LEN) == 0)
             return true;
+        for (unsigned i = 0; i < IGB_EXTRA_MACS; i++) {
+            if (igb_rar_holds(g, IGB_RAR_EXTRA(v, i), mac))
+                return true;
+        }
     }
     return false;
 }

@@ -15,7 +15,7 @@
 
 static void *ring_alloc(void)
 {
-    void *ring = memalign(PAGE_SIZE, IGB_RING * sizeof(union igb_rxd));
+    void *ring = memalign(PAGE_BYTES, IGB_RING * sizeof(union igb_rxd));
 
     if (ring)
         memset(ring, 0, IGB_RING * sizeof(union igb_rxd));

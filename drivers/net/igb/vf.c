@@ -40,6 +40,18 @@ void igb_rar_clear(struct igb *g, unsigned entry)
     igb_wr(g, IGB_RAL(entry), 0);
 }
 
+bool igb_rar_holds(const struct igb *g, unsigned entry, const uint8_t *mac)
+{
+    uint32_t lo = igb_rd(g, IGB_RAL(entry)), hi = igb_rd(g, IGB_RAH(entry));
+    uint64_t address = (uint64_t)IGB_GET(RAH_ADDRESS, hi) << 32 | lo;
+
+    for (unsigned i = 0; i < NIC_MAC_LEN; i++) {
+        if (mac[i] != (uint8_t)(address >> 8 * i))
+            return false;
+    }
+    return hi & RAH_AV;
+}
+
 void igb_mta_update(struct igb *g)
 {
     uint32_t table[IGB_MTAS] = {0};
