@@ -132,7 +132,8 @@ unsigned smp_start(const struct bootinfo *bi, void (*entry)(void))
             next++;
     }
     paging_unmap_trampoline(page);
-    log_info("smp: %u of %u processors", cpu_count(), listed);
+    if (cpu_count() < listed)
+        log_warn("smp: %u of %u processors are used", cpu_count(), listed);
     return cpu_count();
 }
 

@@ -98,7 +98,7 @@ TEST(printf_agrees_with_the_c_library)
     SAME("%llx %016llx", 0x123456789abcdefULL, 0xfULL);
     SAME("[%s][%10s][%-10s][%.2s][%.*s]", "abc", "abc", "abc", "abc", 1, "abc");
     SAME("%p", (void *)0x1234);
-    SAME("[%3s][%1d]", "abcdef", 12345);
+    SAME("[%3s][%1d][%.*s]", "abcdef", 12345, 0, "abc");
 }
 
 TEST(printf_cuts_and_tells_the_whole_length)

@@ -183,6 +183,16 @@ TEST(a_split_keeps_the_rest)
     radix_destroy(&t);
 }
 
+TEST(unmapping_nothing_takes_no_table)
+{
+    struct radix t;
+
+    CHECK_EQ(radix_init(&t, &format, 4), 0);
+    CHECK_EQ(radix_unmap(&t, SIZE_2M + PAGE_SIZE, SIZE_1G), 0);
+    CHECK_EQ(t.tables, 1);
+    radix_destroy(&t);
+}
+
 TEST(a_failed_split_changes_nothing)
 {
     struct radix t;
