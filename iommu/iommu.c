@@ -169,24 +169,37 @@ static bool is_free_or_unity(const struct iommu_domain *d, const struct iommu_un
     return true;
 }
 
+static bool unity_is_clear(const struct iommu_domain *d, rid_t dev)
+{
+    struct iommu_unity u;
+    bool clear = true;
+
+    for (unsigned i = 0; clear && ops->unity(dev, i, &u); i++)
+        clear = is_free_or_unity(d, &u);
+    return clear;
+}
+
 static int map_unity(struct iommu_domain *d, rid_t dev)
 {
     struct iommu_unity u;
     int rc = 0;
 
     for (unsigned i = 0; !rc && ops->unity(dev, i, &u); i++)
-        rc = is_free_or_unity(d, &u) ? map(d, u.start, hpa(u.start.a), u.size, u.flags) : -EBUSY;
+        if (is_free_or_unity(d, &u))
+            rc = map(d, u.start, hpa(u.start.a), u.size, u.flags);
     return rc;
 }
 
-/* Takes a device's unity ranges out, except where another device of the domain has them too. */
+/* Takes a device's unity ranges out, except where the domain has mapped something else since, or another of
+ * its devices needs them. */
 static int unmap_unity(struct iommu_domain *d, rid_t dev)
 {
     struct iommu_unity u;
     int rc = 0;
 
     for (unsigned i = 0; !rc && ops->unity(dev, i, &u); i++)
-        rc = unmap(d, u.start, u.size);
+        if (is_free_or_unity(d, &u))
+            rc = unmap(d, u.start, u.size);
     list_for_each(pos, &d->devs) if (!rc) rc = map_unity(d, container_of(pos, struct iommu_dev, link)->rid);
     return rc;
 }
@@ -214,7 +227,7 @@ static int attach(struct iommu_domain *d, rid_t id)
 
     if (rc)
         return rc;
-    if (dev_of(found.rid) || dev_of(found.alias))
+    if (dev_of(found.rid) || dev_of(found.alias) || !unity_is_clear(d, id))
         return -EBUSY;
     dev = heap_alloc(sizeof(*dev));
     if (!dev)

@@ -39,7 +39,8 @@ MUST_USE int iommu_unmap(struct iommu_domain *d, iova_t start, uint64_t size);
 
 /*
  * Moves a requester id from quarantine into a domain, or back. attach: -EBUSY if it (or an id that ACPI
- * names as its alias) is in a domain already, -ENODEV if no unit translates it. detach: -ENODEV if it is not
+ * names as its alias) is in a domain already, or if its unity ranges are taken
+ * by other memory of the domain; -ENODEV if no unit translates it. detach: -ENODEV if it is not
  * in `d`. The unity ranges that ACPI names for this very id are mapped at attach. detach drains the device's
  * DMA and leaves its interrupts blocked.
  */

@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * AMD-Vi against a model of two units. The model runs whenever the code under test waits (it is the clock),
+ * and caches device table entries, translations and interrupt entries, present or not, until the command for
+ * it comes. Before the first INVALIDATE_DEVTAB_ENTRY an id is open.
+ */
+#include "tests/unit/test.h"
+
+#define KERNEL_LIB_MMIO_H
+#include "kernel/lib/types.h"
+
+typedef struct {
+    uint32_t off;
+} reg64_t;
+
+static uint64_t mmio_read64(volatile void *base, reg64_t r);
+static void mmio_write64(volatile void *base, reg64_t r, uint64_t v);
+
+#include "tests/unit/fake/acpi.c"
+#include "tests/unit/fake/frame.c"
+#include "tests/unit/fake/heap.c"
+#include "tests/unit/fake/log.c"
+#include "tests/unit/fake/paging.c"
+#include "tests/unit/fake/pci.c"
+
+#include "kernel/mm/radix.c"
+
+#include "iommu/amdvi/cmdq.c"
+#include "iommu/amdvi/devtab.c"
+#include "iommu/amdvi/flog.c"
+#include "iommu/amdvi/irtab.c"
+#include "iommu/amdvi/ivrs.c"
+#include "iommu/amdvi/pt.c"
+#include "iommu/amdvi/unit.c"
+
+#include "iommu/amdvi/amdvi.c"
+#include "iommu/fault.c"
+#include "iommu/iommu.c"
+
+#include "tests/unit/iommu/contract.h"
+
+#define MODELS 2
+#define CACHED 64
+#define BASE_0 0xfed80000u
+#define BASE_1 0xfd000000u
+
+struct cached_page {
+    bool used;
+    unsigned domain;
+    uint64_t page, target; /* target 0 with no permissions: known to be absent */
+    bool read, write;
+};
+
+struct cached_irte {
+    bool used;
+    uint32_t id, index;
+    struct amdvi_irte e;
+};
+
+struct model {
+    uint64_t mmio[AMDVI_MMIO_SIZE / 8];
+    bool enabled;
+    bool told[AMDVI_IDS]; /* the entry in dte[] is what the unit goes by */
+    struct amdvi_dte dte[AMDVI_IDS];
+    struct cached_page page[CACHED];
+    struct cached_irte irte[CACHED];
+    unsigned next_page, next_irte, bad_commands;
+};
+
+static struct model model[MODELS];
+static bool hung;
+static uint64_t now;
+
+static uint64_t reg(struct model *m, reg64_t r)
+{
+    return m->mmio[r.off / 8];
+}
+
+static void set_reg(struct model *m, reg64_t r, uint64_t v)
+{
+    m->mmio[r.off / 8] = v;
+}
+
+static struct model *model_at(volatile void *base)
+{
+    return base == model[0].mmio ? &model[0] : &model[1];
+}
+
+static const void *at(uint64_t p)
+{
+    return hpa_to_ptr(hpa(p));
+}
+
+static const struct amdvi_dte *table_entry(struct model *m, uint32_t id)
+{
+    CHECK_EQ(FIELD_GET(DEV_TAB_BASE_SIZE, reg(m, DEV_TAB_BASE)), 511);
+    return (const struct amdvi_dte *)at(reg(m, DEV_TAB_BASE) & AMDVI_BASE) + id;
+}
+
+/* The moment translation goes on, no entry may be open. */
+static void enable(struct model *m)
+{
+    uint64_t control = reg(m, IOMMU_CONTROL);
+    bool closed = true;
+
+    CHECK(control & CONTROL_GA_EN);
+    CHECK(control & CONTROL_XT_EN);
+    CHECK(control & CONTROL_COHERENT);
+    for (uint32_t id = 0; id < AMDVI_IDS; id++) {
+        const struct amdvi_dte *e = table_entry(m, id);
+
+        closed &= (e->q[0] & 3) == 3 && FIELD_GET(DTE0_MODE, e->q[0]) == 4 && !(e->q[0] >> 52) &&
+                  (e->q[2] & DTE2_IV) && !(e->q[2] >> 52) && !e->q[1] && !e->q[3];
+    }
+    CHECK(closed);
+}
+
+static void run_command(struct model *m, const struct amdvi_cmd *c)
+{
+    uint32_t id = (uint32_t)FIELD_GET(CMD_DEVICE_ID, c->q[0]);
+
+    switch (FIELD_GET(CMD_OPCODE, c->q[0])) {
+    case CMD_COMPLETION_WAIT:
+        if (c->q[0] & CMD_WAIT_STORE)
+            memcpy(hpa_to_ptr(hpa(c->q[0] & CMD_WAIT_ADDR)), &c->q[1], 8);
+        break;
+    case CMD_INVALIDATE_DEVTAB:
+        m->told[id] = true;
+        m->dte[id] = *table_entry(m, id);
+        break;
+    case CMD_INVALIDATE_PAGES:
+        CHECK_EQ(c->q[1], 0x7ffffffffffff003);
+        for (unsigned i = 0; i < CACHED; i++)
+            if (m->page[i].domain == FIELD_GET(CMD_DOMAIN_ID, c->q[0]))
+                m->page[i].used = false;
+        break;
+    case CMD_INVALIDATE_INTTAB:
+        for (unsigned i = 0; i < CACHED; i++)
+            if (m->irte[i].id == id)
+                m->irte[i].used = false;
+        break;
+    case CMD_INVALIDATE_ALL:
+        break; /* the weakest reading: it drops nothing that has a command of its own */
+    default:
+        m->bad_commands++;
+    }
+}
+
+static void run_commands(struct model *m)
+{
+    uint64_t head = reg(m, CMD_BUF_HEAD);
+
+    if (hung || !m->enabled)
+        return;
+    CHECK_EQ(FIELD_GET(AMDVI_RING_LEN, reg(m, CMD_BUF_BASE)), 8);
+    for (; head != reg(m, CMD_BUF_TAIL); head = (head + 16) % 4096)
+        run_command(m, (const struct amdvi_cmd *)at(reg(m, CMD_BUF_BASE) & AMDVI_BASE) + head / 16);
+    set_reg(m, CMD_BUF_HEAD, head);
+}
+
+static void control_written(struct model *m, uint64_t control)
+{
+    uint64_t status = reg(m, IOMMU_STATUS) & STATUS_EVT_OVERFLOW;
+    bool on = control & CONTROL_IOMMU_EN;
+
+    if (on && !m->enabled)
+        enable(m);
+    m->enabled = on;
+    if (hung)
+        return;
+    set_reg(m, IOMMU_STATUS,
+            status | (control & CONTROL_EVT_LOG_EN ? STATUS_EVT_LOG_RUN : 0) |
+                (control & CONTROL_CMD_BUF_EN ? STATUS_CMD_BUF_RUN : 0));
+}
+
+static uint64_t mmio_read64(volatile void *base, reg64_t r)
+{
+    return reg(model_at(base), r);
+}
+
+static void mmio_write64(volatile void *base, reg64_t r, uint64_t v)
+{
+    struct model *m = model_at(base);
+
+    if (r.off == IOMMU_STATUS.off)
+        v = reg(m, r) & ~(v & STATUS_EVT_OVERFLOW);
+    if (r.off == CMD_BUF_BASE.off || r.off == EVT_LOG_BASE.off || r.off == DEV_TAB_BASE.off)
+        CHECK(!(reg(m, IOMMU_CONTROL) & (CONTROL_IOMMU_EN | CONTROL_CMD_BUF_EN | CONTROL_EVT_LOG_EN)));
+    if (m->enabled && r.off == IOMMU_CONTROL.off) /* these may change only while the unit is off */
+        CHECK(!(v & CONTROL_IOMMU_EN) || !((v ^ reg(m, r)) & (CONTROL_GA_EN | CONTROL_XT_EN)) ||
+              !(reg(m, r) & CONTROL_GA_EN));
+    set_reg(m, r, v);
+    if (r.off == IOMMU_CONTROL.off)
+        control_written(m, v);
+    if (r.off == CMD_BUF_TAIL.off)
+        run_commands(m);
+}
+
+uint64_t time_ns(void)
+{
+    return now += NS_PER_MS;
+}
+
+static void hang(bool on)
+{
+    hung = on;
+}
+
+/* --- what a unit does with a request --- */
+
+static struct model *model_of(rid_t dev)
+{
+    return &model[(dev.id >> 8 & 0xff) == 2];
+}
+
+static struct cached_page walk(const struct amdvi_dte *d, uint64_t addr)
+{
+    struct cached_page p = {
+        true, (unsigned)FIELD_GET(DTE1_DOMAIN, d->q[1]), addr >> 12, 0, d->q[0] & DTE0_IR, d->q[0] & DTE0_IW};
+    unsigned level = (unsigned)FIELD_GET(DTE0_MODE, d->q[0]);
+    uint64_t table = d->q[0] & DTE0_ROOT;
+
+    if (addr >> (12 + 9 * level))
+        level = 0;
+    while (level) {
+        uint64_t e = ((const uint64_t *)at(table))[addr >> (3 + 9 * level) & 511];
+        unsigned next = (unsigned)FIELD_GET(PTE_NEXT_LEVEL, e);
+
+        if (!(e & PTE_PR) || (next && next != level - 1))
+            break;
+        p.read &= (e & PTE_IR) != 0;
+        p.write &= (e & PTE_IW) != 0;
+        if (!next) {
+            uint64_t span = (1ull << (3 + 9 * level)) - 1;
+
+            CHECK(!(e & PTE_ADDR & span));
+            CHECK(e & PTE_FC);
+            p.target = ((e & PTE_ADDR) | (addr & span)) >> 12;
+            return p;
+        }
+        table = e & PTE_ADDR;
+        level = next;
+    }
+    p.read = p.write = false;
+    return p;
+}
+
+static bool dma(rid_t dev, uint64_t addr, bool write, uint64_t *target)
+{
+    struct model *m = model_of(dev);
+    const struct amdvi_dte *d = &m->dte[dev.id & 0xffff];
+    struct cached_page *p = NULL;
+
+    *target = addr;
+    if (!m->enabled || !m->told[dev.id & 0xffff] || !(d->q[0] & DTE0_V) || !(d->q[0] & DTE0_TV) ||
+        !FIELD_GET(DTE0_MODE, d->q[0]))
+        return true;
+    for (unsigned i = 0; i < CACHED; i++)
+        if (m->page[i].used && m->page[i].domain == FIELD_GET(DTE1_DOMAIN, d->q[1]) &&
+            m->page[i].page == addr >> 12)
+            p = &m->page[i];
+    if (!p) {
+        p = &m->page[m->next_page++ % CACHED];
+        *p = walk(d, addr);
+    }
+    *target = p->target << 12 | (addr & 0xfff);
+    return write ? p->write : p->read;
+}
+
+static bool msi(rid_t dev, struct iommu_msi v, uint32_t *apic_id, uint8_t *vector)
+{
+    struct model *m = model_of(dev);
+    const struct amdvi_dte *d = &m->dte[dev.id & 0xffff];
+    unsigned index = v.data & 0x7ff, len = (unsigned)FIELD_GET(DTE2_INT_TAB_LEN, d->q[2]);
+    struct cached_irte *c = NULL;
+
+    *apic_id = ~0u;
+    CHECK_EQ(v.address >> 20, 0xfee);
+    if (!m->enabled || !m->told[dev.id & 0xffff] || !(d->q[2] & DTE2_IV) ||
+        FIELD_GET(DTE2_INT_CTL, d->q[2]) == 1)
+        return true;
+    if (FIELD_GET(DTE2_INT_CTL, d->q[2]) != INT_CTL_REMAP || index >= 1u << len)
+        return false;
+    for (unsigned i = 0; i < CACHED; i++)
+        if (m->irte[i].used && m->irte[i].id == dev.id && m->irte[i].index == index)
+            c = &m->irte[i];
+    if (!c) {
+        c = &m->irte[m->next_irte++ % CACHED];
+        *c = (struct cached_irte){true, dev.id, index,
+                                  ((const struct amdvi_irte *)at(d->q[2] & DTE2_INT_TAB_ROOT))[index]};
+    }
+    CHECK(!(c->e.q[0] & 0xfe) && !(c->e.q[0] >> 32)); /* fixed, physical, not guest mode */
+    *apic_id = (uint32_t)(c->e.q[0] >> 8 & 0xffffff) | (uint32_t)(c->e.q[1] >> 56) << 24;
+    *vector = (uint8_t)c->e.q[1];
+    return c->e.q[0] & IRTE0_REMAP_EN;
+}
+
+/* An I/O page fault, or an overflow of the log. */
+static void raise_fault(rid_t dev, uint64_t addr, bool write)
+{
+    struct model *m = model_of(dev);
+    uint64_t tail = reg(m, EVT_LOG_TAIL), next = (tail + 16) % 4096;
+    uint64_t e[2] = {(uint64_t)2 << 60 | (write ? EVT_RW : 0) | dev.id, addr};
+
+    if (reg(m, IOMMU_STATUS) & STATUS_EVT_OVERFLOW)
+        return;
+    if (next == reg(m, EVT_LOG_HEAD)) {
+        set_reg(m, IOMMU_STATUS, reg(m, IOMMU_STATUS) | STATUS_EVT_OVERFLOW);
+        return;
+    }
+    memcpy((char *)hpa_to_ptr(hpa(reg(m, EVT_LOG_BASE) & AMDVI_BASE)) + tail, e, 16);
+    set_reg(m, EVT_LOG_TAIL, next);
+}
+
+/* --- the machine --- */
+
+static uint8_t ivrs[1024];
+
+static unsigned put(unsigned off, const void *p, size_t size)
+{
+    memcpy(ivrs + off, p, size);
+    return off + (unsigned)size;
+}
+
+static unsigned put_ivhd(unsigned off, uint8_t type, uint16_t id, uint32_t base, const uint8_t *entries,
+                         size_t size)
+{
+    struct ivhd v = {.block = {type, 0, 0, id}, .base = base, .efr = EFR_GA_SUP | EFR_XT_SUP | EFR_IA_SUP};
+    size_t header = type == IVHD_TYPE_10 ? IVHD_SIZE_10 : IVHD_SIZE_11;
+
+    v.block.length = (uint16_t)(header + size);
+    return put(put(off, &v, header), entries, size);
+}
+
+static unsigned put_ivmd(unsigned off, uint8_t type, uint16_t id, uint64_t start_, uint64_t size)
+{
+    struct ivmd m = {
+        .block = {type, IVMD_UNITY | IVMD_IR | IVMD_IW, sizeof(m), id}, .start = start_, .size = size};
+
+    return put(off, &m, sizeof(m));
+}
+
+static void put_machine(void)
+{
+    static const uint8_t unit0[] = {
+        2,  0x28, 0, 0,                /* DEV */
+        3,  0xa8, 0, 0, 4, 0xff, 0, 0, /* SIBLING and more */
+        66, 0x30, 1, 0, 0, 0x00, 1, 0, /* ALIASED -> ALIAS */
+        2,  0,    1, 0,                /* ALIAS */
+        72, 0,    0, 0, 1, 0xa0, 0, 1, /* an I/O APIC */
+    };
+    static const uint8_t unit1[] = {3, 0, 2, 0, 4, 0xff, 2, 0}; /* FAR's bus */
+    unsigned off = IVRS_BLOCKS;
+
+    memset(ivrs, 0, sizeof(ivrs));
+    off = put_ivhd(off, IVHD_TYPE_10, 0x08, BASE_0, unit0, 4); /* older, says less: not the one that counts */
+    off = put_ivhd(off, IVHD_TYPE_11, 0x08, BASE_0, unit0, sizeof(unit0));
+    off = put_ivmd(off, IVMD_ALL, 0, 0x7e000000, 0x1000);
+    off = put_ivmd(off, IVMD_SELECT, (uint16_t)SIBLING.id, BAD_UNITY, 0x1000);
+    off = put_ivmd(off, IVMD_SELECT, (uint16_t)DEV.id, UNITY, 0x2000);
+    off = put_ivhd(off, IVHD_TYPE_40, 0x09, BASE_1, unit1, sizeof(unit1));
+    memcpy(ivrs, "IVRS", 4);
+    memcpy(ivrs + 4, &off, 4);
+    fake_acpi_tables[0] = (const struct acpi_header *)ivrs;
+}
+
+static bool low_ram(hpa_t start_, uint64_t size)
+{
+    return start_.a + size <= 0x7e000000;
+}
+
+static volatile void *map_unit(hpa_t start_, uint64_t size)
+{
+    CHECK_EQ(size, AMDVI_MMIO_SIZE);
+    CHECK(start_.a == BASE_0 || start_.a == BASE_1);
+    return model[start_.a == BASE_1].mmio;
+}
+
+/* What the last test's machine had taken for good. */
+static void free_units(void)
+{
+    for (unsigned i = 0; i < AMDVI_UNITS; i++) {
+        if (units[i].devtab)
+            frame_free(ptr_to_hpa(units[i].devtab), FRAME_ORDER_2M);
+        if (units[i].cmd)
+            frame_free(ptr_to_hpa(units[i].cmd), 0);
+        if (units[i].log)
+            frame_free(ptr_to_hpa(units[i].log), 0);
+        free((void *)(uintptr_t)units[i].done);
+    }
+    memset(units, 0, sizeof(units));
+    if (amdvi_empty_pt.a)
+        frame_free(amdvi_empty_pt, 0);
+    if (amdvi_empty_irt.a)
+        frame_free(amdvi_empty_irt, 0);
+    amdvi_empty_pt = amdvi_empty_irt = hpa(0);
+}
+
+/* Domains that the last test could not destroy because its hardware was hung. */
+static void free_domains(void)
+{
+    for (unsigned id = 0; id < DOMAINS_MAX; id++) {
+        struct iommu_domain *d = domains[id];
+
+        while (d && !list_empty(&d->devs)) {
+            struct iommu_dev *dev = container_of(d->devs.next, struct iommu_dev, link);
+
+            list_del(&dev->link);
+            if (dev->irt.a)
+                frame_free(dev->irt, 0);
+            heap_free(dev, sizeof(*dev));
+        }
+        if (d)
+            radix_destroy(&d->pt);
+        heap_free(d, sizeof(*d));
+        domains[id] = NULL;
+    }
+}
+
+static void power_on(void)
+{
+    free_domains();
+    free_units();
+    memset(model, 0, sizeof(model));
+    hung = false;
+    fake_log_reset();
+    fake_frame_is_ram = low_ram;
+    fake_mmio_map = map_unit;
+    put_machine();
+    for (unsigned i = 0; i < MODELS; i++) { /* the firmware's own use of the units goes on */
+        set_reg(&model[i], IOMMU_CONTROL, CONTROL_EVT_LOG_EN | CONTROL_CMD_BUF_EN | CONTROL_IOMMU_EN);
+        set_reg(&model[i], IOMMU_STATUS, STATUS_CMD_BUF_RUN | STATUS_EVT_LOG_RUN);
+        model[i].enabled = true;
+        set_reg(&model[i], CMD_BUF_BASE, 8ull << 56);
+    }
+}
+
+static const struct contract_hw hw = {power_on, dma, msi, hang, raise_fault};
+
+TEST(units_without_what_we_need_are_refused)
+{
+    power_on();
+    fake_acpi_tables[0] = NULL;
+    CHECK_EQ(iommu_init(), -ENODEV);
+    power_on();
+    for (unsigned off = IVRS_BLOCKS; off < sizeof(ivrs) - 64; off++)
+        if (ivrs[off] == IVHD_TYPE_11 && ivrs[off + 4] == 8)
+            ivrs[off + IVHD_SIZE_10] &= (uint8_t)~EFR_GA_SUP;
+    CHECK_EQ(iommu_init(), -ENODEV);
+    CHECK(fake_log_has("no 128-bit interrupt remapping"));
+}
+
+TEST(xapic_ids_only_without_xt)
+{
+    struct iommu_domain *d;
+    struct iommu_msi m;
+
+    start();
+    d = iommu_domain_create("d");
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    units[0].efr &= ~EFR_XT_SUP;
+    CHECK_EQ(iommu_irq_route(SIBLING, 0, 255, 0x40, &m), -EINVAL);
+    CHECK_EQ(iommu_irq_route(SIBLING, 0, 254, 0x40, &m), 0);
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    scrap(d);
+}
+
+TEST(events_other_than_page_faults)
+{
+    uint64_t e[2] = {(uint64_t)5 << 60, 0x1230}, zero[2] = {0, 0};
+    char *log;
+
+    start();
+    log = hpa_to_ptr(hpa(reg(&model[0], EVT_LOG_BASE) & AMDVI_BASE));
+    memcpy(log, e, 16);
+    set_reg(&model[0], EVT_LOG_TAIL, 32); /* the second one's bytes are not there yet */
+    iommu_poll_faults();
+    CHECK(fake_log_has("illegal command at 0x1230"));
+    CHECK_EQ(memcmp(log, zero, 16), 0);
+    CHECK_EQ(reg(&model[0], EVT_LOG_HEAD), 16);
+    e[0] = (uint64_t)1 << 60 | EVT_I | 0x28;
+    memcpy(log + 16, e, 16);
+    iommu_poll_faults();
+    CHECK(fake_log_has("illegal device table entry: interrupt at 0x1230 by 00:05.0 of quarantine"));
+    e[0] = (uint64_t)0xf << 60;
+    memcpy(log + 32, e, 16);
+    set_reg(&model[0], EVT_LOG_TAIL, 48);
+    iommu_poll_faults();
+    CHECK(fake_log_has("unknown event"));
+    CHECK(!model[0].bad_commands && !model[1].bad_commands);
+}
+
+TEST(ivrs_entries_of_all_kinds)
+{
+    static const uint8_t entries[] = {
+        0,   0,    0,    0, 64,  0,    0,   0,   0,   0,    0,   0, /* padding */
+        70,  0x10, 0,    0, 0,   0,    0,   0,                      /* extended select */
+        67,  0x20, 0,    0, 0,   0x77, 0,   0,   4,   0x2f, 0,   0, /* range with an alias */
+        71,  0x40, 0,    0, 0,   0,    0,   0,   4,   0x4f, 0,   0, /* extended range */
+        4,   0xff, 0xff, 0,                                         /* an end without a start */
+        240, 0x60, 0,    0, 'A', 'M',  'D', 'I', '0', '0',  '2', '0',
+        0,   0,    0,    0, 0,   0,    0,   0,   2,   2,    'x', 'y', /* a named device */
+        2,   0x70, 0,    0,                                           /* after it */
+        3,   0x80, 0,    0,                                           /* a range that never ends */
+        66,  0x90, 0,                                                 /* cut off */
+    };
+    struct amdvi_unit u = {.entries = entries, .entries_size = sizeof(entries)};
+    static const struct {
+        uint16_t id, alias;
+        bool covered;
+    } want[] = {{0x10, 0x10, true}, {0x11, 0, false},   {0x20, 0x77, true}, {0x2f, 0x77, true},
+                {0x30, 0, false},   {0x45, 0x45, true}, {0x60, 0x60, true}, {0x70, 0x70, true},
+                {0x80, 0, false},   {0x90, 0, false}};
+    uint16_t alias;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(want); i++) {
+        CHECK_EQ(ivrs_covers(&u, want[i].id, &alias), want[i].covered);
+        if (want[i].covered)
+            CHECK_EQ(alias, want[i].alias);
+    }
+    u.entries_size = 0;
+    CHECK(!ivrs_covers(&u, 0x10, &alias));
+    u.entries = (const uint8_t[]){1, 0, 0, 0};
+    u.entries_size = 4;
+    CHECK(ivrs_covers(&u, 0xffff, &alias) && alias == 0xffff);
+}
+
+TEST(ivrs_blocks_that_lie)
+{
+    static const uint8_t entry[] = {1, 0, 0, 0};
+    static const uint32_t bases[] = {0, 0x1000000, BASE_0 + 0x1000}; /* nowhere, in RAM, not aligned */
+    struct amdvi_unit list[AMDVI_UNITS];
+    unsigned off;
+
+    power_on();
+    for (unsigned i = 0; i < ARRAY_SIZE(bases); i++) {
+        off = put_ivhd(IVRS_BLOCKS, IVHD_TYPE_11, 8, bases[i], entry, 4);
+        memcpy(ivrs + 4, &off, 4);
+        CHECK_EQ(ivrs_units(list, AMDVI_UNITS), 0);
+        CHECK(fake_log_has("unit 0008 refused"));
+    }
+    off = put_ivhd(IVRS_BLOCKS, IVHD_TYPE_11, 8, BASE_0, entry, 4);
+    put_ivhd(off, IVHD_TYPE_11, 9, BASE_1, entry, 4);
+    for (unsigned length = 0; length < 6;
+         length++) { /* of the second block: a loop, or shorter than its header */
+        unsigned total = off + 44;
+
+        memcpy(ivrs + 4, &total, 4);
+        ivrs[off + 2] = (uint8_t)length;
+        CHECK_EQ(ivrs_units(list, AMDVI_UNITS), 1);
+    }
+    ivrs[off + 2] = 45; /* one byte more than there is */
+    CHECK_EQ(ivrs_units(list, AMDVI_UNITS), 1);
+    ivrs[off + 2] = 39; /* shorter than a type 11h block */
+    CHECK_EQ(ivrs_units(list, AMDVI_UNITS), 1);
+    ivrs[off + 2] = 44;
+    CHECK_EQ(ivrs_units(list, AMDVI_UNITS), 2);
+    CHECK_EQ(ivrs_units(list, 1), 1);
+}
+
+TEST(nothing_is_left)
+{
+    free_domains();
+    free_units();
+    CHECK_EQ(fake_frames_out, 0);
+}
+
+TEST_MAIN()

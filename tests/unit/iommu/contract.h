@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What iommu.h promises, as tests that every back end has to pass. The including file has the real iommu.c
+ * and the back end above it and a model of the hardware, which caches all that hardware may cache (absence
+ * too) until it is told to drop it:
+ */
+#ifndef TESTS_UNIT_IOMMU_CONTRACT_H
+#define TESTS_UNIT_IOMMU_CONTRACT_H
+
+struct contract_hw {
+    void (*power_on)(void); /* as firmware leaves it: open, running */
+    bool (*dma)(rid_t dev, uint64_t addr, bool write,
+                uint64_t *target); /* does it go through, and where to */
+    bool (*msi)(rid_t dev, struct iommu_msi msi, uint32_t *apic_id, uint8_t *vector);
+    void (*hang)(bool on); /* it does not answer any more */
+    void (*raise)(rid_t dev, uint64_t addr, bool write);
+};
+
+/* The model's machine has these. */
+#define DEV       ((rid_t){0x0028}) /* has a unity range */
+#define SIBLING   ((rid_t){0x00a8}) /* same unit */
+#define FAR       ((rid_t){0x0208}) /* other unit */
+#define ALIASED   ((rid_t){0x0130}) /* its requests may come as ALIAS */
+#define ALIAS     ((rid_t){0x0100})
+#define NOWHERE   ((rid_t){0x0500}) /* no unit */
+#define UNITY     0x7f000000ull     /* two pages, read-write, for DEV */
+#define BAD_UNITY 0x1000000ull      /* one page of RAM, for SIBLING */
+
+static const struct contract_hw hw;
+
+static long frames_before, heap_before;
+
+static bool reads(rid_t dev, uint64_t addr, uint64_t want)
+{
+    uint64_t target = 0;
+
+    return hw.dma(dev, addr, false, &target) && target == want;
+}
+
+static bool is_blocked(rid_t dev, uint64_t addr)
+{
+    uint64_t target;
+
+    return !hw.dma(dev, addr, false, &target) && !hw.dma(dev, addr, true, &target);
+}
+
+static bool is_silent(rid_t dev, unsigned index)
+{
+    uint32_t apic_id;
+    uint8_t vector;
+
+    return !hw.msi(dev, (struct iommu_msi){0xfee00000, index}, &apic_id, &vector);
+}
+
+static void start(void)
+{
+    hw.power_on();
+    CHECK_EQ(iommu_init(), 0);
+    frames_before = fake_frames_out;
+    heap_before = fake_heap_out;
+}
+
+static void no_leaks(void)
+{
+    CHECK_EQ(fake_frames_out, frames_before);
+    CHECK_EQ(fake_heap_out, heap_before);
+}
+
+static void scrap(struct iommu_domain *d)
+{
+    CHECK_EQ(iommu_domain_destroy(d), 0);
+    no_leaks();
+}
+
+TEST(every_slot_of_the_table_is_filled)
+{
+    void *const *slot = (void *const *)back_ends[0];
+
+    for (unsigned i = 0; i < sizeof(struct iommu_ops) / sizeof(void *); i++)
+        CHECK(slot[i] != NULL);
+}
+
+TEST(a_fresh_machine_blocks_every_id)
+{
+    start();
+    for (uint32_t id = 0; id < 65536; id++) {
+        bool closed = is_blocked((rid_t){id}, 0) && is_blocked((rid_t){id}, 0x12345000) &&
+                      is_silent((rid_t){id}, 0) && is_silent((rid_t){id}, 255);
+
+        CHECK(closed);
+        if (!closed)
+            break;
+    }
+    CHECK(iommu_name() != NULL);
+}
+
+TEST(attach_opens_and_detach_closes)
+{
+    struct iommu_domain *d;
+
+    start();
+    d = iommu_domain_create("web");
+    CHECK_EQ(iommu_map(d, iova(0x5000), hpa(0x12345000), 0x1000, IOMMU_R | IOMMU_W), 0);
+    CHECK(is_blocked(SIBLING, 0x5000));
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK(reads(SIBLING, 0x5678, 0x12345678));
+    CHECK(is_blocked(SIBLING, 0x6000) && is_blocked(SIBLING, 0x4fff) &&
+          is_blocked(SIBLING, 1ull << 48 | 0x5000));
+    CHECK(is_blocked(DEV, 0x5000) && is_blocked(FAR, 0x5000));
+    CHECK(is_silent(SIBLING, 0) && is_silent(SIBLING, 255));
+    CHECK_EQ(iommu_attach(d, FAR), 0);
+    CHECK(reads(FAR, 0x5000, 0x12345000));
+    CHECK_EQ(iommu_domain_destroy(d), -EBUSY);
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    CHECK(is_blocked(SIBLING, 0x5000) && is_silent(SIBLING, 0));
+    CHECK(reads(FAR, 0x5000, 0x12345000));
+    CHECK_EQ(iommu_detach(d, FAR), 0);
+    CHECK(is_blocked(FAR, 0x5000));
+    scrap(d);
+}
+
+TEST(one_owner_at_a_time)
+{
+    struct iommu_domain *a, *b;
+
+    start();
+    a = iommu_domain_create("a");
+    b = iommu_domain_create("b");
+    CHECK_EQ(iommu_attach(a, SIBLING), 0);
+    CHECK_EQ(iommu_attach(b, SIBLING), -EBUSY);
+    CHECK_EQ(iommu_attach(a, SIBLING), -EBUSY);
+    CHECK_EQ(iommu_detach(b, SIBLING), -ENODEV);
+    CHECK_EQ(iommu_detach(a, FAR), -ENODEV);
+    CHECK_EQ(iommu_attach(a, NOWHERE), -ENODEV);
+    CHECK_EQ(iommu_attach(a, (rid_t){0x10000 | SIBLING.id}), -ENODEV); /* another segment */
+    CHECK_EQ(iommu_detach(a, SIBLING), 0);
+    CHECK_EQ(iommu_map(b, iova(0), hpa(0x9000), 0x1000, IOMMU_R), 0);
+    CHECK_EQ(iommu_attach(b, SIBLING), 0);
+    CHECK(reads(SIBLING, 0, 0x9000));
+    CHECK_EQ(iommu_detach(b, SIBLING), 0);
+    CHECK_EQ(iommu_domain_destroy(a), 0);
+    scrap(b);
+}
+
+TEST(leaves_of_all_sizes)
+{
+    static const uint64_t at[] = {0x40000000, 0x7fffffff, 0x80000000, 0x801fffff, 0x80200000, 0x80200fff};
+    const uint64_t size = SIZE_1G + SIZE_2M + PAGE_SIZE;
+    struct iommu_domain *d;
+
+    start();
+    d = iommu_domain_create("d");
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
+        CHECK(is_blocked(SIBLING, at[i])); /* and the hardware remembers that */
+    CHECK_EQ(iommu_map(d, iova(0x40000000), hpa(0x100000000), size, IOMMU_R | IOMMU_W), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
+        CHECK(reads(SIBLING, at[i], at[i] + 0xc0000000));
+    CHECK(is_blocked(SIBLING, 0x3fffffff) && is_blocked(SIBLING, 0x80201000));
+    CHECK_EQ(d->pt.tables, 4); /* root and three below: the large leaves are large */
+    CHECK_EQ(iommu_unmap(d, iova(0x40000000 + SIZE_2M), PAGE_SIZE), 0);
+    CHECK(is_blocked(SIBLING, 0x40200000) && reads(SIBLING, 0x40201000, 0x100201000) &&
+          reads(SIBLING, 0x401fffff, 0x1001fffff));
+    CHECK_EQ(iommu_unmap(d, iova(0x40000000), size), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
+        CHECK(is_blocked(SIBLING, at[i]));
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    scrap(d);
+}
+
+TEST(permissions_and_replacement)
+{
+    struct iommu_domain *d;
+    uint64_t target;
+
+    start();
+    d = iommu_domain_create("d");
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK_EQ(iommu_map(d, iova(0), hpa(0x8000), 0x1000, IOMMU_R), 0);
+    CHECK_EQ(iommu_map(d, iova(0x1000), hpa(0x9000), 0x1000, IOMMU_W), 0);
+    CHECK(hw.dma(SIBLING, 0, false, &target) && !hw.dma(SIBLING, 0, true, &target));
+    CHECK(!hw.dma(SIBLING, 0x1000, false, &target) && hw.dma(SIBLING, 0x1000, true, &target));
+    CHECK_EQ(iommu_map(d, iova(0), hpa(0xa000), 0x1000, IOMMU_R | IOMMU_W), 0);
+    CHECK(reads(SIBLING, 0x10, 0xa010) && hw.dma(SIBLING, 0, true, &target));
+    CHECK_EQ(iommu_map(d, iova(0), hpa(0), 0x1000, 0), -EINVAL);
+    CHECK_EQ(iommu_map(d, iova(0), hpa(0), 0x1000, 4), -EINVAL);
+    CHECK_EQ(iommu_map(d, iova(0x800), hpa(0), 0x1000, IOMMU_R), -EINVAL);
+    CHECK_EQ(iommu_map(d, iova(0), hpa(0x10), 0x1000, IOMMU_R), -EINVAL);
+    CHECK_EQ(iommu_map(d, iova(0), hpa(0), 0, IOMMU_R), -EINVAL);
+    CHECK_EQ(iommu_map(d, iova(0xfffffffff000), hpa(0), 0x2000, IOMMU_R), -EINVAL);
+    CHECK_EQ(iommu_unmap(d, iova(1), 0x1000), -EINVAL);
+    CHECK(reads(SIBLING, 0x10, 0xa010));
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    scrap(d);
+}
+
+TEST(a_domain_id_used_again_brings_nothing_back)
+{
+    struct iommu_domain *d;
+    unsigned id;
+
+    start();
+    d = iommu_domain_create("old");
+    id = d->id;
+    CHECK_EQ(iommu_map(d, iova(0), hpa(0x8000), 0x1000, IOMMU_R), 0);
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK(reads(SIBLING, 0, 0x8000));
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    CHECK_EQ(iommu_domain_destroy(d), 0);
+    d = iommu_domain_create("new");
+    CHECK_EQ(d->id, id);
+    CHECK_EQ(iommu_attach(d, FAR), 0);
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK(is_blocked(SIBLING, 0) && is_blocked(FAR, 0));
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    CHECK_EQ(iommu_detach(d, FAR), 0);
+    scrap(d);
+}
+
+TEST(unity_ranges_are_for_their_device_only)
+{
+    struct iommu_domain *d, *e;
+
+    start();
+    d = iommu_domain_create("d");
+    e = iommu_domain_create("e");
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK_EQ(iommu_attach(d, FAR), 0);
+    CHECK(is_blocked(SIBLING, UNITY) && is_blocked(FAR, UNITY));
+    CHECK(is_blocked(SIBLING, BAD_UNITY)); /* firmware has no say over our RAM */
+    CHECK(fake_log_has("unity range at 0x1000000 refused"));
+    CHECK_EQ(iommu_attach(e, DEV), 0);
+    CHECK(reads(DEV, UNITY, UNITY) && reads(DEV, UNITY + 0x1fff, UNITY + 0x1fff) &&
+          is_blocked(DEV, UNITY + 0x2000));
+    CHECK(is_blocked(SIBLING, UNITY));
+    CHECK_EQ(iommu_detach(e, DEV), 0);
+    CHECK(is_blocked(DEV, UNITY));
+    CHECK_EQ(iommu_attach(e, FAR), -EBUSY);
+    CHECK_EQ(iommu_detach(d, FAR), 0);
+    CHECK_EQ(iommu_attach(e, FAR), 0);
+    CHECK(is_blocked(FAR, UNITY)); /* it went with its device */
+    CHECK_EQ(iommu_map(e, iova(UNITY + 0x1000), hpa(0x30000), 0x1000, IOMMU_R), 0);
+    CHECK_EQ(iommu_attach(e, DEV), -EBUSY); /* the domain's own memory is there */
+    CHECK(is_blocked(DEV, UNITY) && reads(FAR, UNITY + 0x1000, 0x30000));
+    CHECK_EQ(iommu_detach(e, FAR), 0);
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    CHECK_EQ(iommu_domain_destroy(e), 0);
+    scrap(d);
+}
+
+TEST(aliases_come_and_go_with_their_device)
+{
+    struct iommu_domain *d, *e;
+    struct iommu_msi msi;
+    uint32_t apic_id;
+    uint8_t vector;
+
+    start();
+    d = iommu_domain_create("d");
+    e = iommu_domain_create("e");
+    CHECK_EQ(iommu_map(d, iova(0), hpa(0x8000), 0x1000, IOMMU_R), 0);
+    CHECK_EQ(iommu_attach(d, ALIASED), 0);
+    CHECK(reads(ALIASED, 0, 0x8000) && reads(ALIAS, 0, 0x8000));
+    CHECK_EQ(iommu_attach(e, ALIAS), -EBUSY);
+    CHECK_EQ(iommu_irq_route(ALIASED, 3, 1, 0x40, &msi), 0);
+    CHECK(hw.msi(ALIAS, msi, &apic_id, &vector) && hw.msi(ALIASED, msi, &apic_id, &vector));
+    CHECK_EQ(iommu_irq_block(ALIASED, 3), 0);
+    CHECK(!hw.msi(ALIAS, msi, &apic_id, &vector) && !hw.msi(ALIASED, msi, &apic_id, &vector));
+    CHECK_EQ(iommu_detach(d, ALIAS), -ENODEV);
+    CHECK_EQ(iommu_detach(d, ALIASED), 0);
+    CHECK(is_blocked(ALIASED, 0) && is_blocked(ALIAS, 0));
+    CHECK_EQ(iommu_domain_destroy(e), 0);
+    scrap(d);
+}
+
+TEST(interrupts_go_where_they_are_routed)
+{
+    struct iommu_domain *d;
+    struct iommu_msi msi, other;
+    uint32_t apic_id;
+    uint8_t vector;
+
+    start();
+    d = iommu_domain_create("d");
+    CHECK_EQ(iommu_irq_route(SIBLING, 0, 0, 0x40, &msi), -ENODEV);
+    CHECK_EQ(iommu_irq_block(SIBLING, 0), -ENODEV);
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK_EQ(iommu_attach(d, FAR), 0);
+    CHECK_EQ(iommu_irq_route(SIBLING, IOMMU_IRQS, 0, 0x40, &msi), -EINVAL);
+    CHECK_EQ(iommu_irq_route(SIBLING, 0, 0, 15, &msi), -EINVAL);
+    CHECK_EQ(iommu_irq_block(SIBLING, IOMMU_IRQS), -EINVAL);
+    CHECK_EQ(iommu_irq_route(SIBLING, 255, 0x12345678, 0x41, &msi), 0);
+    CHECK_EQ(iommu_irq_route(SIBLING, 0, 1, 0xdf, &other), 0);
+    CHECK(hw.msi(SIBLING, msi, &apic_id, &vector) && apic_id == 0x12345678 && vector == 0x41);
+    CHECK(hw.msi(SIBLING, other, &apic_id, &vector) && apic_id == 1 && vector == 0xdf);
+    CHECK(!hw.msi(FAR, msi, &apic_id, &vector) && !hw.msi(DEV, msi, &apic_id, &vector));
+    CHECK(is_silent(SIBLING, 1) && is_silent(SIBLING, 254));
+    CHECK_EQ(iommu_irq_route(SIBLING, 255, 2, 0x50, &msi),
+             0); /* moved, while the hardware has the old one cached */
+    CHECK(hw.msi(SIBLING, msi, &apic_id, &vector) && apic_id == 2 && vector == 0x50);
+    CHECK_EQ(iommu_irq_block(SIBLING, 255), 0);
+    CHECK(!hw.msi(SIBLING, msi, &apic_id, &vector) && hw.msi(SIBLING, other, &apic_id, &vector));
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    CHECK(!hw.msi(SIBLING, other, &apic_id, &vector));
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK(is_silent(SIBLING, 0)); /* the next owner inherits nothing */
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    CHECK_EQ(iommu_detach(d, FAR), 0);
+    scrap(d);
+}
+
+TEST(queues_wrap)
+{
+    struct iommu_domain *d;
+    struct iommu_msi msi;
+    uint32_t apic_id;
+    uint8_t vector;
+
+    start();
+    d = iommu_domain_create("d");
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        CHECK_EQ(iommu_irq_route(SIBLING, i % 7, i, (uint8_t)(32 + i % 128), &msi), 0);
+        CHECK(hw.msi(SIBLING, msi, &apic_id, &vector) && apic_id == i && vector == 32 + i % 128);
+    }
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    scrap(d);
+}
+
+TEST(hardware_that_does_not_answer)
+{
+    struct iommu_domain *d, *e;
+    struct iommu_msi msi;
+
+    hw.power_on();
+    hw.hang(true);
+    CHECK_EQ(iommu_init(), -ETIMEDOUT);
+    start();
+    d = iommu_domain_create("d");
+    e = iommu_domain_create("e");
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    hw.hang(true);
+    CHECK_EQ(iommu_map(d, iova(0), hpa(0x8000), 0x1000, IOMMU_R), -ETIMEDOUT);
+    CHECK_EQ(iommu_unmap(d, iova(0), 0x1000), -ETIMEDOUT);
+    CHECK_EQ(iommu_irq_route(SIBLING, 0, 0, 0x40, &msi), -ETIMEDOUT);
+    CHECK_EQ(iommu_irq_block(SIBLING, 0), -ETIMEDOUT);
+    CHECK_EQ(iommu_detach(d, SIBLING), -ETIMEDOUT);
+    CHECK_EQ(iommu_attach(e, DEV), -ETIMEDOUT);
+    hw.hang(false); /* too late */
+    CHECK_EQ(iommu_irq_route(SIBLING, 0, 0, 0x40, &msi), -ENODEV);
+    CHECK_EQ(iommu_attach(e, SIBLING), -EBUSY);
+    CHECK_EQ(iommu_attach(d, DEV), -EBUSY);
+    CHECK_EQ(iommu_domain_destroy(d), -EBUSY); /* tables that it may still walk are kept */
+    CHECK_EQ(iommu_domain_destroy(e), -EBUSY);
+}
+
+TEST(no_memory_no_change)
+{
+    struct iommu_domain *d;
+
+    start();
+    fake_heap_fail_after = 0;
+    CHECK(!iommu_domain_create("d"));
+    fake_heap_fail_after = -1;
+    fake_frame_fail_after = 0;
+    CHECK(!iommu_domain_create("d"));
+    no_leaks();
+    fake_frame_fail_after = -1;
+    d = iommu_domain_create("d");
+    for (int i = 0; i < 3; i++) { /* three tables are needed */
+        fake_frame_fail_after = i;
+        CHECK_EQ(iommu_map(d, iova(0x5000), hpa(0x8000), 0x1000, IOMMU_R), -ENOMEM);
+        fake_frame_fail_after = -1;
+        CHECK(!radix_lookup(&d->pt, 0x5000, NULL, NULL, NULL));
+        CHECK_EQ(iommu_domain_destroy(d), 0);
+        d = iommu_domain_create("d");
+    }
+    fake_frame_fail_after = 0;
+    CHECK_EQ(iommu_attach(d, SIBLING), -ENOMEM);
+    fake_frame_fail_after = -1;
+    fake_heap_fail_after = 0;
+    CHECK_EQ(iommu_attach(d, SIBLING), -ENOMEM);
+    fake_heap_fail_after = -1;
+    CHECK(is_blocked(SIBLING, 0) && is_silent(SIBLING, 0));
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    scrap(d);
+}
+
+TEST(domain_ids_run_out_and_come_back)
+{
+    static struct iommu_domain *all[DOMAINS_MAX];
+    unsigned n = 0;
+
+    start();
+    while (n < DOMAINS_MAX && (all[n] = iommu_domain_create("d")))
+        n++;
+    CHECK_EQ(n, DOMAINS_MAX - 1);
+    while (n)
+        CHECK_EQ(iommu_domain_destroy(all[--n]), 0);
+    no_leaks();
+}
+
+TEST(faults_are_counted_and_logged_within_bounds)
+{
+    struct iommu_domain *d;
+    uint64_t before = iommu_fault_count();
+
+    start();
+    d = iommu_domain_create("web");
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    iommu_poll_faults();
+    CHECK_EQ(iommu_fault_count(), before);
+    hw.raise(SIBLING, 0xdead000, true);
+    hw.raise(FAR, 0xbeef000, false);
+    iommu_poll_faults();
+    CHECK_EQ(iommu_fault_count(), before + 2);
+    CHECK(fake_log_has("write at 0xdead000 by 00:15.0 of web"));
+    CHECK(fake_log_has("read at 0xbeef000 by 02:01.0 of quarantine"));
+    fake_ratelimit_full = true;
+    fake_log_reset();
+    for (unsigned i = 0; i < 300; i++)
+        hw.raise(SIBLING, i << 12, true);
+    for (unsigned i = 0; i < 8; i++)
+        iommu_poll_faults();
+    CHECK_EQ(fake_log_lines, 0);
+    CHECK(iommu_fault_count() >= before + 2 + 255);
+    fake_ratelimit_full = false;
+    hw.raise(SIBLING, 0x77000, true); /* the log was full, and works again */
+    iommu_poll_faults();
+    CHECK(fake_log_has("write at 0x77000") && fake_log_has("faults not shown"));
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    scrap(d);
+}
+
+#endif
