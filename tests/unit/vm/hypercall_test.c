@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vm/hypercall.c: who may call what, and what hostile arguments get. */
+#include "tests/unit/test.h"
+
+#include "tests/unit/fake/hvm.c"
+#include "tests/unit/fake/p2m.c"
+
+#include "vm/hypercall.c"
+#include <stdarg.h>
+
+static struct vm vm = {.name = "test"};
+static struct vcpu v = {.vm = &vm};
+static char line[512];
+static unsigned nics, statuses;
+
+void vm_complain(struct vm *m, const char *fmt, ...)
+{
+    va_list ap;
+
+    (void)m;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+}
+
+int setup_nic_ready(struct vm *caller, unsigned nic)
+{
+    CHECK(caller == &vm);
+    nics++;
+    return nic == 0 ? 0 : -EINVAL;
+}
+
+int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready)
+{
+    (void)caller, (void)nic;
+    statuses++;
+    return ready ? (int)vf : 0;
+}
+
+static int64_t hc(uint64_t nr, uint64_t rdi, uint64_t rsi, uint64_t rdx)
+{
+    v.gpr[RAX] = nr;
+    v.gpr[RDI] = rdi;
+    v.gpr[RSI] = rsi;
+    v.gpr[RDX] = rdx;
+    v.gpr[RBX] = 0x5a;
+    hypercall_handle(&v);
+    CHECK(v.gpr[RDI] == rdi && v.gpr[RSI] == rsi && v.gpr[RDX] == rdx && v.gpr[RBX] == 0x5a);
+    return (int64_t)v.gpr[RAX];
+}
+
+TEST(permissions)
+{
+    static const bool privileged_only[] = {[HC_NIC_READY] = true, [HC_VF_STATUS] = true, [HC_CYCLES] = false};
+
+    vm.privileged = false;
+    fake_hvm.cpl = 0;
+    for (unsigned nr = 0; nr < ARRAY_SIZE(privileged_only); nr++)
+        CHECK_EQ(hc(nr, 0, 0, 0) == -EPERM, privileged_only[nr]);
+    CHECK_EQ(nics + statuses, 0);
+    vm.privileged = true;
+    for (unsigned nr = 0; nr < ARRAY_SIZE(privileged_only); nr++)
+        CHECK(hc(nr, 0, 0, 0) != -EPERM);
+    fake_hvm.cpl = 3;
+    for (unsigned nr = 0; nr < ARRAY_SIZE(privileged_only); nr++)
+        CHECK_EQ(hc(nr, 0, 0, 0), -EPERM);
+    fake_hvm.cpl = 0;
+}
+
+TEST(every_row_says_who)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        CHECK(rows[i].right != HC_NOBODY && rows[i].fn != NULL);
+}
+
+TEST(unknown_numbers)
+{
+    CHECK_EQ(hc(ARRAY_SIZE(rows), 0, 0, 0), -ENOSYS);
+    CHECK_EQ(hc(~0ull, 0, 0, 0), -ENOSYS);
+    CHECK_EQ(hc(1ull << 32, 0, 0, 0), -ENOSYS);
+    CHECK_EQ(hc(HC_VERSION, 0, 0, 0), ABI_VERSION);
+}
+
+TEST(log)
+{
+    CHECK_EQ(p2m_init(&vm.p2m, SIZE_2M), 0);
+    memcpy(p2m_ram(&vm.p2m, gpa(0x1000), 16), "hi\x1b[31m\nyou\x7f\x80", 13);
+    CHECK_EQ(hc(HC_LOG, 0x1000, 13, 0), 0);
+    CHECK(strcmp(line, "hi.[31m.you..") == 0);
+    memset(p2m_ram(&vm.p2m, gpa(0x1000), 256), 'x', 256);
+    CHECK_EQ(hc(HC_LOG, 0x1000, 256, 0), 0);
+    CHECK_EQ(strlen(line), 256);
+    line[0] = 0;
+    CHECK_EQ(hc(HC_LOG, 0x1000, 257, 0), -EINVAL);
+    CHECK_EQ(hc(HC_LOG, 0x1000, 0, 0), -EINVAL);
+    CHECK_EQ(hc(HC_LOG, 0x1000, ~0ull, 0), -EINVAL);
+    CHECK_EQ(hc(HC_LOG, SIZE_2M - 1, 2, 0), -EFAULT);
+    CHECK_EQ(hc(HC_LOG, ~0ull, 2, 0), -EFAULT);
+    CHECK_EQ(line[0], 0);
+    memcpy(p2m_ram(&vm.p2m, gpa(0x1000), 4), "%s%n", 4);
+    CHECK_EQ(hc(HC_LOG, 0x1000, 4, 0), 0);
+    CHECK(strcmp(line, "%s%n") == 0);
+    p2m_destroy(&vm.p2m);
+}
+
+TEST(nic_arguments_are_not_cut)
+{
+    vm.privileged = true;
+    CHECK_EQ(hc(HC_NIC_READY, 0, 0, 0), 0);
+    CHECK_EQ(hc(HC_NIC_READY, 1ull << 32, 0, 0), -EINVAL);
+    CHECK_EQ(hc(HC_VF_STATUS, 0, 3, 1), 3);
+    CHECK_EQ(hc(HC_VF_STATUS, 0, 1ull << 32, 1), -EINVAL);
+    CHECK_EQ(hc(HC_VF_STATUS, 0, 3, 2), -EINVAL);
+}
+
+TEST(cycles)
+{
+    v.exits[VM_EXIT_CPUID] = 3;
+    v.exits[VM_EXIT_UNKNOWN] = 4;
+    CHECK_EQ(hc(HC_CYCLES, 0, 0, 0), 7);
+    CHECK_EQ(hc(HC_CYCLES, VM_EXIT_CPUID + 1, 0, 0), 3);
+    CHECK_EQ(hc(HC_CYCLES, VM_EXIT_KINDS, 0, 0), 4);
+    CHECK_EQ(hc(HC_CYCLES, VM_EXIT_KINDS + 1, 0, 0), -EINVAL);
+    CHECK_EQ(hc(HC_CYCLES, ~0ull, 0, 0), -EINVAL);
+}
+
+TEST_MAIN()

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vm/vm.c: building and unwinding, stopping from every state, the crash policy, trapped regions, complaints.
+ */
+#include "tests/unit/test.h"
+
+#include "tests/unit/fake/cpu.c"
+#include "tests/unit/fake/frame.c"
+#include "tests/unit/fake/heap.c"
+#include "tests/unit/fake/iommu.c"
+#include "tests/unit/fake/log.c"
+#include "tests/unit/fake/strlcpy.c"
+#include "tests/unit/fake/time.c"
+
+#include "kernel/mm/radix.c"
+#include "vm/p2m.c"
+#include "vm/svm/npt.c"
+#include "vm/vcpu.h"
+#include "vm/vm.c"
+
+struct svm_features svm_features;
+
+/* VMs stay for good, and the sanitizer cannot see memory through an hpa_t. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
+
+const struct radix_format *hvm_p2m_format(void)
+{
+    return svm_npt_format();
+}
+
+/* Each create step in order; the one numbered fail_at fails. What is created and not destroyed is in `out`.
+ */
+static unsigned at_step, fail_at;
+static int out;
+static unsigned loads, resets, assigns, releases;
+
+static int make(void)
+{
+    if (++at_step == fail_at)
+        return -ENOMEM;
+    out++;
+    return 0;
+}
+
+#define PAIR(name)                                                                                           \
+    int name##_create(struct vm *vm)                                                                         \
+    {                                                                                                        \
+        (void)vm;                                                                                            \
+        return make();                                                                                       \
+    }                                                                                                        \
+    void name##_destroy(struct vm *vm)                                                                       \
+    {                                                                                                        \
+        (void)vm;                                                                                            \
+        out--;                                                                                               \
+    }
+PAIR(ioapic)
+PAIR(uart)
+PAIR(rtc)
+PAIR(vpci)
+PAIR(hvm_vm)
+
+int power_create(struct vm *vm)
+{
+    (void)vm;
+    return ++at_step == fail_at ? -ENOSPC : 0;
+}
+
+void msr_init_vm(struct vm *vm)
+{
+    (void)vm;
+}
+
+int vcpu_create(struct vm *vm, unsigned id)
+{
+    int err = make();
+
+    if (!err) {
+        vm->vcpu[id] = calloc(1, sizeof(struct vcpu));
+        vm->vcpu[id]->vm = vm;
+        vm->vcpu[id]->id = id;
+    }
+    return err;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+    out--;
+    free(v);
+}
+
+void vcpu_reset(struct vcpu *v)
+{
+    v->requests = 0;
+    resets++;
+}
+
+void vcpu_log(const struct vcpu *v)
+{
+    log_error("registers of %u", v->id);
+}
+
+void vcpu_request(struct vcpu *v, uint32_t bits)
+{
+    v->requests |= bits;
+}
+
+void sched_wake(struct vcpu *v)
+{
+    CHECK(v->state == VCPU_OFF || v->state == VCPU_BLOCKED);
+    v->state = VCPU_READY;
+}
+
+int loader_load(struct vm *vm, const struct load_image *img, const char **why)
+{
+    (void)vm, (void)img;
+    loads++;
+    *why = "kernel is cut off";
+    return ++at_step == fail_at ? -EINVAL : 0;
+}
+
+int tables_write(struct vm *vm)
+{
+    (void)vm;
+    return ++at_step == fail_at ? -EFAULT : 0;
+}
+
+int setup_assign(struct vm *vm)
+{
+    (void)vm;
+    assigns++;
+    return 0;
+}
+
+void assign_release_all(struct vm *vm)
+{
+    (void)vm;
+    releases++;
+}
+
+static struct boot_guest cfg = {
+    .name = "web", .memory = SIZE_2M, .vcpus = 2, .nvfs = 1, .on_crash = BOOT_CRASH_RESTART};
+
+static struct vm *create(void)
+{
+    at_step = fail_at = 0;
+    loads = resets = assigns = releases = 0;
+    fake_log_reset();
+    return vm_create(&cfg, false);
+}
+
+TEST(unwinds_from_every_step)
+{
+    struct vm *vm;
+    unsigned steps;
+
+    vm = create();
+    CHECK(vm != NULL);
+    steps = at_step;
+    CHECK_EQ(steps, 10); /* back end, 5 devices, 2 vCPUs, image, tables */
+    for (unsigned i = 1; i <= steps; i++) {
+        long objects = fake_heap_out, domains = fake_iommu_domains_out, frames = fake_frames_out;
+        int before = out;
+
+        at_step = 0;
+        fail_at = i;
+        CHECK(vm_create(&cfg, false) == NULL);
+        CHECK_EQ(out, before);
+        CHECK_EQ(fake_heap_out, objects);
+        CHECK_EQ(fake_frames_out, frames);
+        CHECK_EQ(fake_iommu_domains_out, domains);
+        CHECK(fake_log_has("[web] not started"));
+    }
+    CHECK(fake_log_has("kernel is cut off"));
+    CHECK(vm_first() == vm && vm_find("web") == vm && !vm_find("db"));
+    fake_iommu_rc = -ENOMEM;
+    CHECK(create() == NULL);
+    fake_iommu_rc = 0;
+}
+
+TEST(the_iommu_domain_holds_the_ram)
+{
+    struct vm *vm = create();
+
+    CHECK(vm->iommu != NULL);
+    CHECK(fake_iommu_lookup(vm->iommu, iova(0)) != NULL);
+    CHECK(fake_iommu_lookup(vm->iommu, iova(SIZE_2M)) == NULL);
+    cfg.nvfs = 0;
+    CHECK(create()->iommu == NULL);
+    CHECK(vm_create(&cfg, true)->iommu != NULL); /* the I/O domain will own a PF */
+    cfg.nvfs = 1;
+}
+
+TEST(bad_configurations)
+{
+    cfg.vcpus = 0;
+    CHECK(create() == NULL);
+    cfg.vcpus = VM_VCPUS_MAX + 1;
+    CHECK(create() == NULL);
+    cfg.vcpus = 2;
+    cfg.cpus = BIT(9);
+    CHECK(create() == NULL);
+    CHECK(fake_log_has("none of them is online"));
+    cfg.cpus = 0;
+}
+
+/* The vCPU leaves its CPU, as sched.c does it. */
+static void leave(struct vcpu *v)
+{
+    v->state = VCPU_OFF;
+    vm_vcpu_left(v);
+}
+
+TEST(start_and_stop)
+{
+    struct vm *vm = create();
+
+    CHECK_EQ(vm->state, VM_STOPPED);
+    CHECK_EQ(vm_start(vm), 0);
+    CHECK_EQ(vm_start(vm), -EBUSY);
+    CHECK_EQ(vm->running, 1);
+    CHECK_EQ(vm->vcpu[0]->state, VCPU_READY);
+    vm_vcpu_enter(vm->vcpu[1]);
+    CHECK_EQ(vm->running, 2);
+    vm_vcpu_enter(vm->vcpu[1]); /* runs already */
+    CHECK_EQ(vm->running, 2);
+    vm_stop(vm, NULL, false, "asked by %s", "test");
+    CHECK_EQ(vm->state, VM_DYING);
+    CHECK_EQ(vm->vcpu[0]->requests & vm->vcpu[1]->requests, VCPU_REQ_STOP);
+    leave(vm->vcpu[0]);
+    CHECK_EQ(vm->state, VM_DYING);
+    vm_vcpu_enter(vm->vcpu[0]); /* too late */
+    CHECK_EQ(vm->running, 1);
+    leave(vm->vcpu[1]);
+    CHECK_EQ(vm->state, VM_STOPPED);
+    CHECK_EQ(releases, 1);
+    CHECK_EQ(loads, 1);
+    CHECK(fake_log_has("[web] is stopped: asked by test"));
+}
+
+TEST(stopping_one_whose_vcpus_are_all_off)
+{
+    struct vm *vm = create();
+
+    CHECK_EQ(vm_start(vm), 0);
+    leave(vm->vcpu[0]); /* INIT to itself */
+    CHECK_EQ(vm->running, 0);
+    CHECK_EQ(vm->state, VM_RUNNING);
+    vm_stop(vm, NULL, false, "asked");
+    CHECK_EQ(vm->vcpu[0]->state, VCPU_READY); /* goes through its CPU to end there */
+    leave(vm->vcpu[0]);
+    CHECK_EQ(vm->state, VM_STOPPED);
+}
+
+TEST(a_late_sipi_is_not_lost)
+{
+    struct vm *vm = create();
+
+    CHECK_EQ(vm_start(vm), 0);
+    vm_vcpu_enter(vm->vcpu[1]);
+    vm->vcpu[1]->requests = VCPU_REQ_SIPI; /* while it was still RUNNING */
+    leave(vm->vcpu[1]);
+    CHECK_EQ(vm->vcpu[1]->state, VCPU_READY);
+    CHECK_EQ(vm->running, 2);
+}
+
+static void crash(struct vm *vm)
+{
+    vm_stop(vm, vm->vcpu[0], true, "triple fault");
+    leave(vm->vcpu[0]);
+}
+
+TEST(crash_and_restart)
+{
+    struct vm *vm = create();
+
+    *(char *)p2m_ram(&vm->p2m, gpa(0x5000), 1) = 1;
+    CHECK_EQ(vm_start(vm), 0);
+    crash(vm);
+    CHECK(fake_log_has("error: [web] stops: triple fault"));
+    CHECK(fake_log_has("registers of 0"));
+    CHECK(fake_log_has("[web] restarted"));
+    CHECK_EQ(vm->state, VM_RUNNING);
+    CHECK_EQ(vm->vcpu[0]->state, VCPU_READY);
+    CHECK_EQ(*(char *)p2m_ram(&vm->p2m, gpa(0x5000), 1), 0);
+    CHECK_EQ(resets, 2);
+    CHECK_EQ(loads, 2);
+    CHECK_EQ(releases, 1);
+    CHECK_EQ(assigns, 1);
+    CHECK_EQ(vm->vcpu[0]->requests, 0);
+}
+
+TEST(three_crashes_in_a_minute_are_enough)
+{
+    struct vm *vm = create();
+
+    CHECK_EQ(vm_start(vm), 0);
+    crash(vm);
+    fake_time_advance(25 * NS_PER_S);
+    crash(vm);
+    CHECK_EQ(vm->state, VM_RUNNING);
+    fake_time_advance(36 * NS_PER_S); /* the first is 61 s ago */
+    crash(vm);
+    CHECK_EQ(vm->state, VM_RUNNING);
+    fake_time_advance(20 * NS_PER_S);
+    crash(vm);
+    CHECK_EQ(vm->state, VM_STOPPED);
+    CHECK(fake_log_has("stays down"));
+}
+
+TEST(on_crash_stop)
+{
+    struct vm *vm;
+
+    cfg.on_crash = BOOT_CRASH_STOP;
+    vm = create();
+    CHECK_EQ(vm_start(vm), 0);
+    crash(vm);
+    CHECK_EQ(vm->state, VM_STOPPED);
+    CHECK_EQ(loads, 1);
+    cfg.on_crash = BOOT_CRASH_RESTART;
+}
+
+TEST(guests_power)
+{
+    struct vm *vm = create();
+
+    CHECK_EQ(vm_start(vm), 0);
+    for (unsigned i = 0; i < 5; i++) { /* resets are not crashes */
+        vm_power(vm, VM_POWER_RESET);
+        leave(vm->vcpu[0]);
+        CHECK_EQ(vm->state, VM_RUNNING);
+    }
+    vm_power(vm, VM_POWER_OFF);
+    leave(vm->vcpu[0]);
+    CHECK_EQ(vm->state, VM_STOPPED);
+    CHECK(fake_log_has("powered off by the guest"));
+}
+
+static struct vm io_vm;
+static struct vcpu io_vcpu = {.vm = &io_vm};
+static uint64_t io_off;
+static const void *io_dev;
+
+static void device(struct vcpu *v, void *dev, struct io_access *a)
+{
+    (void)v;
+    io_dev = dev;
+    io_off = a->addr;
+    if (!a->write)
+        a->data = a->data == ~0ull ? 0x42 : 0;
+}
+
+TEST(regions)
+{
+    struct io_access a = {.addr = 0x3fa, .size = 1};
+    char x, y, z;
+
+    memset(&io_vm, 0, sizeof(io_vm));
+    CHECK_EQ(vm_io_register(&io_vm, IO_PORT, 0x3f8, 8, device, &x), 0);
+    CHECK_EQ(vm_io_register(&io_vm, IO_PORT, 0x70, 2, device, &y), 0);
+    CHECK_EQ(vm_io_register(&io_vm, IO_PORT, 0xcf8, 4, device, &z), 0);
+    CHECK(vm_io(&io_vcpu, IO_PORT, &a));
+    CHECK(io_dev == &x);
+    CHECK_EQ(io_off, 2);
+    CHECK_EQ(a.data, 0x42);
+    a.addr = 0x71;
+    CHECK(vm_io(&io_vcpu, IO_PORT, &a) && io_dev == &y && io_off == 1);
+    for (unsigned i = 0; i < 4; i++) {
+        static const uint64_t none[] = {0x6f, 0x72, 0x3f7, 0x400};
+
+        a = (struct io_access){.addr = none[i], .size = 1};
+        CHECK(!vm_io(&io_vcpu, IO_PORT, &a));
+        CHECK_EQ(a.data, ~0ull);
+        CHECK(!vm_io_exists(&io_vm, IO_PORT, none[i]));
+    }
+    CHECK(!vm_io_exists(&io_vm, IO_MEM, 0x3f8));
+    CHECK(vm_io_exists(&io_vm, IO_PORT, 0xcfb));
+    CHECK_EQ(vm_io_register(&io_vm, IO_PORT, 0x3ff, 1, device, NULL), -EEXIST);
+    CHECK_EQ(vm_io_register(&io_vm, IO_PORT, 0x3f0, 9, device, NULL), -EEXIST);
+    CHECK_EQ(vm_io_register(&io_vm, IO_PORT, 0x3f0, 8, device, NULL), 0);
+    vm_io_unregister(&io_vm, IO_PORT, 0x3f8);
+    CHECK(!vm_io_exists(&io_vm, IO_PORT, 0x3f8));
+    vm_io_unregister(&io_vm, IO_PORT, 0x3f8); /* twice does no harm */
+    vm_io_unregister(&io_vm, IO_PORT, 0x3f1); /* not a base */
+    CHECK_EQ(io_vm.nio[IO_PORT], 3);
+}
+
+TEST(regions_are_bounded)
+{
+    memset(&io_vm, 0, sizeof(io_vm));
+    for (unsigned i = VM_IO_REGIONS; i > 0; i--)
+        CHECK_EQ(vm_io_register(&io_vm, IO_MEM, i * 0x1000, 0x1000, device, NULL), 0);
+    CHECK_EQ(vm_io_register(&io_vm, IO_MEM, 0x100000, 0x1000, device, NULL), -ENOSPC);
+    for (unsigned i = 1; i <= VM_IO_REGIONS; i++)
+        CHECK(vm_io_exists(&io_vm, IO_MEM, i * 0x1000 + 0xfff));
+}
+
+TEST(complaints_are_rate_limited)
+{
+    struct vm *vm = create();
+
+    fake_log_reset();
+    vm_complain(vm, "MSR %#x", 0x123);
+    CHECK(fake_log_has("[web] MSR 0x123"));
+    fake_log_reset();
+    fake_ratelimit_full = true;
+    vm_complain(vm, "again");
+    CHECK_EQ(fake_log_lines, 0);
+    fake_ratelimit_full = false;
+    vm->complaints.dropped = 3;
+    vm_complain(vm, "later");
+    CHECK(fake_log_has("3 lines dropped"));
+    CHECK_EQ(vm->complaints.dropped, 0);
+}
+
+TEST_MAIN()
