@@ -95,7 +95,7 @@ static void refuse(const struct reader *r, const uint8_t *signature, const char 
     r->warn(line);
 }
 
-static bool fetch(const struct reader *r, uint64_t pa, struct table *t)
+static bool fetch_table(const struct reader *r, uint64_t pa, struct table *t)
 {
     const uint8_t *p = (const uint8_t *)(uintptr_t)pa;
 
@@ -233,7 +233,7 @@ static void read_table(const struct reader *r, uint64_t pa)
         return;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
-        if (memcmp((const void *)(uintptr_t)pa, known[i].signature, 4) == 0 && fetch(r, pa, &t))
+        if (memcmp((const void *)(uintptr_t)pa, known[i].signature, 4) == 0 && fetch_table(r, pa, &t))
             known[i].read(r, &t);
 }
 
@@ -254,7 +254,7 @@ void acpi_read(struct acpi_facts *f, uint64_t rsdp, const struct boot_mem *mem, 
         return;
     }
     wide = p[RSDP_REVISION] >= 2 && get64(p + RSDP_XSDT);
-    if (!fetch(&r, wide ? get64(p + RSDP_XSDT) : get32(p + RSDP_RSDT), &root))
+    if (!fetch_table(&r, wide ? get64(p + RSDP_XSDT) : get32(p + RSDP_RSDT), &root))
         return;
     if (memcmp(root.at, wide ? "XSDT" : "RSDT", 4) != 0) {
         refuse(&r, root.at, "neither XSDT nor RSDT");

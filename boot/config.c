@@ -693,7 +693,7 @@ static bool find_sections(struct parser *p, const char *text, size_t size)
 
 /* --- after the last line: what must be there, and what must fit together -------------------------------- */
 
-static bool check_nic(struct parser *p, unsigned i)
+static bool nic_is_whole(struct parser *p, unsigned i)
 {
     const struct config_nic *n = &p->cfg->nic[i];
 
@@ -737,7 +737,7 @@ static bool vf_among(const struct boot_guest *g, unsigned n, const struct boot_v
     return false;
 }
 
-static bool check_vf(struct parser *p, unsigned g, unsigned i)
+static bool vf_is_whole(struct parser *p, unsigned g, unsigned i)
 {
     struct boot_config *b = &p->cfg->boot;
     struct boot_vf *vf = &b->guest[g].vf[i];
@@ -758,7 +758,7 @@ static bool check_vf(struct parser *p, unsigned g, unsigned i)
     return true;
 }
 
-static bool check_guest(struct parser *p, unsigned g)
+static bool guest_is_whole(struct parser *p, unsigned g)
 {
     static const enum config_guest_key needed[] = {GUEST_KERNEL, GUEST_MEMORY};
     const struct config_guest *c = &p->cfg->guest[g];
@@ -769,7 +769,7 @@ static bool check_guest(struct parser *p, unsigned g)
                                 "missing in [guest %s], accepted: %s", p->cfg->boot.guest[g].name,
                                 guest_keys[needed[i]].accepted);
     for (unsigned i = 0; i < p->cfg->boot.guest[g].nvfs; i++)
-        if (!check_vf(p, g, i))
+        if (!vf_is_whole(p, g, i))
             return false;
     return true;
 }
@@ -783,10 +783,10 @@ static bool check_whole(struct parser *p)
             p->cfg, p->err, 1, "[guest NAME]",
             "nothing is configured, accepted: at least one [guest NAME] or [nic NAME] section");
     for (unsigned i = 0; i < b->nnics; i++)
-        if (!check_nic(p, i))
+        if (!nic_is_whole(p, i))
             return false;
     for (unsigned g = 0; g < b->nguests; g++)
-        if (!check_guest(p, g))
+        if (!guest_is_whole(p, g))
             return false;
     return true;
 }
