@@ -239,10 +239,11 @@ int guest_write(struct vcpu *v, gva_t addr, const void *src, unsigned size, unsi
 }
 
 /*
- * The page that a CPU's last fetch came from. It counts while the vCPU, its CR3, the page and the nested map
- * are the same and the guest's page-table entry still reads as it did: that catches a kernel which puts other
- * code at an address (a module unloaded and another loaded) without a new CR3. Table levels above are not
- * looked at: what a guest does to those under running code changes only the bytes that this guest is shown.
+ * The page that a CPU's last fetch of 64-bit code came from. It counts while the vCPU, its CR3, the page and
+ * the nested map are the same and the guest's page-table entry still reads as it did: that catches a kernel
+ * which puts other code at an address (a module unloaded and another loaded) without a new CR3. Table levels
+ * above are not looked at: what a guest does to those under running code changes only the bytes that this
+ * guest is shown.
  */
 static struct fetch_page {
     const struct vcpu *owner; /* atomic: guest_forget() clears it from another CPU */
@@ -273,9 +274,8 @@ void guest_forget(const struct vcpu *v)
 
 /* Fills the CPU's entry for the page of `linear`. Without paging there is no entry to compare: then nothing
  * is remembered. */
-static const uint8_t *fetch_page(struct vcpu *v, uint64_t linear, struct fetch_page *f)
+static const uint8_t *fetch_page(struct vcpu *v, uint64_t linear, unsigned access, struct fetch_page *f)
 {
-    unsigned access = ACCESS_FETCH | (hvm_cpl(v) == 3 ? ACCESS_USER : 0);
     struct leaf leaf;
     struct walk w;
 
@@ -299,35 +299,39 @@ static const uint8_t *fetch_page(struct vcpu *v, uint64_t linear, struct fetch_p
 static inline bool remembered(const struct vcpu *v, uint64_t linear, const struct fetch_page *f)
 {
     return f->owner == v && f->linear == (linear & ~PAGE_MASK) && f->generation == v->vm->p2m.generation &&
-           f->cr3 == hvm_reg(v, REG_CR3) && (hvm_reg(v, REG_CR0) & CR0_PG) &&
-           *(const volatile uint64_t *)f->entry_at == f->entry;
+           f->cr3 == hvm_reg(v, REG_CR3) && *(const volatile uint64_t *)f->entry_at == f->entry;
+}
+
+/* Out of line, so that the usual fetch saves few registers. The instruction may end before the page does:
+ * what cannot be read is left out. */
+static __attribute__((noinline)) unsigned fetch_slowly(struct vcpu *v, uint64_t linear, struct fetch_page *f,
+                                                       uint8_t buf[15])
+{
+    unsigned access = ACCESS_FETCH | (hvm_cpl(v) == 3 ? ACCESS_USER : 0);
+    unsigned n = (unsigned)MIN(PAGE_SIZE - (linear & PAGE_MASK), 15);
+    const uint8_t *page = fetch_page(v, linear, access, f);
+
+    if (!page)
+        return 0;
+    memcpy(buf, page + (linear & PAGE_MASK), n);
+    return guest_read(v, gva(linear + n), buf + n, 15 - n, access, NULL) ? n : 15;
 }
 
 unsigned guest_fetch(struct vcpu *v, uint8_t buf[15])
 {
     struct fetch_page *f = &last_fetch[v->cpu];
+    uint64_t linear = v->rip;
     struct vm_segment cs;
-    uint64_t linear;
-    unsigned first;
-    const uint8_t *page;
 
-    hvm_segment(v, SEG_CS, &cs);
-    linear = v->rip + (cs.attr & SEG_ATTR_L ? 0 : cs.base);
-    linear = cs.attr & SEG_ATTR_L ? linear : linear & UINT32_MAX;
-    page = remembered(v, linear, f) ? f->page : fetch_page(v, linear, f);
-    if (!page)
-        return 0;
-    page += linear & PAGE_MASK;
-    first = (unsigned)(PAGE_SIZE - (linear & PAGE_MASK));
-    if (first >= 15) {
-        __builtin_memcpy(buf, page,
-                         15); /* two moves, not a call: most exits of a CPU without next-RIP come here */
-        return 15;
+    /* Only 64-bit code is in the upper half; elsewhere CS says. In 64-bit mode there is no base, and paging
+     * is on (APM 2 14.6.1). */
+    if ((int64_t)linear >= 0) {
+        hvm_segment(v, SEG_CS, &cs);
+        if (!(cs.attr & SEG_ATTR_L))
+            return fetch_slowly(v, (linear + cs.base) & UINT32_MAX, f, buf);
     }
-    memcpy(buf, page, first);
-    /* The instruction may end before the page does: what cannot be read of the next page is left out. */
-    if (guest_read(v, gva(linear + first), buf + first, 15 - first,
-                   ACCESS_FETCH | (hvm_cpl(v) == 3 ? ACCESS_USER : 0), NULL))
-        return first;
+    if ((linear & PAGE_MASK) > PAGE_SIZE - 15 || !remembered(v, linear, f))
+        return fetch_slowly(v, linear, f, buf);
+    __builtin_memcpy(buf, f->page + (linear & PAGE_MASK), 15); /* two moves, not a call */
     return 15;
 }

@@ -27,7 +27,7 @@ unsigned guest_fetch(struct vcpu *v, uint8_t buf[15]);
 /* Width of the code that runs: 16, 32 or 64; what insn_length() wants. */
 unsigned guest_bits(const struct vcpu *v);
 
-/* Forgets the pages remembered for this vCPU: its memory goes away, or a new vCPU takes its address. It is not running. */
+/* Forgets what guest_fetch() remembers of this vCPU, or of one that had its address before. It is not running, and has not run with this memory. */
 void guest_forget(const struct vcpu *v);
 
 #endif

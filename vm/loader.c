@@ -3,6 +3,7 @@
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
+#include "vm/guestmem.h"
 #include "vm/hvm.h"
 #include "vm/load.h"
 #include "vm/vcpu.h"
@@ -195,6 +196,8 @@ static void set_segments(const struct load_plan *p, struct vcpu *v)
 
 static void set_start(const struct load_plan *p, struct vcpu *v)
 {
+    for (unsigned i = 0; i < p->vm->nvcpus; i++)
+        guest_forget(p->vm->vcpu[i]); /* of a VM that had the same memory before */
     hvm_reset(v);
     set_segments(p, v);
     if (p->long_mode) {

@@ -24,6 +24,11 @@
             abort();                                                                                         \
     } while (0)
 
+void guest_forget(const struct vcpu *v)
+{
+    REQUIRE(v->vm);
+}
+
 #define RAM_MAX  (8u << 20)
 #define HIGH_RAM SIZE_2M
 
@@ -40,6 +45,7 @@ static void start(uint64_t bytes, bool high)
     vm.p2m.ram_low = bytes;
     vm.p2m.ram_high = high ? HIGH_RAM : 0;
     vm.vcpu[0] = &vcpu;
+    vm.nvcpus = 1;
     vm.stop_reason[0] = 0;
     fake_hvm.resets = 0;
 }

@@ -232,9 +232,15 @@ TEST(fetch_notices_new_tables_new_code_and_new_owners)
     guest_fetch(&vcpu, buf);
     CHECK_EQ(buf[0], 0x22);
     fake_hvm.reg[REG_CR0] &= ~(uint64_t)CR0_PG;
+    fake_hvm.seg[SEG_CS].attr = 0xc9b; /* paging goes off in compatibility mode only */
     guest_fetch(&vcpu, buf);
     CHECK_EQ(buf[0], 0x33);
     fake_hvm.reg[REG_CR0] |= CR0_PG;
+    fake_hvm.seg[SEG_CS].attr = 0xa9b;
+    guest_fetch(&vcpu, buf);
+    fake_hvm.reg[REG_CR3] = 0x14000; /* another address space, empty */
+    CHECK_EQ(guest_fetch(&vcpu, buf), 0);
+    fake_hvm.reg[REG_CR3] = PML4;
     guest_fetch(&vcpu, buf);
     vm.p2m.generation++;
     CHECK(!remembered(&vcpu, 0x5000, &last_fetch[0]));

@@ -38,6 +38,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+    guest_forget(&v);
     p2m_destroy(&vm.p2m);
 }
 
