@@ -4,6 +4,8 @@
 #include "kernel/lib/bits.h"
 #include "kernel/lib/wait.h"
 
+#define COM1 0x3f8
+
 #define UART_RBR       0 /* RO, DLAB = 0 */
 #define UART_THR       0 /* WO, DLAB = 0 */
 #define UART_DLL       0 /* DLAB = 1 */
@@ -28,7 +30,7 @@
 /* 16 bytes take 1.4 ms at 115200. */
 #define SEND_TIMEOUT (5 * NS_PER_MS)
 
-static uint16_t uart_port;
+static uint16_t uart_port = COM1; /* for a panic before uart_init() */
 static bool uart_stuck;
 
 static void set(unsigned reg, unsigned v)

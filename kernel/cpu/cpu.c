@@ -31,6 +31,8 @@ struct cpu_tables {
     struct tss tss;
 };
 
+_Static_assert(offsetof(struct cpu_tables, cpu.self) == 0, "entry.S writes it");
+
 #define GDT_CODE64   0x00af9b000000ffff
 #define GDT_DATA     0x00cf93000000ffff
 #define GDT_TSS      GENMASK(47, 40) /* type and P */
@@ -39,7 +41,8 @@ struct cpu_tables {
 #define PIC1_MASK_PORT 0x21
 #define PIC2_MASK_PORT 0xa1
 
-static struct cpu_tables cpus[CPU_MAX];
+/* entry.S makes GS point to the first one: cpu_this(), and so panic(), work from the first line of C on. */
+struct cpu_tables cpus[CPU_MAX];
 static unsigned cpus_online;
 
 unsigned cpu_count(void)

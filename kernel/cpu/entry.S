@@ -11,6 +11,12 @@ hv_entry:
     popfq
     and $-16, %rsp
     mov %rsp, boot_stack_top(%rip)
+    lea cpus(%rip), %rax    /* struct cpu of the boot CPU; its first word is its own address */
+    mov %rax, (%rax)
+    mov %rax, %rdx
+    shr $32, %rdx
+    mov $0xc0000101, %ecx   /* GS_BASE */
+    wrmsr
     xor %ebp, %ebp          /* ends the chain of frames */
     call hv_main
 1:  hlt

@@ -104,10 +104,11 @@ void panic_nmi(void)
 /* NMIs reach a CPU that spins with interrupts off, too. A CPU that does not answer cannot be helped. */
 static void stop_others(void)
 {
-    unsigned others = cpu_count() - 1;
+    unsigned others = cpu_count();
 
-    if (!others)
+    if (others <= 1)
         return;
+    others--;
     apic_send(0, FIELD_PREP(ICR_SHORTHAND, ICR_SHORTHAND_OTHERS) | FIELD_PREP(ICR_MODE, ICR_MODE_NMI) |
                      ICR_LEVEL_ASSERT);
     if (!wait_until(__atomic_load_n(&parked, __ATOMIC_ACQUIRE) >= others, 100 * NS_PER_MS))

@@ -82,68 +82,89 @@ static const char *parse_flags(const char *fmt, struct spec *sp)
     }
 }
 
+/* A va_list in a struct, so that a function can take arguments off its caller's. */
+struct args {
+    va_list ap;
+};
+
+/* What stands between the % and the conversion's letter; returns the letter's place. */
+static const char *parse_spec(const char *fmt, struct spec *sp, struct args *a)
+{
+    *sp = (struct spec){.precision = -1};
+    fmt = parse_flags(fmt, sp);
+    if (*fmt == '*') {
+        sp->width = va_arg(a->ap, int);
+        fmt++;
+    } else {
+        fmt = parse_number(fmt, &sp->width);
+    }
+    if (*fmt == '.' && fmt[1] == '*') {
+        sp->precision = va_arg(a->ap, int);
+        fmt += 2;
+    } else if (*fmt == '.') {
+        fmt = parse_number(fmt + 1, &sp->precision);
+    }
+    for (; *fmt == 'l' || *fmt == 'z'; fmt++)
+        sp->longs++;
+    return fmt;
+}
+
+static void convert(struct sink *s, const struct spec *sp, char letter, struct args *a)
+{
+    const char *text;
+    uint64_t u;
+    int64_t v;
+    char c;
+
+    switch (letter) {
+    case 'd':
+    case 'i':
+        v = sp->longs ? va_arg(a->ap, int64_t) : va_arg(a->ap, int);
+        put_number(s, sp, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, false, v < 0 ? "-" : "");
+        break;
+    case 'u':
+        put_number(s, sp, sp->longs ? va_arg(a->ap, uint64_t) : va_arg(a->ap, unsigned), 10, false, "");
+        break;
+    case 'x':
+    case 'X':
+        u = sp->longs ? va_arg(a->ap, uint64_t) : va_arg(a->ap, unsigned);
+        put_number(s, sp, u, 16, letter == 'X', sp->alt && u ? "0x" : "");
+        break;
+    case 'p':
+        put_number(s, sp, (uint64_t)va_arg(a->ap, void *), 16, false, "0x");
+        break;
+    case 'c':
+        c = (char)va_arg(a->ap, int);
+        put_text(s, sp, &c, 1);
+        break;
+    case 's':
+        text = va_arg(a->ap, const char *);
+        text = text ? text : "(null)";
+        put_text(s, sp, text, strnlen(text, sp->precision < 0 ? SIZE_MAX : (size_t)sp->precision));
+        break;
+    default: /* %% and what is not known: as written */
+        put(s, letter);
+    }
+}
+
 int vsnprintf(char *dst, size_t size, const char *fmt, va_list ap)
 {
     struct sink s = {dst, size, 0};
+    struct spec sp;
+    struct args a;
 
+    va_copy(a.ap, ap);
     for (; *fmt; fmt++) {
-        struct spec sp = {.precision = -1};
-        const char *text;
-        int64_t v;
-        uint64_t u;
-        char c;
-
         if (*fmt != '%') {
             put(&s, *fmt);
             continue;
         }
-        fmt = parse_flags(fmt + 1, &sp);
-        if (*fmt == '*') {
-            sp.width = va_arg(ap, int);
-            fmt++;
-        } else {
-            fmt = parse_number(fmt, &sp.width);
-        }
-        if (*fmt == '.' && fmt[1] == '*') {
-            sp.precision = va_arg(ap, int);
-            fmt += 2;
-        } else if (*fmt == '.') {
-            fmt = parse_number(fmt + 1, &sp.precision);
-        }
-        for (; *fmt == 'l' || *fmt == 'z'; fmt++)
-            sp.longs++;
-        switch (*fmt) {
-        case 'd':
-        case 'i':
-            v = sp.longs ? va_arg(ap, int64_t) : va_arg(ap, int);
-            put_number(&s, &sp, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, false, v < 0 ? "-" : "");
+        fmt = parse_spec(fmt + 1, &sp, &a);
+        if (!*fmt) /* a lone % at the end */
             break;
-        case 'u':
-        case 'x':
-        case 'X':
-            u = sp.longs ? va_arg(ap, uint64_t) : va_arg(ap, unsigned);
-            put_number(&s, &sp, u, *fmt == 'u' ? 10 : 16, *fmt == 'X',
-                       sp.alt && u && *fmt != 'u' ? "0x" : "");
-            break;
-        case 'p':
-            put_number(&s, &sp, (uint64_t)va_arg(ap, void *), 16, false, "0x");
-            break;
-        case 'c':
-            c = (char)va_arg(ap, int);
-            put_text(&s, &sp, &c, 1);
-            break;
-        case 's':
-            text = va_arg(ap, const char *);
-            text = text ? text : "(null)";
-            put_text(&s, &sp, text, strnlen(text, sp.precision < 0 ? SIZE_MAX : (size_t)sp.precision));
-            break;
-        case 0: /* a lone % at the end */
-            fmt--;
-            break;
-        default: /* %% and what is not known: as written */
-            put(&s, *fmt);
-        }
+        convert(&s, &sp, *fmt, &a);
     }
+    va_end(a.ap);
     dst[s.len < size ? s.len : size - 1] = 0;
     return (int)s.len;
 }
