@@ -256,6 +256,8 @@ unsigned guest_bits(const struct vcpu *v)
 {
     struct vm_segment cs;
 
+    if ((int64_t)v->rip < 0) /* only 64-bit code is in the upper half */
+        return 64;
     hvm_segment(v, SEG_CS, &cs);
     if ((cs.attr & SEG_ATTR_L) && (hvm_reg(v, REG_EFER) & EFER_LMA))
         return 64;

@@ -203,8 +203,10 @@ bool string_run(struct vcpu *v, const struct insn *insn)
 
 void insn_advance(struct vcpu *v, const struct insn *insn)
 {
-    v->rip += insn->len;
-    if (guest_bits(v) != 64)
-        v->rip &= UINT32_MAX;
+    uint64_t next = v->rip + insn->len;
+
+    if ((next ^ v->rip) >> 32 && guest_bits(v) != 64) /* beyond 4 GiB: 32-bit code wraps */
+        next &= UINT32_MAX;
+    v->rip = next;
     hvm_clear_shadow(v);
 }
