@@ -62,5 +62,5 @@ void hv_main(const struct bootinfo *bi)
     timer_init(&fault_timer, poll_faults);           /* DMA faults into the log */
     timer_arm(&fault_timer, time_ns() + FAULT_POLL_NS);
     console_start_input();                           /* the operator's keys */
-    sched_loop();
+    cpu_enter(sched_loop);                           /* onto its own guarded stack, and to work */
 }

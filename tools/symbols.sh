@@ -2,7 +2,8 @@
 # symbols.sh <nm -n output: the assembly of hv.elf's symbol table for backtraces. Addresses ascend; names are offsets into one string block.
 echo '.section .ksymtab, "a"'
 echo '.globl ksym_count, ksym_addr, ksym_name, ksym_strings'
-awk '$2 ~ /^[tT]$/ && $3 !~ /^\./ { addr[n] = $1; name[n++] = $3 }
+awk 'BEGIN { n = 0 }
+$2 ~ /^[tT]$/ && $3 !~ /^\./ { addr[n] = $1; name[n++] = $3 }
 END {
     printf ".balign 8\nksym_count: .quad %d\nksym_addr:\n", n
     for (i = 0; i < n; i++) printf ".quad 0x%s\n", addr[i]
