@@ -39,10 +39,11 @@ static void mmio_write64(volatile void *base, reg64_t r, uint64_t v);
 
 #include "tests/unit/iommu/contract.h"
 
-#define MODELS 2
-#define CACHED 64
-#define BASE_0 0xfed80000u
-#define BASE_1 0xfd000000u
+#define MODELS        2
+#define CACHED        64
+#define UNITY_FOR_ALL 0x7e000000u /* which nobody gets */
+#define BASE_0        0xfed80000u
+#define BASE_1        0xfd000000u
 
 struct cached_page {
     bool used;
@@ -334,8 +335,10 @@ static unsigned put_ivhd(unsigned off, uint8_t type, uint16_t id, uint32_t base,
 
 static unsigned put_ivmd(unsigned off, uint8_t type, uint16_t id, uint64_t start_, uint64_t size)
 {
-    struct ivmd m = {
-        .block = {type, IVMD_UNITY | IVMD_IR | IVMD_IW, sizeof(m), id}, .start = start_, .size = size};
+    struct ivmd m = {.block = {type, IVMD_UNITY | IVMD_IR | IVMD_IW, sizeof(m), id},
+                     .last_id = 0xffff,
+                     .start = start_,
+                     .size = size};
 
     return put(off, &m, sizeof(m));
 }
@@ -355,7 +358,7 @@ static void put_machine(void)
     memset(ivrs, 0, sizeof(ivrs));
     off = put_ivhd(off, IVHD_TYPE_10, 0x08, BASE_0, unit0, 4); /* older, says less: not the one that counts */
     off = put_ivhd(off, IVHD_TYPE_11, 0x08, BASE_0, unit0, sizeof(unit0));
-    off = put_ivmd(off, IVMD_ALL, 0, 0x7e000000, 0x1000);
+    off = put_ivmd(off, IVMD_ALL, 0, UNITY_FOR_ALL, 0x1000);
     off = put_ivmd(off, IVMD_SELECT, (uint16_t)SIBLING.id, BAD_UNITY, 0x1000);
     off = put_ivmd(off, IVMD_SELECT, (uint16_t)DEV.id, UNITY, 0x2000);
     off = put_ivhd(off, IVHD_TYPE_40, 0x09, BASE_1, unit1, sizeof(unit1));
@@ -448,6 +451,19 @@ TEST(units_without_what_we_need_are_refused)
             ivrs[off + IVHD_SIZE_10] &= (uint8_t)~EFR_GA_SUP;
     CHECK_EQ(iommu_init(), -ENODEV);
     CHECK(fake_log_has("no 128-bit interrupt remapping"));
+}
+
+TEST(a_unity_range_for_all_is_for_none)
+{
+    struct iommu_domain *d;
+
+    start();
+    CHECK(fake_log_has("unity range for all devices is ignored"));
+    d = iommu_domain_create("d");
+    CHECK_EQ(iommu_attach(d, DEV), 0);
+    CHECK(reads(DEV, UNITY, UNITY) && is_blocked(DEV, UNITY_FOR_ALL));
+    CHECK_EQ(iommu_detach(d, DEV), 0);
+    scrap(d);
 }
 
 TEST(xapic_ids_only_without_xt)

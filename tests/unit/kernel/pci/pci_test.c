@@ -264,11 +264,12 @@ TEST(bridges_and_their_lies)
     add_bridge(0x218, 0, 0, 0xfff0, 0); /* not set up */
     add_bridge(0x220, 9, 9, 0xfff0, 0); /* beyond the window */
     add(0x228, 0x77778888, 0x02000000, 0);
+    add_bridge(0x10, 2, 2, 0xfff0, 0); /* a second way to bus 2 */
     window.last = 4;
     CHECK_EQ(scan(), 0);
     window.last = 255;
     CHECK(pci_find((rid_t){0x228}) != NULL);
-    CHECK(fake_log_has("PCI: 8 functions"));
+    CHECK(fake_log_has("PCI: 9 functions"));
     CHECK_EQ(pci_bridge_of((rid_t){0x228})->rid.id, 0x100);
     CHECK(!pci_bridge_of((rid_t){0x28}));
 }
