@@ -264,7 +264,7 @@ TEST(bridges_and_their_lies)
     add_bridge(0x218, 0, 0, 0xfff0, 0); /* not set up */
     add_bridge(0x220, 9, 9, 0xfff0, 0); /* beyond the window */
     add(0x228, 0x77778888, 0x02000000, 0);
-    add_bridge(0x10, 2, 2, 0xfff0, 0); /* a second way to bus 2 */
+    add_bridge(0x108, 2, 2, 0xfff0, 0); /* a second way to bus 2 */
     window.last = 4;
     CHECK_EQ(scan(), 0);
     window.last = 255;
