@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Shared by setup.sh and fetch.sh: apt with the machine's own archive, plus its backports suite and its source packages.
 # The extra suites live under build/apt and leave the machine's configuration as it is.
 # Sourced, not run; needs ROOT (the checkout's top folder).

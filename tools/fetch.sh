@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # fetch.sh NAME: brings one third-party source through apt (which checks its signature) to $THIRD/NAME/src, untouched.
 #   inih, lwip  Debian source packages        newlib  the newlib-source package
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # Installs the Debian packages that tools/packages lists and that are missing; says first which. Silent when nothing is.
 set -euo pipefail
 ROOT=$(cd "$(dirname "$0")/.." && pwd)

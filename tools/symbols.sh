@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # symbols.sh <nm -n output: the assembly of hv.elf's symbol table for backtraces. Addresses ascend; names are offsets into one string block.
 echo '.section .ksymtab, "a"'
 echo '.globl ksym_count, ksym_addr, ksym_name, ksym_strings'
