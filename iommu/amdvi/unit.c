@@ -79,19 +79,21 @@ static uint64_t control_bits(const struct amdvi_unit *u)
            (u->ivhd_flags & IVHD_ISOC ? CONTROL_ISOC : 0);
 }
 
-/* Nothing that a unit has cached from before survives. Entries are invalidated one by one as well: that is
- * what the table's rule asks for. */
+/*
+ * Nothing that a unit has cached from before survives. INVALIDATE_IOMMU_ALL covers everything where it
+ * exists; device table entries are named one by one all the same, for that is the rule for every entry that
+ * was changed.
+ */
 static int invalidate_all(struct amdvi_unit *u)
 {
-    int rc = 0;
+    bool all = u->efr & EFR_IA_SUP;
+    int rc = all ? cmdq_add(u, (struct amdvi_cmd){{FIELD_PREP(CMD_OPCODE, CMD_INVALIDATE_ALL), 0}}) : 0;
 
-    if (u->efr & EFR_IA_SUP)
-        rc = cmdq_add(u, (struct amdvi_cmd){{FIELD_PREP(CMD_OPCODE, CMD_INVALIDATE_ALL), 0}});
     for (uint32_t id = 0; id < AMDVI_IDS && !rc; id++) {
         rc = cmdq_add(u, cmd_invalidate_devtab((rid_t){id}));
-        if (!rc)
+        if (!rc && !all)
             rc = cmdq_add(u, cmd_invalidate_inttab((rid_t){id}));
-        if (!rc && !(u->efr & EFR_IA_SUP))
+        if (!rc && !all)
             rc = cmdq_add(u, cmd_invalidate_pages((uint16_t)id));
     }
     return rc ? rc : cmdq_sync(u);
