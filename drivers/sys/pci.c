@@ -8,18 +8,16 @@
 #define CONFIG_DATA    0xcfc
 #define CONFIG_ENABLE  (1u << 31)
 
-#define PCI_COMMAND        0x04
-#define PCI_COMMAND_MEMORY 0x02
-#define PCI_COMMAND_MASTER 0x04
-#define PCI_STATUS         0x06
-#define PCI_STATUS_CAPS    0x10
-#define PCI_BAR0           0x10
-#define PCI_BARS           6
-#define PCI_CAP_POINTER    0x34
-#define BAR_IO             0x1
-#define BAR_TYPE           0x6
-#define BAR_TYPE_64        0x4
-#define BAR_ADDRESS        0xfffffff0u
+#define PCI_COMMAND     0x04
+#define PCI_STATUS      0x06
+#define PCI_STATUS_CAPS 0x10
+#define PCI_BAR0        0x10
+#define PCI_BARS        6
+#define PCI_CAP_POINTER 0x34
+#define BAR_IO          0x1
+#define BAR_TYPE        0x6
+#define BAR_TYPE_64     0x4
+#define BAR_ADDRESS     0xfffffff0u
 
 #define CAP_MSIX          0x11
 #define MSIX_CONTROL      2
@@ -88,11 +86,9 @@ uint64_t pci_bar(unsigned devfn, unsigned n)
     return (uint64_t)hi << 32 | (lo & BAR_ADDRESS);
 }
 
-void pci_enable(unsigned devfn)
+void pci_enable(unsigned devfn, uint32_t bits)
 {
-    uint32_t command = pci_read(devfn, PCI_COMMAND, 2);
-
-    pci_write(devfn, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    pci_write(devfn, PCI_COMMAND, 2, pci_read(devfn, PCI_COMMAND, 2) | bits);
 }
 
 int pci_msix_enable(unsigned devfn, const unsigned *irq, unsigned n)

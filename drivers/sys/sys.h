@@ -16,7 +16,7 @@
 #define NS_PER_S  1000000000ull
 
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
-#define PAGE_BYTES     4096ull
+#define PAGE_BYTES    4096ull
 
 /* --- start-up (config.c): called by start.S with the address of struct hvm_start_info; calls main()
  * ----------------- */
@@ -104,8 +104,10 @@ unsigned pci_find_cap(unsigned devfn, uint8_t id);
 /* Memory BAR `n`'s address, 0 if it is not a memory BAR or was given no address. */
 uint64_t pci_bar(unsigned devfn, unsigned n);
 
-/* Switches memory decoding and bus mastering on. */
-void pci_enable(unsigned devfn);
+/* Bits of the command register to switch on: decoding of memory BARs; DMA. */
+#define PCI_COMMAND_MEMORY 0x02
+#define PCI_COMMAND_MASTER 0x04
+void pci_enable(unsigned devfn, uint32_t bits);
 
 /* Switches MSI-X on with entry i raising irq[i], the other entries masked. Negative errno if the function
  * cannot. */

@@ -55,6 +55,8 @@ static int igb_start(struct nic *nic)
 
     if (err)
         return err;
+    /* Not before the reset: the device may still hold addresses of whoever used it before. */
+    pci_enable(g->devfn, PCI_COMMAND_MASTER);
     igb_vmdq_setup(g);
     for (unsigned vf = 0; vf < nic->channels; vf++)
         igb_vf_clean(g, vf);
@@ -134,7 +136,7 @@ static int igb_setup(struct igb *g, const struct nic_config *config)
     g->regs = page_map_device(bar, IGB_BAR_SIZE);
     if (!g->regs)
         return -ENOMEM;
-    pci_enable(config->devfn);
+    pci_enable(config->devfn, PCI_COMMAND_MEMORY);
     return 0;
 }
 
