@@ -560,6 +560,9 @@ TEST(periodic_timer)
     CHECK_EQ(x2_read(APIC_TMCCT), 750000);
     CHECK_EQ(x2_write(APIC_TMICT, 1), 0); /* a storm is stretched */
     CHECK_EQ(v->lapic->period_ns, APIC_PERIOD_MIN_NS);
+    CHECK_EQ(next_expiry(100, 10, 99), 100);
+    CHECK_EQ(next_expiry(100, 10, 100), 110);
+    CHECK_EQ(next_expiry(100, 10, 1005), 1010);
     fake_now_ns += 10 * NS_PER_S; /* the CPU was away: no burst afterwards */
     fake_time_advance(0);
     CHECK(v->lapic->timer.deadline_ns > fake_now_ns);
