@@ -207,6 +207,8 @@ TEST(memory)
     exists = mmio_known = true;
     mem(false, false, false);
     CHECK(strcmp(called, "mmio ") == 0);
+    mem(false, true, false); /* nobody executes out of a device */
+    CHECK(crashed && strstr(reason, "executes at"));
     mmio_known = false;
     mem(false, false, false);
     CHECK(crashed && strstr(reason, "not emulated"));

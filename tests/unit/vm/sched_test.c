@@ -86,6 +86,21 @@ TEST(two_hogs_get_half_each)
     CHECK(share(1, since) > 0.45 && share(1, since) < 0.55);
 }
 
+TEST(who_had_less_goes_first)
+{
+    setup(1);
+    plan[0].burst_ns = 3 * NS_PER_MS;
+    plan[1].burst_ns = NS_PER_MS;
+    for (unsigned i = 0; i < 2; i++) {
+        sched_wake(&v[i]);
+        sched_turn(0);
+    }
+    CHECK_EQ(v[0].vruntime_ns, 3 * NS_PER_MS);
+    sched_wake(&v[0]);
+    sched_wake(&v[1]);
+    CHECK(first(&runqs[0]) == &v[1]);
+}
+
 TEST(a_slice_is_5_ms)
 {
     uint64_t began;
@@ -140,9 +155,9 @@ TEST(a_sleeper_preempts_a_hog)
     sched_wake(&v[0]);
     sched_turn(0);
     timer_init(&t, wake_1_soon);
-    timer_arm(&t, fake_now_ns + 7 * NS_PER_MS);
-    woke = fake_now_ns + 7 * NS_PER_MS;
-    sched_turn(0); /* the hog, until the other wakes */
+    timer_arm(&t, fake_now_ns + 2 * NS_PER_MS);
+    woke = fake_now_ns + 2 * NS_PER_MS;
+    sched_turn(0); /* the hog, until the other wakes in the midst of its slice */
     CHECK(fake_now_ns - woke <= 200 * NS_PER_US);
     CHECK_EQ(fake_kicks[0], 2);
     sched_turn(0);

@@ -199,6 +199,7 @@ TEST(init_and_sipi)
     setup(1);
     CHECK(v->wait_sipi);
     CHECK_EQ(run(1), VCPU_OFF);
+    CHECK_EQ(step, 0);
     v->sipi_vector = 0x9a;
     vcpu_request(v, VCPU_REQ_INIT | VCPU_REQ_SIPI);
     run(1);
