@@ -151,11 +151,12 @@ static const struct msr_row rows[] = {
      */
     {MSR_K7_EVNTSEL0, MSR_K7_PERFCTR3, read_gp, NULL, 0},
     {MSR_SYSCFG, MSR_SYSCFG, NULL, drop, 0},
-    {MSR_HWCR, MSR_HWCR, NULL, drop, 0},
+    {MSR_HWCR, MSR_HWCR, NULL, drop, HWCR_TSC_FREQ_SEL},
     {MSR_TOP_MEM, MSR_TOP_MEM, NULL, drop, 0},
     {MSR_TOP_MEM2, MSR_TOP_MEM2, NULL, drop, 0},
     {MSR_NB_CFG, MSR_NB_CFG, NULL, drop, 0},
     {MSR_LS_CFG, MSR_DC_CFG, NULL, drop, 0},
+    {MSR_FP_CFG, MSR_FP_CFG, NULL, drop, 0},
     {MSR_DE_CFG, MSR_DE_CFG, NULL, drop, DE_CFG_LFENCE},
 };
 

@@ -119,12 +119,14 @@
 #define MSR_K7_PERFCTR3     0xc0010007
 #define MSR_SYSCFG          0xc0010010
 #define MSR_HWCR            0xc0010015
+#define HWCR_TSC_FREQ_SEL   BIT(24) /* the TSC counts at the frequency of P-state 0 */
 #define MSR_TOP_MEM         0xc001001a
 #define MSR_TOP_MEM2        0xc001001d
 #define MSR_NB_CFG          0xc001001f
 #define MSR_LS_CFG          0xc0011020
 #define MSR_IC_CFG          0xc0011021
 #define MSR_DC_CFG          0xc0011022
+#define MSR_FP_CFG          0xc0011028
 #define MSR_DE_CFG          0xc0011029
 #define DE_CFG_LFENCE       BIT(1) /* LFENCE waits for all that is before it */
 #define MSR_KVM_WALL_CLOCK  0x4b564d00

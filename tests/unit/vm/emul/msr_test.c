@@ -88,10 +88,11 @@ TEST(constants)
         {MSR_MISC_ENABLE, 1, 0},
         {MSR_PATCH_LEVEL, 0, 0},
         {MSR_SYSCFG, 0, 0},
-        {MSR_HWCR, 0, 0},
+        {MSR_HWCR, BIT(24), 0},
         {MSR_NB_CFG, 0, 0},
         {MSR_DE_CFG, 2, 0},
         {MSR_LS_CFG, 0, 0},
+        {MSR_FP_CFG, 0, 0},
         {MSR_TOP_MEM2, 0, 0},
     };
 
