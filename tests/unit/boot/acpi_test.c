@@ -213,6 +213,15 @@ TEST(a_device_entry_beyond_its_block_is_not_read)
     add("IVRS", IVRS_ENTRIES + IVHD_11H_DEVICES + 22);
     read_all();
     CHECK(!facts.remapping);
+
+    ram[at + IVHD_11H_DEVICES] = IVHD_DEV_SPECIAL; /* four of its eight bytes are in the block */
+    ram[at + IVHD_11H_DEVICES + IVHD_SPECIAL_KIND] = IVHD_SPECIAL_IOAPIC;
+    ram[at + 2] = IVHD_11H_DEVICES + 4;
+    ram[at + IVHD_11H_DEVICES + 6] = 0x12; /* the rest is a block of another kind, 0x112 bytes long */
+    header(TABLE(0), "IVRS", IVRS_ENTRIES + IVHD_11H_DEVICES + 4 + 0x112);
+    read_all();
+    CHECK_EQ(facts.iommu, IOMMU_AMDVI);
+    CHECK(!facts.remapping);
 }
 
 TEST(the_way_to_the_tables_is_checked)

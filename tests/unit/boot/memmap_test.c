@@ -99,6 +99,7 @@ TEST(nonsense_is_left_out)
 {
     add(EFI_CONVENTIONAL, 0x1000, 0, WB);
     add(EFI_CONVENTIONAL, 0x2000, ~0ull, WB);
+    add(EFI_CONVENTIONAL, 0x2000, (1ull << 52) + 1, WB); /* wraps round to a small one */
     add(EFI_CONVENTIONAL, 0x2001, 1, WB);
     add(EFI_CONVENTIONAL, ~0xfffull, 2, WB);
     add(EFI_CONVENTIONAL, 0x5000, 1, WB);

@@ -145,6 +145,13 @@ TEST(the_largest_gap_is_found)
     c = add(0, 3, 0, 0x12348086, 0);
     c[PCI_BAR0 / 4] = 0x90000000;
     CHECK_EQ(pci_mmio32_gap(&facts, mem, 3), 0xb0000000 - 0x90000010);
+
+    start(); /* a window that reaches into a range that was listed before it */
+    mem[1].size = 0x4ec00000;
+    c = add(0, 2, 0, 0x12348086, 0x10000);
+    c[PCI_BRIDGE_MEM / 4] = 0xb000a000;
+    c[PCI_BRIDGE_PREF / 4] = 0x0000fff0;
+    CHECK_EQ(pci_mmio32_gap(&facts, mem, 3), 0x20000000);
 }
 
 TEST_MAIN()
