@@ -162,6 +162,28 @@ bool text_equal(const char *a, const char *b)
     return strcmp(a, b) == 0;
 }
 
+const char *text_skip_blanks(const char *s)
+{
+    while (*s == ' ' || *s == '\t')
+        s++;
+    return s;
+}
+
+bool text_word_ends(const char *s)
+{
+    return !*s || *s == ' ' || *s == '\t';
+}
+
+bool text_take(const char **s, const char *word)
+{
+    size_t n = strlen(word);
+
+    if (memcmp(*s, word, n < strlen(*s) ? n : strlen(*s)) != 0 || strlen(*s) < n)
+        return false;
+    *s += n;
+    return true;
+}
+
 bool text_copy(char *dst, size_t size, const char *src)
 {
     size_t n = strlen(src), len = n < size ? n : size - 1;

@@ -42,6 +42,14 @@ bool text_mac(const char **s, uint8_t mac[6]);
 
 bool text_equal(const char *a, const char *b);
 
+const char *text_skip_blanks(const char *s);
+
+/* Does a word end at `s`: with a blank, or with the string? */
+bool text_word_ends(const char *s);
+
+/* Moves *s behind `word` if that is what stands there. */
+bool text_take(const char **s, const char *word);
+
 /* Copies, cuts to size - 1 characters and terminates; false if it had to cut. */
 bool text_copy(char *dst, size_t size, const char *src);
 

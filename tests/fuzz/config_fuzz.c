@@ -10,6 +10,7 @@
 #include "tests/unit/fake/inih.c"
 
 #include "boot/config.c"
+#include "boot/config_keys.c"
 #include "boot/text.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

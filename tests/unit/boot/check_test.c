@@ -5,6 +5,7 @@
 
 #include "boot/check.c"
 #include "boot/config.c"
+#include "boot/config_keys.c"
 #include "boot/text.c"
 
 #define MIB ((uint64_t)1 << 20)

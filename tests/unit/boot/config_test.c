@@ -4,6 +4,7 @@
 #include "tests/unit/fake/inih.c"
 
 #include "boot/config.c"
+#include "boot/config_keys.c"
 #include "boot/text.c"
 
 static struct config cfg;
@@ -219,6 +220,8 @@ TEST(bad_values)
         {"[guest g]\nkernel = /k\n", "t.cfg:2: kernel: \"/k\" leaves the folder"},
         {"[guest g]\nkernel = ../k\n", "t.cfg:2: kernel: \"../k\" leaves the folder"},
         {"[guest g]\nkernel = a/./k\n", "t.cfg:2: kernel: \"a/./k\" leaves the folder"},
+        {"[guest g]\nkernel = a../k\n", "t.cfg:2: kernel: \"a../k\" leaves the folder, or has a part"},
+        {"[guest g]\nkernel = a /k\n", "t.cfg:2: kernel: \"a /k\" leaves the folder"},
         {"[guest g]\nkernel = a/\n", "t.cfg:2: kernel: \"a/\" leaves the folder"},
         {"[guest g]\nkernel = a\\k\n", "t.cfg:2: kernel: \"a\\k\" has a character"},
         {"[guest g]\ninitrd = k?\n", "t.cfg:2: initrd: \"k?\" has a character"},
