@@ -173,6 +173,15 @@ static void root_fill(struct tables *t)
     t->rsdp.extended_checksum = checksum(&t->rsdp, sizeof(t->rsdp));
 }
 
+/*
+ * The code that a CPU meets at the reset vector of real mode. Linux goes there to reboot a machine with hardware-reduced ACPI that has no EFI.
+ * mov dx, POWER_RESET; mov al, POWER_RESET_VALUE; out dx, al; then stop for good.
+ */
+static const uint8_t reset_code[] = {
+    0xba, POWER_RESET & 0xff, POWER_RESET >> 8, 0xb0, POWER_RESET_VALUE, 0xee, 0xfa, 0xf4, 0xeb, 0xfd,
+};
+#define RESET_VECTOR 0xffff0
+
 int tables_write(struct vm *vm)
 {
     struct tables t = {0};
@@ -183,7 +192,8 @@ int tables_write(struct vm *vm)
     root_fill(&t);
     if (!p2m_is_ram(&vm->p2m, gpa(TABLES_RSDP), 0x100000 - TABLES_RSDP))
         return -EFAULT;
-    if (p2m_write(&vm->p2m, gpa(TABLES_RSDP), &t, sizeof(t)))
+    if (p2m_write(&vm->p2m, gpa(TABLES_RSDP), &t, sizeof(t)) ||
+        p2m_write(&vm->p2m, gpa(RESET_VECTOR), reset_code, sizeof(reset_code)))
         return -EFAULT;
     return p2m_write(&vm->p2m, gpa(DSDT_ADDRESS), dsdt_aml, dsdt_size);
 }

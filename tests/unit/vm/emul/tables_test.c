@@ -125,6 +125,16 @@ TEST(fadt_is_hardware_reduced_and_names_reset_and_sleep)
     p2m_destroy(&vm.p2m);
 }
 
+TEST(the_reset_vector_asks_for_a_reset)
+{
+    static const uint8_t code[] = {0xba, 0xf9, 0x0c, 0xb0, 0x06, 0xee};
+
+    setup(1);
+    CHECK_EQ(tables_write(&vm), 0);
+    CHECK(!memcmp(at(0xffff0, sizeof(code)), code, sizeof(code)));
+    p2m_destroy(&vm.p2m);
+}
+
 TEST(a_guest_without_the_first_megabyte_gets_no_tables)
 {
     setup(1);
