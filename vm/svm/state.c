@@ -48,7 +48,7 @@ static uint64_t *reg_ptr(const struct vcpu *v, enum vm_reg r)
     return (uint64_t *)(void *)((char *)&v->hw->vmcb->save + reg_at[r]);
 }
 
-uint64_t svm_reg(const struct vcpu *v, enum vm_reg r)
+static uint64_t special_reg(const struct vcpu *v, enum vm_reg r)
 {
     const struct vmcb *b = v->hw->vmcb;
 
@@ -59,11 +59,17 @@ uint64_t svm_reg(const struct vcpu *v, enum vm_reg r)
         return b->save.idtr.limit;
     case REG_CR8:
         return FIELD_GET(V_TPR, b->control.v_intr);
-    case REG_EFER:
-        return b->save.efer & ~EFER_SVME;
     default:
-        return *reg_ptr(v, r);
+        return b->save.efer & ~EFER_SVME;
     }
+}
+
+/* Exits ask for CR3 to find their instruction, so the usual register comes first. */
+uint64_t svm_reg(const struct vcpu *v, enum vm_reg r)
+{
+    static const uint64_t special = BIT(REG_GDTR_LIMIT) | BIT(REG_IDTR_LIMIT) | BIT(REG_CR8) | BIT(REG_EFER);
+
+    return special & BIT(r) ? special_reg(v, r) : *reg_ptr(v, r);
 }
 
 /* Long mode is active when it is enabled and paging is on (APM 2 14.6.1); the CPU sets LMA in CR0 writes that
