@@ -39,7 +39,7 @@ $(GUEST_DIR)/backports/initrd.cpio.gz: $(THIRD)/linux-backports/.fetched $(GUEST
 # --- unit tests: the real files on the host ------------------------------------------------------------------------
 
 HOST_CFLAGS  = -std=gnu11 -g -O1 -I. -I$(THIRD)/inih/src -MMD -MP -MF $@.d -MT $@ -Wall -Wextra
-UNIT_CFLAGS  = $(HOST_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=undefined
+UNIT_CFLAGS  = $(HOST_CFLAGS) -no-pie -fno-pie -fsanitize=address,undefined -fno-sanitize-recover=undefined
 UNIT_TESTS  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
 
 # The I/O domain's and the loader's files know nothing of kernel/cpu/x86.h.

@@ -5,6 +5,9 @@
  */
 #include "tests/guest/lib/vf.h"
 
+#define FLOOD_TURNS 20000 /* a flood does not wait for those who make it wait */
+#define RESET_TURNS 2000000
+
 static uint64_t seed = 0x2545f4914f6cdd1dull;
 
 static uint32_t random32(void)
@@ -34,6 +37,7 @@ int main(const char *cmdline)
         return 1;
     }
     print("mbxflood: starts\n");
+    vf.turns = FLOOD_TURNS;
     for (uint64_t i = 0; i < count; i++) {
         nonsense(words);
         if (random32() % 4 == 0) { /* rings the bell, whoever owns the buffer, and does not wait */
@@ -50,6 +54,7 @@ int main(const char *cmdline)
         acks += (answer & MSG_ACK) != 0;
         nacks += (answer & MSG_NACK) != 0;
     }
+    vf.turns = RESET_TURNS;
     print("mbxflood: acks %lu nacks %lu silent %lu unasked %lu\n", acks, nacks, silent, unasked);
     for (unsigned tries = 0; tries < 5; tries++) {
         if (vf_reset(&vf)) {

@@ -30,7 +30,7 @@ void vf_write(const struct vf *vf, uint32_t reg, uint32_t v)
 
 void vf_init(struct vf *vf, unsigned bdf, uint64_t regs)
 {
-    *vf = (struct vf){.bdf = bdf, .regs = regs, .tx_ring = tx_ring, .rx_ring = rx_ring};
+    *vf = (struct vf){.bdf = bdf, .regs = regs, .turns = WAIT_TURNS, .tx_ring = tx_ring, .rx_ring = rx_ring};
 }
 
 bool vf_find(struct vf *vf)
@@ -46,27 +46,40 @@ bool vf_find(struct vf *vf)
     return false;
 }
 
-/* The mailbox register's PFSTS, PFACK, RSTI and RSTD go away when read: one reader only. */
-static bool wait_mailbox(const struct vf *vf, uint32_t bits)
+static uint32_t read_mailbox(struct vf *vf)
 {
-    for (unsigned i = 0; i < WAIT_TURNS; i++)
-        if (vf_read(vf, VF_MAILBOX) & bits)
+    uint32_t now = vf_read(vf, VF_MAILBOX);
+
+    vf->seen |= now & MBX_R2C;
+    return now;
+}
+
+/* One read may bring the acknowledgement and the answer at once: what is not waited for now is kept. */
+static bool wait_mailbox(struct vf *vf, uint32_t bits)
+{
+    for (unsigned i = 0; i < vf->turns; i++) {
+        read_mailbox(vf);
+        if (vf->seen & bits) {
+            vf->seen &= ~bits;
             return true;
+        }
+    }
     return false;
 }
 
-bool vf_mailbox_send(const struct vf *vf, const uint32_t *words, unsigned n)
+bool vf_mailbox_send(struct vf *vf, const uint32_t *words, unsigned n)
 {
     vf_write(vf, VF_MAILBOX, MBX_VFU);
-    if (!(vf_read(vf, VF_MAILBOX) & MBX_VFU))
+    if (!(read_mailbox(vf) & MBX_VFU))
         return false;
+    vf->seen = 0; /* answers to what was asked before */
     for (unsigned i = 0; i < n && i < MBX_WORDS; i++)
         vf_write(vf, VF_VMBMEM + 4 * i, words[i]);
     vf_write(vf, VF_MAILBOX, MBX_REQ);
     return wait_mailbox(vf, MBX_PFACK);
 }
 
-uint32_t vf_mailbox_answer(const struct vf *vf, uint32_t *words, unsigned n)
+uint32_t vf_mailbox_answer(struct vf *vf, uint32_t *words, unsigned n)
 {
     uint32_t first;
 

@@ -37,6 +37,7 @@
 #define MBX_PFACK 0x20u
 #define MBX_RSTI  0x40u
 #define MBX_RSTD  0x80u
+#define MBX_R2C   (MBX_PFSTS | MBX_PFACK | MBX_RSTD) /* go away when read */
 #define MBX_WORDS 16
 
 #define MSG_RESET 0x1u
@@ -54,6 +55,8 @@ struct vf {
     unsigned bdf;
     uint64_t regs;
     uint8_t mac[6];
+    uint32_t seen;   /* MBX_R2C bits that a read has taken and nobody has used yet */
+    unsigned turns;  /* reads of the mailbox before an answer counts as missing */
     unsigned tx, rx; /* next descriptor of each ring */
     struct vf_desc *tx_ring, *rx_ring;
 };
@@ -68,8 +71,8 @@ bool pf_start(struct vf *vf);
 
 /* Sends a message of n words; false if the PF has not taken it within the time. The answer's first word, 0 if
  * none came. */
-bool vf_mailbox_send(const struct vf *vf, const uint32_t *words, unsigned n);
-uint32_t vf_mailbox_answer(const struct vf *vf, uint32_t *words, unsigned n);
+bool vf_mailbox_send(struct vf *vf, const uint32_t *words, unsigned n);
+uint32_t vf_mailbox_answer(struct vf *vf, uint32_t *words, unsigned n);
 
 /* The reset handshake: takes the MAC that the PF gives. */
 bool vf_reset(struct vf *vf);
