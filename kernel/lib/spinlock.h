@@ -30,4 +30,14 @@ static inline void spin_unlock(struct spinlock *l)
     __atomic_store_n(&l->owner, (uint16_t)(l->owner + 1), __ATOMIC_RELEASE);
 }
 
+/* Holds the lock from here to the end of the block, however that is left. */
+#define spin_guard(lock)                                                                                     \
+    __attribute__((cleanup(spin_guard_end))) struct spinlock *spin_guarded = (lock);                         \
+    spin_lock(spin_guarded)
+
+static inline void spin_guard_end(struct spinlock **l)
+{
+    spin_unlock(*l);
+}
+
 #endif

@@ -13,21 +13,14 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t n)
     return dst;
 }
 
-static void copy_backwards(void *dst, const void *src, size_t n)
+void *memmove(void *dst, const void *src, size_t n)
 {
     char *d = (char *)dst + n - 1;
     const char *s = (const char *)src + n - 1;
 
-    __asm__ volatile("std; rep movsb; cld" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
-}
-
-void *memmove(void *dst, const void *src, size_t n)
-{
-    if (n == 0)
-        return dst;
     if ((uintptr_t)dst - (uintptr_t)src >= n)
         return memcpy(dst, src, n);
-    copy_backwards(dst, src, n);
+    __asm__ volatile("std; rep movsb; cld" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
     return dst;
 }
 

@@ -19,8 +19,8 @@ int strcmp(const char *a, const char *b);
 size_t strlcpy(char *dst, const char *src, size_t size);
 
 /*
- * printf into a buffer: %d %i %u %x %X %c %s %p %% with width, '0', '-', '#', '*', precision of %s, and l,
- * ll, z. Always terminates (size >= 1); returns the length that the whole text would have.
+ * printf into a buffer: %d %u %x, each with '0', '#', a width up to 32 and l, ll, z; %s and %.*s; %%. Always
+ * terminates (size >= 1); returns the length that the whole text would have.
  */
 int vsnprintf(char *dst, size_t size, const char *fmt, va_list ap);
 int snprintf(char *dst, size_t size, const char *fmt, ...) PRINTF(3, 4);

@@ -8,7 +8,7 @@ static uint64_t fake_now_ns __attribute__((unused)) = NS_PER_S;
 static uint64_t fake_time_step_ns __attribute__((unused)) = NS_PER_US;
 static uint32_t fake_tsc_khz __attribute__((unused)) = 1000000; /* 1 GHz: a tick is a nanosecond */
 static uint64_t fake_wall_base_ns __attribute__((unused));
-static struct list fake_timers = LIST_INIT(fake_timers);
+static struct list fake_timers = {&fake_timers, &fake_timers};
 
 uint32_t time_tsc_khz(void)
 {
