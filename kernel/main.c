@@ -11,6 +11,7 @@
 #include "kernel/mm/paging.h"
 #include "kernel/pci/pci.h"
 #include "vm/hvm.h"
+#include "vm/operator.h"
 #include "vm/sched.h"
 #include "vm/setup.h"
 
@@ -58,6 +59,7 @@ void hv_main(const struct bootinfo *bi)
     if (sched_init(CPU_MAX) != 0)                    /* run queues */
         panic("scheduler: no memory");
     log_info("%u CPUs", smp_start(bi, cpu_main));    /* the others wait for work */
+    operator_init();                                 /* the command line */
     setup_init(bi);                                  /* VFs, I/O domain, guests */
     timer_init(&fault_timer, poll_faults);           /* DMA faults into the log */
     timer_arm(&fault_timer, time_ns() + FAULT_POLL_NS);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/setup.h"
 
+#include "kernel/acpi/acpi.h"
 #include "kernel/cpu/time.h"
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
@@ -25,6 +26,7 @@ static struct {
     struct pci_dev *pf[BOOT_NICS_MAX];
     struct vm *guest[BOOT_GUESTS_MAX];
     uint32_t ready; /* bit per NIC: its PF answers mailboxes */
+    bool complete;  /* every guest has been built, or has failed to be */
     struct spinlock lock;
     struct timer late;
 } setup;
@@ -222,6 +224,37 @@ static void guests_create(void)
     }
 }
 
+/* A guest that waits for its NIC, or crashed, is the operator's to look at. */
+static bool all_off(void)
+{
+    bool any = false;
+
+    for (uint32_t g = 0; g < setup.cfg->nguests; g++)
+        if (setup.guest[g])
+            return false;
+    for (const struct vm *vm = vm_first(); vm; vm = vm->next) {
+        if (vm->privileged)
+            continue;
+        if (vm->state != VM_STOPPED || vm->crashed)
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+void setup_stopped(void)
+{
+    bool off;
+
+    spin_lock(&setup.lock);
+    off = setup.complete && all_off();
+    spin_unlock(&setup.lock);
+    if (!off)
+        return;
+    log_info("every guest has powered itself off: so does the machine");
+    acpi_power_off();
+}
+
 /* The I/O domain has had its time: say who still waits, and for what. The wait goes on. */
 static void report_late(struct timer *t)
 {
@@ -292,6 +325,8 @@ void setup_init(const struct bootinfo *bi)
     iodom_start(bi);
     guests_create();
     report_memory();
+    setup.complete = true;
+    setup_stopped(); /* in case that they were faster */
     timer_init(&setup.late, report_late);
     timer_arm(&setup.late, time_ns() + NIC_UP_LIMIT_NS);
 }

@@ -22,6 +22,9 @@ void setup_init(const struct bootinfo *bi);
  */
 MUST_USE int setup_assign(struct vm *vm);
 
+/* A VM has stopped for good. Powers the machine off when every guest has powered itself off: nobody is left to serve. */
+void setup_stopped(void);
+
 /*
  * Hypercall HC_NIC_READY: the PF of NIC `nic` answers mailboxes; starts the guests that waited only for it.
  * -EINVAL: no such NIC.

@@ -377,6 +377,7 @@ static void stopped(struct vm *vm)
     assign_release_all(vm);
     if (!wants_restart(vm)) {
         log_info("[%s] is stopped: %s", vm->name, vm->stop_reason);
+        setup_stopped();
         return;
     }
     err = restart(vm);
