@@ -224,7 +224,8 @@ static void guests_create(void)
     }
 }
 
-/* A guest that waits for its NIC, or crashed, is the operator's to look at. */
+/* A guest that waits for its NIC, or crashed, is the operator's to look at; one that restarts is stopped for
+ * a moment only. */
 static bool all_off(void)
 {
     bool any = false;
@@ -235,7 +236,7 @@ static bool all_off(void)
     for (const struct vm *vm = vm_first(); vm; vm = vm->next) {
         if (vm->privileged)
             continue;
-        if (vm->state != VM_STOPPED || vm->crashed)
+        if (vm->state != VM_STOPPED || vm->crashed || vm->again)
             return false;
         any = true;
     }
