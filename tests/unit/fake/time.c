@@ -49,9 +49,10 @@ void timer_cancel(struct timer *t)
 
 void timer_arm(struct timer *t, uint64_t deadline_ns)
 {
-    struct list *pos = fake_timers.next;
+    struct list *pos;
 
     timer_cancel(t);
+    pos = fake_timers.next;
     t->deadline_ns = deadline_ns;
     t->armed = true;
     while (pos != &fake_timers && container_of(pos, struct timer, link)->deadline_ns <= deadline_ns)

@@ -5,17 +5,7 @@
 #include "tests/unit/fake/hvm.c"
 #include "tests/unit/fake/p2m.c"
 #include "tests/unit/fake/platform.c"
-
-/* The stand-in loses its place in the list when the timer that it re-arms is the first: cancel it before. */
-#define timer_arm fake_timer_arm
 #include "tests/unit/fake/time.c"
-#undef timer_arm
-
-void timer_arm(struct timer *t, uint64_t deadline_ns)
-{
-    timer_cancel(t);
-    fake_timer_arm(t, deadline_ns);
-}
 
 #include "vm/emul/lapic.c"
 #include "vm/emul/lapic_message.c"
