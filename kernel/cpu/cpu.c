@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/cpu/cpu.h"
 #include "kernel/console/log.h"
-#include "kernel/cpu/apic.h"
 #include "kernel/cpu/irq.h"
 #include "kernel/cpu/setup.h"
-#include "kernel/cpu/trap.h"
 #include "kernel/mm/paging.h"
 
 /* Task state, SDM 3A 7.7: only the interrupt stacks are used. */
@@ -87,6 +85,21 @@ static void set_control_registers(void)
     wrmsr(MSR_EFER, (rdmsr(MSR_EFER) | EFER_NXE) & ~EFER_SCE);
 }
 
+/* xAPIC -> x2APIC needs EN set first (SDM 3A 10.12.5); LINT1 stays as the firmware routed the machine's NMI.
+ */
+static void init_apic(void)
+{
+    uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_EN;
+
+    wrmsr(MSR_APIC_BASE, base);
+    wrmsr(MSR_APIC_BASE, base | APIC_BASE_EXTD);
+    wrmsr(MSR_X2APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+    wrmsr(MSR_X2APIC_TPR, 0);
+    wrmsr(MSR_X2APIC_LVT_TIMER, LVT_MASKED);
+    wrmsr(MSR_X2APIC_LVT_LINT0, LVT_MASKED);
+    wrmsr(MSR_X2APIC_LVT_ERROR, LVT_MASKED);
+}
+
 void cpu_init_this(unsigned id)
 {
     struct cpu_tables *t = &cpus[id];
@@ -95,7 +108,7 @@ void cpu_init_this(unsigned id)
     t->cpu.id = id;
     set_control_registers();
     load_descriptors(t);
-    apic_init_this();
+    init_apic();
     t->cpu.apic_id = (uint32_t)rdmsr(MSR_X2APIC_ID);
 }
 
@@ -129,7 +142,7 @@ void cpu_init_boot(const struct bootinfo *bi)
 
 void cpu_kick(unsigned id)
 {
-    apic_send(cpus[id].cpu.apic_id, FIELD_PREP(ICR_MODE, ICR_MODE_FIXED) | ICR_LEVEL_ASSERT | VECTOR_KICK);
+    apic_send(cpus[id].cpu.apic_id, ICR_LEVEL_ASSERT | VECTOR_KICK);
 }
 
 /* STI holds interrupts off for one more instruction: none slips in between it and HLT. */

@@ -118,8 +118,7 @@ trap_stubs:
 .set vector, 0
 .rept 256
     .balign 16
-    .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
-    .else
+    .if vector != 8 && (vector < 10 || vector > 14) && vector != 17 && vector != 21 && vector != 29 && vector != 30
         pushq $0
     .endif
     pushq $vector
@@ -130,21 +129,9 @@ trap_stubs:
 /* Builds struct trap_frame. A second frame record lets a backtrace pass through. */
 .balign 16
 trap_common:
-    push %rax
-    push %rcx
-    push %rdx
-    push %rbx
-    push %rbp
-    push %rsi
-    push %rdi
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+.irp reg, rax, rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+    push %\reg
+.endr
     cld
     mov %rsp, %rdi
     mov %rsp, %rbx
@@ -154,21 +141,9 @@ trap_common:
     mov %rsp, %rbp
     call trap_handle
     mov %rbx, %rsp
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rdi
-    pop %rsi
-    pop %rbp
-    pop %rbx
-    pop %rdx
-    pop %rcx
-    pop %rax
+.irp reg, r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax
+    pop %\reg
+.endr
     add $16, %rsp
     iretq
 

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/console/console.h"
 #include "kernel/console/log.h"
-#include "kernel/cpu/apic.h"
-#include "kernel/cpu/cpu.h"
-#include "kernel/cpu/time.h"
-#include "kernel/cpu/trap.h"
+#include "kernel/cpu/setup.h"
 #include "kernel/lib/string.h"
 #include "kernel/lib/wait.h"
 #include "kernel/mm/paging.h"
 
 #define FRAMES_MAX      32
 #define BOOT_STACK_SIZE ((uint64_t)16 << 10) /* boot/bootinfo.h */
+#define TEXT_MAX        200
 
 /* tools/symbols.sh: the functions of hv.elf by ascending address. */
 extern const uint64_t ksym_count, ksym_addr[];
@@ -25,23 +23,18 @@ static unsigned panic_cpu, parked;
 
 static void say(const char *fmt, ...) PRINTF(1, 2);
 
-static void say_list(const char *fmt, va_list ap)
-{
-    char line[256];
-    int n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
-    size_t len = (size_t)n < sizeof(line) - 1 ? (size_t)n : sizeof(line) - 2;
-
-    line[len] = '\n';
-    console_log(line, len + 1, true);
-}
-
 static void say(const char *fmt, ...)
 {
+    char line[TEXT_MAX + 56];
     va_list ap;
+    size_t n;
 
     va_start(ap, fmt);
-    say_list(fmt, ap);
+    vsnprintf(line, sizeof(line) - 1, fmt, ap);
     va_end(ap);
+    n = strlen(line);
+    line[n] = '\n';
+    console_log(line, n + 1, true);
 }
 
 static void say_symbol(const char *what, uint64_t addr)
@@ -57,10 +50,9 @@ static void say_symbol(const char *what, uint64_t addr)
             hi = mid;
     }
     if (lo == 0 || addr >= (uint64_t)text_end)
-        say("  %s %016llx", what, (unsigned long long)addr);
+        say("  %s %016lx", what, addr);
     else
-        say("  %s %016llx %s+%#llx", what, (unsigned long long)addr, &ksym_strings[ksym_name[lo - 1]],
-            (unsigned long long)(addr - ksym_addr[lo - 1]));
+        say("  %s %016lx %s+%#lx", what, addr, &ksym_strings[ksym_name[lo - 1]], addr - ksym_addr[lo - 1]);
 }
 
 /* True if a frame record at `at` lies whole on one of this CPU's stacks: only those are surely mapped. */
@@ -75,14 +67,13 @@ static bool on_my_stack(uint64_t at)
     return cpu_id() == 0 && at >= boot_stack_top - BOOT_STACK_SIZE && at <= boot_stack_top - 16;
 }
 
+/* Frames grow towards the stack's end, unless the chain goes to another stack: it ends after FRAMES_MAX. */
 static void backtrace(uint64_t frame)
 {
     for (unsigned i = 0; i < FRAMES_MAX && on_my_stack(frame) && frame % 8 == 0; i++) {
         const uint64_t *record = (const uint64_t *)frame;
 
         say_symbol("from", record[1]);
-        if (record[0] <= frame && on_my_stack(record[0]) && record[0] >> PAGE_SHIFT == frame >> PAGE_SHIFT)
-            return; /* frames grow towards the stack's end, unless the chain goes to another stack */
         frame = record[0];
     }
 }
@@ -104,11 +95,10 @@ void panic_nmi(void)
 /* NMIs reach a CPU that spins with interrupts off, too. A CPU that does not answer cannot be helped. */
 static void stop_others(void)
 {
-    unsigned others = cpu_count();
+    unsigned others = MAX(cpu_count(), 1u) - 1;
 
-    if (others <= 1)
+    if (!others)
         return;
-    others--;
     apic_send(0, FIELD_PREP(ICR_SHORTHAND, ICR_SHORTHAND_OTHERS) | FIELD_PREP(ICR_MODE, ICR_MODE_NMI) |
                      ICR_LEVEL_ASSERT);
     if (!wait_until(__atomic_load_n(&parked, __ATOMIC_ACQUIRE) >= others, 100 * NS_PER_MS))
@@ -117,82 +107,57 @@ static void stop_others(void)
 
 /* The first CPU that panics speaks; the others wait for its NMI. A panic within the panic is the end of the
  * talk. */
-static void begin(void)
+static void begin(const char *text)
 {
+    uint64_t us = time_ns() / NS_PER_US;
+
     cpu_cli();
-    if (!__atomic_exchange_n(&panicking, true, __ATOMIC_ACQ_REL)) {
-        panic_cpu = cpu_id();
-        stop_others();
-    } else {
+    if (__atomic_exchange_n(&panicking, true, __ATOMIC_ACQ_REL)) {
         if (cpu_id() == panic_cpu)
             say("panic within the panic");
         park();
     }
+    panic_cpu = cpu_id();
+    stop_others();
+    say("[%5lu.%06lu] panic on cpu %u: %s", us / 1000000, us % 1000000, cpu_id(), text);
 }
 
-static void say_control(void)
+static _Noreturn void end(uint64_t frame)
 {
-    say("  cr0 %016llx cr2 %016llx cr3 %016llx cr4 %016llx", (unsigned long long)read_cr0(),
-        (unsigned long long)read_cr2(), (unsigned long long)read_cr3(), (unsigned long long)read_cr4());
-}
-
-static void say_head(const char *fmt, va_list ap)
-{
-    uint64_t us = time_ns() / NS_PER_US;
-    char text[200];
-
-    vsnprintf(text, sizeof(text), fmt, ap);
-    say("[%5llu.%06llu] panic on cpu %u: %s", (unsigned long long)(us / 1000000),
-        (unsigned long long)(us % 1000000), cpu_id(), text);
+    say("  cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+    backtrace(frame);
+    say("halted");
+    park();
 }
 
 _Noreturn void panic(const char *fmt, ...)
 {
-    va_list ap;
-
-    begin();
-    va_start(ap, fmt);
-    say_head(fmt, ap);
-    va_end(ap);
-    say_control();
-    backtrace((uint64_t)__builtin_frame_address(0));
-    say("halted");
-    park();
-}
-
-static void say_trap(const char *fmt, ...) PRINTF(1, 2);
-
-static void say_trap(const char *fmt, ...)
-{
+    char text[TEXT_MAX];
     va_list ap;
 
     va_start(ap, fmt);
-    say_head(fmt, ap);
+    vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    begin(text);
+    end((uint64_t)__builtin_frame_address(0));
 }
 
 _Noreturn void panic_trap(const struct trap_frame *f)
 {
-    static const char *const names[] = {
+    static const char names[][4] = {
         "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9",   "#TS",
         "#NP", "#SS", "#GP", "#PF", "15",  "#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
     };
-    const uint64_t *r = &f->r15;
-    static const char *const regs[] = {"r15", "r14", "r13", "r12", "r11", "r10", "r9 ", "r8 ",
-                                       "rdi", "rsi", "rbp", "rbx", "rdx", "rcx", "rax"};
+    char text[TEXT_MAX];
 
-    begin();
-    say_trap("exception %s, error code %#llx",
-             f->vector < sizeof(names) / sizeof(names[0]) ? names[f->vector] : "?",
-             (unsigned long long)f->error);
-    for (unsigned i = 0; i < 15; i += 3)
-        say("  %s %016llx %s %016llx %s %016llx", regs[14 - i], (unsigned long long)r[14 - i], regs[13 - i],
-            (unsigned long long)r[13 - i], regs[12 - i], (unsigned long long)r[12 - i]);
-    say("  rip %016llx rsp %016llx flags %016llx cs %llx", (unsigned long long)f->rip,
-        (unsigned long long)f->rsp, (unsigned long long)f->rflags, (unsigned long long)f->cs);
-    say_control();
+    snprintf(text, sizeof(text), "exception %s, error code %#lx",
+             f->vector < ARRAY_SIZE(names) ? names[f->vector] : "?", f->error);
+    begin(text);
+    say("  rax %016lx rcx %016lx rdx %016lx rbx %016lx", f->rax, f->rcx, f->rdx, f->rbx);
+    say("  rbp %016lx rsi %016lx rdi %016lx r8  %016lx", f->rbp, f->rsi, f->rdi, f->r8);
+    say("  r9  %016lx r10 %016lx r11 %016lx r12 %016lx", f->r9, f->r10, f->r11, f->r12);
+    say("  r13 %016lx r14 %016lx r15 %016lx rsp %016lx", f->r13, f->r14, f->r15, f->rsp);
+    say("  rip %016lx flags %016lx cs %lx", f->rip, f->rflags, f->cs);
     say_symbol("at  ", f->rip);
-    backtrace(f->rbp);
-    say("halted");
-    park();
+    end(f->rbp);
 }

@@ -26,26 +26,36 @@
 #define CR4_OSFXSR     BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
 #define CR4_UMIP       BIT(11)
-#define CR4_VMXE       BIT(13)
 #define CR4_FSGSBASE   BIT(16)
 #define CR4_OSXSAVE    BIT(18)
 #define CR4_SMEP       BIT(20)
 #define CR4_SMAP       BIT(21)
 
 /* Model-specific registers, SDM 4 */
-#define MSR_APIC_BASE    0x01b
-#define APIC_BASE_BSP    BIT(8)
-#define APIC_BASE_EXTD   BIT(10)
-#define APIC_BASE_EN     BIT(11)
-#define MSR_PAT          0x277
-#define PAT_POWER_ON     0x0007040600070406 /* WB WT UC- UC, twice */
-#define MSR_TSC_DEADLINE 0x6e0
-#define MSR_EFER         0xc0000080
-#define EFER_SCE         BIT(0)
-#define EFER_LME         BIT(8)
-#define EFER_LMA         BIT(10) /* RO */
-#define EFER_NXE         BIT(11)
-#define MSR_GS_BASE      0xc0000101
+#define MSR_APIC_BASE      0x01b
+#define APIC_BASE_BSP      BIT(8)
+#define APIC_BASE_EXTD     BIT(10)
+#define APIC_BASE_EN       BIT(11)
+#define MSR_PAT            0x277
+#define PAT_POWER_ON       0x0007040600070406 /* WB WT UC- UC, twice */
+#define MSR_TSC_DEADLINE   0x6e0
+#define MSR_EFER           0xc0000080
+#define EFER_SCE           BIT(0)
+#define EFER_LME           BIT(8)
+#define EFER_LMA           BIT(10) /* RO */
+#define EFER_NXE           BIT(11)
+#define EFER_SVME          BIT(12)
+#define MSR_SYSENTER_CS    0x174
+#define MSR_SYSENTER_ESP   0x175
+#define MSR_SYSENTER_EIP   0x176
+#define MSR_STAR           0xc0000081
+#define MSR_LSTAR          0xc0000082
+#define MSR_CSTAR          0xc0000083
+#define MSR_SFMASK         0xc0000084
+#define MSR_FS_BASE        0xc0000100
+#define MSR_GS_BASE        0xc0000101
+#define MSR_KERNEL_GS_BASE 0xc0000102
+#define MSR_TSC_AUX        0xc0000103
 
 /* Local APIC in x2APIC mode, SDM 3A table 10-6 */
 #define MSR_X2APIC_ID           0x802 /* RO */
@@ -54,7 +64,6 @@
 #define MSR_X2APIC_SVR          0x80f
 #define SVR_ENABLE              BIT(8)
 #define MSR_X2APIC_ICR          0x830
-#define ICR_VECTOR              GENMASK(7, 0)
 #define ICR_MODE                GENMASK(10, 8)
 #define ICR_MODE_FIXED          0
 #define ICR_MODE_NMI            4
@@ -68,10 +77,8 @@
 #define LVT_VECTOR              GENMASK(7, 0)
 #define LVT_MASKED              BIT(16)
 #define LVT_TIMER_MODE          GENMASK(18, 17)
-#define LVT_TIMER_ONE_SHOT      0
 #define LVT_TIMER_TSC_DEADLINE  2
 #define MSR_X2APIC_LVT_LINT0    0x835
-#define MSR_X2APIC_LVT_LINT1    0x836
 #define MSR_X2APIC_LVT_ERROR    0x837
 #define MSR_X2APIC_TIMER_INIT   0x838
 #define MSR_X2APIC_TIMER_COUNT  0x839 /* RO */
@@ -82,7 +89,6 @@
 #define CPUID_1_ECX_X2APIC       BIT32(21)
 #define CPUID_1_ECX_TSC_DEADLINE BIT32(24)
 #define CPUID_1_ECX_XSAVE        BIT32(26)
-#define CPUID_TSC_LEAF           0x15
 #define CPUID_7_EBX_SMEP         BIT32(7)
 #define CPUID_7_EBX_SMAP         BIT32(20)
 #define CPUID_7_ECX_UMIP         BIT32(2)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of kernel/cpu need from one another while CPUs come up, and nobody else. */
+/* What the files of kernel/cpu need from one another, and nobody else: start, traps, local APIC. */
 #ifndef KERNEL_CPU_SETUP_H
 #define KERNEL_CPU_SETUP_H
 
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/regs.h"
 
 /*
  * Control registers, GDT, TSS, IDT, GS and local APIC of the CPU that runs this, which becomes number `id`.
@@ -27,5 +28,32 @@ void time_init_this(void);
 
 /* What VECTOR_TIMER does: runs the timers that are due. */
 void time_interrupt(void);
+
+/* What trap_common in entry.S and the processor leave on the stack (SDM 3A 6.14). */
+struct trap_frame {
+    uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+    uint64_t vector, error;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+_Static_assert(offsetof(struct trap_frame, rip) == 136, "entry.S takes RIP from there");
+
+/* Loads the IDT, which all CPUs share. */
+void trap_init_this(void);
+
+/* Sorts one interrupt or exception to its handler; called by entry.S. */
+void trap_handle(const struct trap_frame *f);
+
+/* Called on each NMI: parks this CPU if a panic is on, else returns. */
+void panic_nmi(void);
+
+/* The panic of an exception: the same as panic(), with the interrupted registers. */
+_Noreturn void panic_trap(const struct trap_frame *f);
+
+/* This CPU's local APIC, always in x2APIC mode (SDM 3A 10.12). `icr` is everything but the destination. */
+static inline void apic_send(uint32_t apic_id, uint64_t icr)
+{
+    wrmsr(MSR_X2APIC_ICR, FIELD_PREP(ICR_DEST, apic_id) | icr);
+}
 
 #endif

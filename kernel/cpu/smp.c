@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/acpi/acpi.h"
 #include "kernel/console/log.h"
-#include "kernel/cpu/apic.h"
 #include "kernel/cpu/setup.h"
-#include "kernel/cpu/time.h"
 #include "kernel/lib/string.h"
 #include "kernel/lib/wait.h"
 #include "kernel/mm/paging.h"
@@ -59,15 +57,12 @@ static void prepare_trampoline(hpa_t page)
     paging_map_trampoline(page);
 }
 
-static void send_startup(uint32_t apic_id)
+/* INIT, or a start-up interrupt whose vector is the trampoline's page. */
+static void send(uint32_t apic_id, uint64_t mode)
 {
-    apic_send(apic_id,
-              FIELD_PREP(ICR_MODE, ICR_MODE_STARTUP) | ICR_LEVEL_ASSERT | start.trampoline >> PAGE_SHIFT);
-}
+    uint64_t vector = mode == ICR_MODE_STARTUP ? start.trampoline >> PAGE_SHIFT : 0;
 
-static void send_init(uint32_t apic_id)
-{
-    apic_send(apic_id, FIELD_PREP(ICR_MODE, ICR_MODE_INIT) | ICR_LEVEL_ASSERT);
+    apic_send(apic_id, FIELD_PREP(ICR_MODE, mode) | ICR_LEVEL_ASSERT | vector);
 }
 
 static bool is_online(const struct cpu *c)
@@ -88,13 +83,13 @@ static bool start_one(uint32_t apic_id, unsigned id)
     cpu_set_stacks(id);
     start.id = id;
     __atomic_store_n(&smp_ticket, stack, __ATOMIC_SEQ_CST);
-    send_startup(apic_id);
+    send(apic_id, ICR_MODE_STARTUP);
     if (!wait_until(is_online(c), SIPI_WAIT_NS))
-        send_startup(apic_id);
+        send(apic_id, ICR_MODE_STARTUP);
     if (wait_until(is_online(c), START_TIMEOUT_NS))
         return true;
     if (__atomic_exchange_n(&smp_ticket, 0, __ATOMIC_SEQ_CST) != 0) {
-        send_init(apic_id);
+        send(apic_id, ICR_MODE_INIT);
         log_warn("smp: the processor with APIC id %u does not start", apic_id);
         return false;
     }
@@ -113,8 +108,6 @@ unsigned smp_start(const struct bootinfo *bi, void (*entry)(void))
     if (!paging_map_stacks(0))
         panic("smp: no memory for the boot processor's stacks");
     cpu_set_stacks(0);
-    if (listed > CPU_MAX)
-        log_warn("smp: %u processors, of which %u are used", listed, CPU_MAX);
     if (paging_root().a >= SIZE_4G) {
         log_warn("smp: no memory below 4 GiB for the page tables' root: only the boot processor is used");
         return cpu_count();
@@ -122,15 +115,13 @@ unsigned smp_start(const struct bootinfo *bi, void (*entry)(void))
     start.trampoline = page.a;
     start.entry = entry;
     prepare_trampoline(page);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         if (ids[i] != self)
-            send_init(ids[i]);
-    }
+            send(ids[i], ICR_MODE_INIT);
     (void)wait_until(false, INIT_WAIT_NS);
-    for (unsigned i = 0; i < n && next < CPU_MAX; i++) {
+    for (unsigned i = 0; i < n && next < CPU_MAX; i++)
         if (ids[i] != self && start_one(ids[i], next))
             next++;
-    }
     paging_unmap_trampoline(page);
     if (cpu_count() < listed)
         log_warn("smp: %u of %u processors are used", cpu_count(), listed);

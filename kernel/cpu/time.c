@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/cpu/time.h"
 #include "kernel/console/log.h"
-#include "kernel/cpu/apic.h"
 #include "kernel/cpu/irq.h"
 #include "kernel/cpu/setup.h"
 #include "kernel/lib/spinlock.h"
 
 #define PM_TIMER_HZ    3579545 /* ACPI 6.5 section 4.8.3.3 */
 #define PM_TIMER_MASK  GENMASK32(23, 0)
-#define PM_TIMER_STUCK 1000000 /* reads without a change, which take at least 100 us anywhere */
-#define MEASURE_PER_S  20      /* the measurement takes a 20th of a second */
-#define BRACKETS       8       /* tries for a sample that nothing interrupted */
-#define TIMERS_AT_ONCE                                                                                       \
-    16 /* that one interrupt runs: a timer that always re-arms for now must not keep the CPU */
+#define TSC_PATIENCE   2000000000 /* ticks: several times the measurement on any processor */
+#define MEASURE_PER_S  20         /* the measurement takes a 20th of a second */
+#define BRACKETS       8          /* tries for a sample that nothing interrupted */
+#define TIMERS_AT_ONCE 16 /* per interrupt: a timer that always re-arms for now must not keep the CPU */
 
 /* x * mult / 2^shift with mult's top bit set: exact to 1 in 2^63. */
 struct scale {
@@ -22,8 +20,7 @@ struct scale {
 
 static struct {
     uint32_t tsc_khz;
-    struct scale tsc_to_ns, ns_to_tsc, ns_to_apic;
-    bool deadline_mode; /* the APIC timer takes a TSC value instead of a count */
+    struct scale tsc_to_ns, ns_to_apic;
     uint64_t wall_base_ns;
 } clock = {.tsc_to_ns = {(uint64_t)1 << 63, 65}}; /* 4 GHz until it is measured */
 
@@ -63,11 +60,6 @@ uint64_t time_tsc_to_ns(uint64_t ticks)
     return scale_apply(clock.tsc_to_ns, ticks);
 }
 
-uint64_t time_ns_to_tsc(uint64_t ns)
-{
-    return scale_apply(clock.ns_to_tsc, ns);
-}
-
 uint64_t time_ns(void)
 {
     return time_tsc_to_ns(rdtsc());
@@ -99,7 +91,7 @@ static struct sample take_sample(uint16_t port)
 
     for (unsigned i = 0; i < BRACKETS; i++) {
         uint64_t before = rdtsc();
-        struct sample s = {.pm = port ? inl(port) & PM_TIMER_MASK : 0};
+        struct sample s = {.pm = inl(port) & PM_TIMER_MASK};
 
         s.tsc = rdtsc();
         s.apic = (uint32_t)rdmsr(MSR_X2APIC_TIMER_COUNT);
@@ -112,100 +104,55 @@ static struct sample take_sample(uint16_t port)
     return best;
 }
 
-/* Waits until the PM timer has moved on by `ticks`; false if it stands still. */
-static bool pm_timer_wait(uint16_t port, uint32_t start, uint32_t ticks)
+/* Lets a part of a second pass by the PM timer; a TSC that has gone on too far meanwhile tells that it stands
+ * still. */
+static void pm_timer_wait(uint16_t port, const struct sample *start)
 {
-    uint32_t last = start, same = 0;
-
-    while (((last - start) & PM_TIMER_MASK) < ticks) {
-        uint32_t now = inl(port) & PM_TIMER_MASK;
-
-        same = now == last ? same + 1 : 0;
-        if (same > PM_TIMER_STUCK)
-            return false;
-        last = now;
-    }
-    return true;
-}
-
-/* TSC frequency in Hz where CPUID states it to the last digit (leaf 0x15, SDM 3B 19.7.3), else 0. */
-static uint64_t cpuid_tsc_hz(void)
-{
-    struct cpuid_regs r;
-
-    if (cpuid(0, 0).eax < CPUID_TSC_LEAF)
-        return 0;
-    r = cpuid(CPUID_TSC_LEAF, 0);
-    return r.eax && r.ebx && r.ecx ? (uint64_t)r.ecx * r.ebx / r.eax : 0;
-}
-
-/* Against the PM timer; `start` was sampled with the APIC timer counting. */
-static uint64_t measure_tsc_hz(uint16_t port, const struct sample *start, struct sample *end)
-{
-    uint64_t ticks;
-
-    if (!port)
-        panic("time: CPUID does not tell the TSC's frequency and there is no ACPI PM timer to measure it "
-              "against");
-    if (!pm_timer_wait(port, start->pm, PM_TIMER_HZ / MEASURE_PER_S))
-        panic("time: the ACPI PM timer at port %#x stands still", port);
-    *end = take_sample(port);
-    ticks = (end->pm - start->pm) & PM_TIMER_MASK;
-    return (end->tsc - start->tsc) * PM_TIMER_HZ / ticks;
+    while (((inl(port) - start->pm) & PM_TIMER_MASK) < PM_TIMER_HZ / MEASURE_PER_S)
+        if (rdtsc() - start->tsc > TSC_PATIENCE)
+            panic("time: the ACPI PM timer at port %#x stands still", port);
 }
 
 void time_init(uint16_t pm_timer_port)
 {
-    uint64_t tsc_hz = cpuid_tsc_hz(), apic_hz;
     struct sample start, end;
+    uint64_t ticks, tsc_hz, apic_hz;
 
+    if (!pm_timer_port)
+        panic("time: there is no ACPI PM timer to measure the TSC against");
     wrmsr(MSR_X2APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
     wrmsr(MSR_X2APIC_LVT_TIMER, LVT_MASKED);
     wrmsr(MSR_X2APIC_TIMER_INIT, UINT32_MAX);
     start = take_sample(pm_timer_port);
-    if (!tsc_hz) {
-        tsc_hz = measure_tsc_hz(pm_timer_port, &start, &end);
-    } else {
-        while (rdtsc() - start.tsc < tsc_hz / MEASURE_PER_S)
-            __builtin_ia32_pause();
-        end = take_sample(0);
-    }
+    pm_timer_wait(pm_timer_port, &start);
+    end = take_sample(pm_timer_port);
     wrmsr(MSR_X2APIC_TIMER_INIT, 0);
-    /* At 20 samples a second, neither product leaves 64 bits. */
-    apic_hz = (uint64_t)(start.apic - end.apic) * (tsc_hz / 1000) / (end.tsc - start.tsc) * 1000;
-    clock.deadline_mode = cpuid(1, 0).ecx & CPUID_1_ECX_TSC_DEADLINE;
-    if (!apic_hz && !clock.deadline_mode)
+    ticks = (end.pm - start.pm) & PM_TIMER_MASK;
+    tsc_hz = (end.tsc - start.tsc) * PM_TIMER_HZ / ticks;
+    apic_hz = (uint64_t)(start.apic - end.apic) * PM_TIMER_HZ / ticks;
+    if (!apic_hz)
         panic("time: the local APIC's timer stands still");
     clock.tsc_khz = (uint32_t)(tsc_hz / 1000);
-    clock.ns_to_apic = scale_make(apic_hz ? apic_hz : 1, NS_PER_S);
-    clock.ns_to_tsc = scale_make(clock.tsc_khz, 1000000);
+    clock.ns_to_apic = scale_make(apic_hz, NS_PER_S);
     clock.tsc_to_ns = scale_make(1000000, clock.tsc_khz);
     time_init_this();
-    log_info("time: TSC %u kHz, APIC timer %s %llu kHz", clock.tsc_khz,
-             clock.deadline_mode ? "by TSC deadline," : "counts at", (unsigned long long)(apic_hz / 1000));
+    log_info("time: TSC %u kHz, APIC timer %lu kHz", clock.tsc_khz, apic_hz / 1000);
 }
 
 void time_init_this(void)
 {
-    uint64_t mode = clock.deadline_mode ? LVT_TIMER_TSC_DEADLINE : LVT_TIMER_ONE_SHOT;
-
     list_init(&queues[cpu_id()].armed);
     wrmsr(MSR_X2APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
-    wrmsr(MSR_X2APIC_LVT_TIMER, FIELD_PREP(LVT_TIMER_MODE, mode) | VECTOR_TIMER);
+    wrmsr(MSR_X2APIC_LVT_TIMER, VECTOR_TIMER); /* one-shot */
 }
 
 /* Sets this CPU's hardware timer; a deadline in the past fires at once. */
 static void program(uint64_t deadline_ns)
 {
-    uint64_t now, count;
+    uint64_t now = time_ns();
+    uint64_t count = deadline_ns > now ? scale_apply(clock.ns_to_apic, MIN(deadline_ns - now, NS_PER_S)) : 0;
 
-    if (clock.deadline_mode) {
-        wrmsr(MSR_TSC_DEADLINE, time_ns_to_tsc(deadline_ns) + 1);
-        return;
-    }
-    now = time_ns();
-    count = deadline_ns > now ? scale_apply(clock.ns_to_apic, MIN(deadline_ns - now, NS_PER_S)) + 1 : 1;
-    wrmsr(MSR_X2APIC_TIMER_INIT, MIN(count, UINT32_MAX));
+    wrmsr(MSR_X2APIC_TIMER_INIT, MIN(count + 1, UINT32_MAX));
 }
 
 static struct timer *first_timer(const struct timer_queue *q)

@@ -12,9 +12,9 @@
 #define NS_PER_S  ((uint64_t)1000000000)
 
 /*
- * Measures TSC and local APIC timer, against the ACPI PM timer at `pm_timer_port` (0: none) unless CPUID
- * tells the TSC's frequency. Boot CPU, once, after cpu_init_boot(). Panics if there is nothing to measure
- * against. Before it, time_ns() runs slow (it takes the TSC for a fast one); it never steps back.
+ * Measures TSC and local APIC timer against the ACPI PM timer at `pm_timer_port` (0: none). Boot CPU, once,
+ * after cpu_init_boot(). Panics if there is nothing to measure against. Before it, time_ns() runs slow (it
+ * takes the TSC for a fast one); it never steps back.
  */
 void time_init(uint16_t pm_timer_port);
 
@@ -27,9 +27,8 @@ uint32_t time_tsc_khz(void);
 /* Nanoseconds since this TSC's zero. Monotonic, all CPUs agree. */
 uint64_t time_ns(void);
 
-/* TSC ticks <-> nanoseconds; exact to a tick for intervals up to a century. */
+/* TSC ticks to nanoseconds; exact to a tick for intervals up to a century. */
 uint64_t time_tsc_to_ns(uint64_t ticks);
-uint64_t time_ns_to_tsc(uint64_t ns);
 
 /* Nanoseconds since 1970 at time_ns() == 0, from the firmware's clock; 0 if the firmware had none. */
 uint64_t time_wall_base_ns(void);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "kernel/cpu/trap.h"
 #include "kernel/console/log.h"
-#include "kernel/cpu/apic.h"
 #include "kernel/cpu/irq.h"
 #include "kernel/cpu/setup.h"
+#include "kernel/cpu/time.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/mm/heap.h"
@@ -38,7 +37,7 @@ static struct irq_cpu {
     unsigned running; /* vector whose handler is being called */
     unsigned last;    /* where the search for a free vector starts: a freed one rests as long as possible */
     uint32_t dropped; /* interrupts that nobody wanted */
-    uint32_t nmis, nmis_told;
+    uint32_t nmis;    /* not told yet */
 } irqs[CPU_MAX];
 
 static struct spinlock irq_lock; /* of all tables */
@@ -47,22 +46,10 @@ static struct gate idt[VECTORS];
 extern const char trap_stubs[];
 #define STUB_SIZE 16
 
-static uint8_t gate_ist(unsigned vector)
-{
-    switch (vector) {
-    case EXC_NMI:
-        return STACK_NMI;
-    case EXC_DF:
-        return STACK_DF;
-    case EXC_MC:
-        return STACK_MC;
-    default:
-        return 0;
-    }
-}
-
 static void build_idt(void)
 {
+    static const uint8_t stacks[VECTORS] = {[EXC_NMI] = STACK_NMI, [EXC_DF] = STACK_DF, [EXC_MC] = STACK_MC};
+
     for (unsigned v = 0; v < VECTORS; v++) {
         uint64_t stub = (uint64_t)trap_stubs + v * STUB_SIZE;
 
@@ -71,7 +58,7 @@ static void build_idt(void)
             .offset_mid = (uint16_t)(stub >> 16),
             .offset_hi = (uint32_t)(stub >> 32),
             .selector = SELECTOR_CODE,
-            .ist = gate_ist(v),
+            .ist = stacks[v],
             .type = GATE_INTERRUPT,
         };
     }
@@ -92,12 +79,10 @@ void trap_init_this(void)
 /* Nothing is logged from within an NMI: it may have interrupted the holder of the console's lock. */
 static void tell_nmis(struct irq_cpu *c)
 {
-    uint32_t nmis = __atomic_load_n(&c->nmis, __ATOMIC_RELAXED);
+    uint32_t nmis = __atomic_exchange_n(&c->nmis, 0, __ATOMIC_RELAXED);
 
-    if (nmis == c->nmis_told)
-        return;
-    log_warn("cpu %u: %u unexpected NMIs ignored", cpu_id(), nmis - c->nmis_told);
-    c->nmis_told = nmis;
+    if (nmis)
+        log_warn("cpu %u: %u unexpected NMIs ignored", cpu_id(), nmis);
 }
 
 /* `running` goes up before the handler is read, so that irq_free(), which works the other way round, misses
@@ -129,7 +114,7 @@ static void interrupt(unsigned vector)
     } else if (vector != VECTOR_KICK) {
         device_interrupt(c, vector);
     }
-    apic_eoi();
+    wrmsr(MSR_X2APIC_EOI, 0);
 }
 
 void trap_handle(const struct trap_frame *f)
@@ -160,20 +145,18 @@ static unsigned find_vector(const struct irq_cpu *c)
 int irq_alloc(unsigned cpu, irq_handler_t *handler, void *arg)
 {
     struct irq_cpu *c = &irqs[cpu];
-    unsigned v = NO_VECTOR;
+    unsigned v;
 
-    spin_lock(&irq_lock);
+    spin_guard(&irq_lock);
     if (!c->table)
         __atomic_store_n(&c->table, heap_alloc(VECTORS * sizeof(struct irq)), __ATOMIC_RELEASE);
-    if (c->table)
-        v = find_vector(c);
-    if (v != NO_VECTOR) {
-        c->last = v;
-        c->table[v].arg = arg;
-        __atomic_store_n(&c->table[v].handler, handler, __ATOMIC_RELEASE);
-    }
-    spin_unlock(&irq_lock);
-    return v == NO_VECTOR ? -ENOSPC : (int)v;
+    v = c->table ? find_vector(c) : NO_VECTOR;
+    if (v == NO_VECTOR)
+        return -ENOSPC;
+    c->last = v;
+    c->table[v].arg = arg;
+    __atomic_store_n(&c->table[v].handler, handler, __ATOMIC_RELEASE);
+    return (int)v;
 }
 
 void irq_free(unsigned cpu, unsigned vector)
@@ -181,9 +164,7 @@ void irq_free(unsigned cpu, unsigned vector)
     struct irq_cpu *c = &irqs[cpu];
 
     ASSERT(c->table && vector >= VECTOR_DEVICE_LO && vector <= VECTOR_DEVICE_HI);
-    spin_lock(&irq_lock);
     __atomic_store_n(&c->table[vector].handler, NULL, __ATOMIC_SEQ_CST);
-    spin_unlock(&irq_lock);
     while (cpu != cpu_id() && __atomic_load_n(&c->running, __ATOMIC_SEQ_CST) == vector)
         __builtin_ia32_pause();
 }

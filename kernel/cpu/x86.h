@@ -55,44 +55,22 @@ X86_CR(3)
 X86_CR(4)
 #undef X86_CR
 
-static inline uint8_t inb(uint16_t port)
-{
-    uint8_t v;
-
-    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-
-static inline void outb(uint16_t port, uint8_t v)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline uint16_t inw(uint16_t port)
-{
-    uint16_t v;
-
-    __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-
-static inline void outw(uint16_t port, uint16_t v)
-{
-    __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline uint32_t inl(uint16_t port)
-{
-    uint32_t v;
-
-    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-
-static inline void outl(uint16_t port, uint32_t v)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
-}
+/* inb(), outb(), inw(), outw(), inl(), outl() */
+#define X86_PORT(letter, type)                                                                               \
+    static inline type in##letter(uint16_t port)                                                             \
+    {                                                                                                        \
+        type v;                                                                                              \
+        __asm__ volatile("in" #letter " %1, %0" : "=a"(v) : "Nd"(port));                                     \
+        return v;                                                                                            \
+    }                                                                                                        \
+    static inline void out##letter(uint16_t port, type v)                                                    \
+    {                                                                                                        \
+        __asm__ volatile("out" #letter " %0, %1" : : "a"(v), "Nd"(port));                                    \
+    }
+X86_PORT(b, uint8_t)
+X86_PORT(w, uint16_t)
+X86_PORT(l, uint32_t)
+#undef X86_PORT
 
 static inline void invlpg(uint64_t va)
 {
