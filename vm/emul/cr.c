@@ -6,7 +6,6 @@
 #include "vm/emul/decode.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/lapic.h"
-#include "vm/emul/operand.h"
 #include "vm/emul/regs.h"
 #include "vm/guestmem.h"
 #include "vm/hvm.h"
@@ -23,14 +22,9 @@ static bool set_cr0(struct vcpu *v, uint64_t val)
 
     if ((val & GENMASK(63, 32)) || ((val & CR0_PG) && !(val & CR0_PE)) || ((val & CR0_NW) && !(val & CR0_CD)))
         return false;
-    if ((val & CR0_PG) && !(old & CR0_PG) && (efer & EFER_LME)) {
+    if (((val ^ old) & CR0_PG) && (efer & EFER_LME)) { /* long mode begins or ends */
         hvm_segment(v, SEG_CS, &cs);
         if (!(cr4 & CR4_PAE) || (cs.attr & SEG_ATTR_L))
-            return false;
-    }
-    if (!(val & CR0_PG) && (old & CR0_PG) && (efer & EFER_LMA)) {
-        hvm_segment(v, SEG_CS, &cs);
-        if (cs.attr & SEG_ATTR_L)
             return false;
     }
     hvm_set_reg(v, REG_CR0, (val & CR0_DEFINED) | CR0_ET);
@@ -52,37 +46,14 @@ static bool set_cr(struct vcpu *v, unsigned num, uint64_t val)
     switch (num) {
     case 0:
         return set_cr0(v, val);
-    case 2:
-        hvm_set_reg(v, REG_CR2, val);
-        return true;
-    case 3:
-        hvm_set_reg(v, REG_CR3, val);
-        return true;
     case 4:
         return set_cr4(v, val);
     case 8:
-        if (val & ~(uint64_t)0xf)
-            return false;
-        lapic_set_tpr(v, (uint8_t)(val << 4));
-        return true;
+        if (val <= 0xf)
+            lapic_set_tpr(v, (uint8_t)(val << 4));
+        return val <= 0xf;
     default:
         return false;
-    }
-}
-
-static uint64_t get_cr(const struct vcpu *v, unsigned num)
-{
-    switch (num) {
-    case 0:
-        return hvm_reg(v, REG_CR0);
-    case 2:
-        return hvm_reg(v, REG_CR2);
-    case 3:
-        return hvm_reg(v, REG_CR3);
-    case 4:
-        return hvm_reg(v, REG_CR4);
-    default:
-        return lapic_tpr(v) >> 4;
     }
 }
 
@@ -94,54 +65,19 @@ static void result(struct vcpu *v, const struct vm_exit *e, bool ok)
         vcpu_inject_gp(v);
 }
 
-static void move(struct vcpu *v, const struct vm_exit *e, unsigned num, bool write, unsigned gpr)
-{
-    unsigned bits = guest_bits(v);
-    uint64_t mask = bits == 64 ? ~(uint64_t)0 : GENMASK(31, 0);
-
-    if (write) {
-        result(v, e, set_cr(v, num, v->gpr[gpr] & mask));
-        return;
-    }
-    v->gpr[gpr] = get_cr(v, num) & mask;
-    vcpu_skip(v, e);
-}
-
-/* Loads PE, MP, EM and TS; cannot clear PE (APM 3, LMSW). */
-static void lmsw(struct vcpu *v, const struct vm_exit *e, const struct insn *insn)
-{
-    uint64_t cr0 = hvm_reg(v, REG_CR0), src = insn->mem ? 0 : v->gpr[insn->rm];
-
-    if (insn->mem && operand_read(v, operand_linear(v, insn), 2, &src))
-        return; /* #PF is queued */
-    result(v, e, set_cr0(v, (cr0 & ~(LMSW_BITS & ~CR0_PE)) | (src & LMSW_BITS)));
-}
-
+/* Only writes exit. */
 void emul_cr(struct vcpu *v, const struct vm_exit *e)
 {
+    uint64_t mask = guest_bits(v) == 64 ? ~(uint64_t)0 : UINT32_MAX, cr0 = hvm_reg(v, REG_CR0);
+    struct insn insn = {.op = INSN_MOV_TO_CR, .reg = e->cr.num, .rm = e->cr.gpr};
     uint8_t buf[INSN_MAX];
-    struct insn insn;
 
-    if (e->cr.decoded) {
-        move(v, e, e->cr.num, e->cr.write, e->cr.gpr);
-        return;
-    }
-    if (insn_decode(buf, guest_fetch(v, buf), guest_bits(v), &insn))
+    if (!e->cr.decoded && insn_decode(buf, guest_fetch(v, buf), guest_bits(v), &insn))
         return; /* the guest changed the code under its own feet: what is there now runs next */
-    switch (insn.op) {
-    case INSN_MOV_TO_CR:
-    case INSN_MOV_FROM_CR:
-        move(v, e, insn.reg, insn.op == INSN_MOV_TO_CR, insn.rm);
-        break;
-    case INSN_LMSW:
-        lmsw(v, e, &insn);
-        break;
-    case INSN_CLTS:
-        result(v, e, set_cr0(v, hvm_reg(v, REG_CR0) & ~CR0_TS));
-        break;
-    default:
-        break;
-    }
+    if (insn.op == INSN_MOV_TO_CR)
+        result(v, e, set_cr(v, insn.reg, v->gpr[insn.rm] & mask));
+    else if (insn.op == INSN_LMSW) /* loads PE, MP, EM and TS; cannot clear PE (APM 3, LMSW) */
+        result(v, e, !insn.mem && set_cr0(v, (cr0 & ~(LMSW_BITS & ~CR0_PE)) | (v->gpr[insn.rm] & LMSW_BITS)));
 }
 
 /* SDM 1 13.3: what goes together in XCR0. */

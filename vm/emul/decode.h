@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A small x86 decoder (AMD APM 3 chapter 1): lengths of the instructions that exit, and the operands of those that touch device memory. It
- * works on a copy of the guest's bytes, reads no memory and touches no state.
+ * A small x86 decoder (AMD APM 3 chapter 1): lengths of the instructions that exit, and sizes and registers of those that touch device memory.
+ * It works on a copy of the guest's bytes, reads no memory and touches no state.
  */
 #ifndef VM_EMUL_DECODE_H
 #define VM_EMUL_DECODE_H
@@ -10,19 +10,15 @@
 
 #define INSN_MAX 15 /* bytes of the longest legal instruction */
 
-/* ADD to CMP stand in the order of their encoding (opcode bits 5:3, or ModRM.reg of group 1); BT to BTC of group 8 likewise. */
+/* ADD to CMP stand in the order of their encoding (opcode bits 5:3, or ModRM.reg of group 1). */
 enum insn_op {
     INSN_NONE,
-    INSN_ADD, INSN_OR, INSN_ADC, INSN_SBB, INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP,
-    INSN_BT, INSN_BTS, INSN_BTR, INSN_BTC,
-    INSN_TEST, INSN_XCHG, INSN_INC, INSN_DEC, INSN_NOT, INSN_NEG, INSN_CMPXCHG,
+    INSN_ADD, INSN_OR, INSN_ADC, INSN_SBB, INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP, INSN_TEST,
     INSN_MOV, INSN_MOVZX, INSN_MOVSX,
-    INSN_MOVS, INSN_STOS, INSN_LODS, INSN_INS, INSN_OUTS,
-    INSN_MOV_TO_CR, INSN_MOV_FROM_CR, INSN_LMSW, INSN_SMSW, INSN_CLTS,
+    INSN_MOVS, INSN_STOS,
+    INSN_MOV_TO_CR, INSN_LMSW,
     INSN_OTHER, /* known by its length only: CPUID, HLT, RDMSR, VMMCALL, IN, OUT ... */
 };
-
-#define INSN_NO_REG 0xff
 
 struct insn {
     enum insn_op op;
@@ -34,23 +30,18 @@ struct insn {
     bool to_rm;       /* the ModRM operand is the destination (MOV 88/89, ADD 00/01 ...); otherwise `reg` is */
     bool has_imm;     /* the source is `imm`, not a register */
     bool reg_high;    /* `reg` is AH, CH, DH, BH for 0..3 */
-    bool rep;         /* F3 or F2 before a string instruction */
+    bool rep;         /* F3 or F2 */
     bool lock;
     uint8_t reg;      /* enum gpr; the number of the control register in MOV CR */
     uint8_t rm;       /* enum gpr if !mem; the other register of MOV CR */
     uint64_t imm;     /* sign-extended */
-    /* Memory operand: segment base + ((base + index << scale + disp) cut to addr_size). Strings have none: SEG:RSI, ES:RDI. */
-    uint8_t segment;  /* enum vm_seg, after overrides and defaults */
-    uint8_t base, index; /* enum gpr, or INSN_NO_REG */
-    uint8_t scale;    /* 0..3 */
-    bool rip_relative;/* disp counts from the next instruction */
-    int64_t disp;
+    uint8_t segment;  /* enum vm_seg of a string's source, after overrides */
 };
 
 /* Length (1..15) of an instruction that the decoder knows, or -EINVAL. `n` bytes are at hand; bits is 16, 32 or 64: the code segment's mode. */
 MUST_USE int insn_length(const uint8_t *buf, unsigned n, unsigned bits);
 
-/* As insn_length(), with the operands in *out. 0, or -EINVAL: unknown, or cut off by `n`. */
+/* As insn_length(), with the operands in *out. 0, or -EINVAL: unknown, or cut off by `n`. Where a memory operand is, the exit says. */
 MUST_USE int insn_decode(const uint8_t *buf, unsigned n, unsigned bits, struct insn *out);
 
 #endif

@@ -39,11 +39,11 @@ void msr_init_vm(struct vm *vm);
 MUST_USE int pvclock_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
 void pvclock_update(struct vcpu *v); /* after the TSC offset changed, or the vCPU resumed */
 
-/* cr.c: MOV to/from CR0, CR4, CR8 and LMSW/CLTS that are intercepted. */
+/* cr.c: MOV to CR0, CR4, CR8, and LMSW of a register. */
 void emul_cr(struct vcpu *v, const struct vm_exit *e);
 void emul_xsetbv(struct vcpu *v, const struct vm_exit *e);
 
-/* pio.c: IN/OUT, also INS/OUTS with REP (bounded per exit). */
+/* pio.c: IN and OUT. INS and OUTS are refused with #GP. */
 void emul_io(struct vcpu *v, const struct vm_exit *e);
 
 /*

@@ -4,283 +4,206 @@
 #include "vm/emul/decode.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/operand.h"
+#include "vm/emul/regs.h"
 #include "vm/guestmem.h"
-#include "vm/vcpu.h"
+#include "vm/hvm.h"
 #include "vm/vm.h"
 
-/* APM 1 3.1.4 */
-#define RFLAGS_CF     BIT(0)
-#define RFLAGS_PF     BIT(2)
-#define RFLAGS_AF     BIT(4)
-#define RFLAGS_ZF     BIT(6)
-#define RFLAGS_SF     BIT(7)
-#define RFLAGS_OF     BIT(11)
 #define RFLAGS_STATUS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
-/* The memory operand of the instruction at hand. */
-struct operand {
-    struct vcpu *v;
-    gva_t linear;
-    gpa_t at;
-    unsigned size;
-    bool direct; /* the CPU has translated it already: it is at `at` */
-};
+/* Elements of a string that one exit handles; the guest comes back for the rest, with its interrupts taken in
+ * between. */
+#define STRING_BURST 64
 
-/*
- * The CPU has walked the page tables for the address that faulted; if the operand has the same offset in its
- * page and does not cross it, that is the operand, and the guest's tables need not be walked again.
- * Everything else (an operand whose first bytes lie in the page before, code that another vCPU changes
- * meanwhile) goes through the guest's tables as they are now.
- */
-static struct operand operand_of(struct vcpu *v, const struct vm_exit *e, const struct insn *insn)
+/* --- MOV and arithmetic: the exit says where the operand is --- */
+
+static uint64_t device_read(struct vcpu *v, gpa_t at, unsigned size)
 {
-    struct operand op = {v, operand_linear(v, insn), e->mem.addr, insn->size, false};
-    int64_t bit;
+    struct io_access a = {.addr = at.a, .size = size, .data = ~(uint64_t)0};
 
-    /* A bit number in a register reaches beyond the operand (APM 3, BT). */
-    if (insn->op >= INSN_BT && insn->op <= INSN_BTC && !insn->has_imm) {
-        bit = (int64_t)(v->gpr[insn->reg] << (64 - 8 * insn->size)) >> (64 - 8 * insn->size);
-        op.linear.a += (uint64_t)(bit >> __builtin_ctz(8 * insn->size)) * insn->size;
-    }
-    op.direct = !((op.linear.a ^ op.at.a) & PAGE_MASK) && (op.linear.a & PAGE_MASK) + op.size <= PAGE_SIZE;
-    return op;
+    (void)vm_io(v, IO_MEM, &a); /* where nothing is, reads give all ones and writes are lost, as on a bus */
+    return low_bytes(a.data, size);
 }
 
-static int load(const struct operand *op, uint64_t *val)
+static void device_write(struct vcpu *v, gpa_t at, unsigned size, uint64_t val)
 {
-    struct io_access a = {.addr = op->at.a, .size = op->size, .data = ~(uint64_t)0};
+    struct io_access a = {.addr = at.a, .size = size, .write = true, .data = low_bytes(val, size)};
 
-    if (!op->direct)
-        return operand_read(op->v, op->linear, op->size, val);
-    if (!vm_io(op->v, IO_MEM, &a))
-        return -ENODEV;
-    *val = low_bytes(a.data, op->size);
-    return 0;
+    (void)vm_io(v, IO_MEM, &a);
 }
 
-static int store(const struct operand *op, uint64_t val)
+static uint64_t reg_get(const struct vcpu *v, const struct insn *insn)
 {
-    struct io_access a = {
-        .addr = op->at.a, .size = op->size, .write = true, .data = low_bytes(val, op->size)};
-
-    if (!op->direct)
-        return operand_write(op->v, op->linear, op->size, val);
-    return vm_io(op->v, IO_MEM, &a) ? 0 : -ENODEV;
+    return low_bytes(insn->reg_high ? v->gpr[insn->reg] >> 8 : v->gpr[insn->reg], insn->reg_size);
 }
 
-static uint64_t sign_extend(uint64_t val, unsigned size)
+static void reg_set(struct vcpu *v, const struct insn *insn, uint64_t val)
 {
-    return (uint64_t)((int64_t)(val << (64 - 8 * size)) >> (64 - 8 * size));
+    if (insn->reg_high)
+        gpr_set(v, insn->reg, 2, (val & 0xff) << 8 | (v->gpr[insn->reg] & 0xff));
+    else
+        gpr_set(v, insn->reg, insn->reg_size, val);
 }
 
-static void set_flags(struct vcpu *v, uint64_t mask, uint64_t flags)
+/* a + b + carry, or a - b - carry as a + ~b + !carry; carries out of each bit give CF, AF and OF (APM
+ * 1 3.1.4). */
+static uint64_t add(uint64_t a, uint64_t b, bool carry, bool subtract, unsigned size, uint64_t *flags)
 {
-    v->rflags = (v->rflags & ~mask) | (flags & mask);
-}
+    uint64_t addend = subtract ? ~b : b, r = a + addend + (carry != subtract), sign = BIT(8 * size - 1);
+    uint64_t out = (a & addend) | ((a | addend) & ~r);
 
-/* SF, ZF and PF of a result. */
-static uint64_t result_flags(uint64_t r, unsigned size)
-{
-    uint64_t flags = 0;
-
-    r = low_bytes(r, size);
-    flags |= r == 0 ? RFLAGS_ZF : 0;
-    flags |= r >> (8 * size - 1) ? RFLAGS_SF : 0;
-    flags |= __builtin_parity((unsigned)(r & 0xff)) ? 0 : RFLAGS_PF;
-    return flags;
-}
-
-/* a + b + carry, or a - b - carry: carries out of each bit give CF, AF and OF. */
-static uint64_t add(uint64_t a, uint64_t b, uint64_t carry, unsigned size, uint64_t *flags)
-{
-    uint64_t r = a + b + carry, out = (a & b) | ((a | b) & ~r), sign = BIT(8 * size - 1);
-
-    *flags = result_flags(r, size) | (out & sign ? RFLAGS_CF : 0) | (out & 8 ? RFLAGS_AF : 0);
-    *flags |= (a ^ r) & (b ^ r) & sign ? RFLAGS_OF : 0;
+    if (subtract)
+        out = ~out;
+    *flags = (out & sign ? RFLAGS_CF : 0) | (out & 8 ? RFLAGS_AF : 0);
+    *flags |= (a ^ r) & (addend ^ r) & sign ? RFLAGS_OF : 0;
     return r;
 }
 
-static uint64_t subtract(uint64_t a, uint64_t b, uint64_t borrow, unsigned size, uint64_t *flags)
-{
-    uint64_t r = a - b - borrow, out = (~a & b) | ((~a | b) & r), sign = BIT(8 * size - 1);
-
-    *flags = result_flags(r, size) | (out & sign ? RFLAGS_CF : 0) | (out & 8 ? RFLAGS_AF : 0);
-    *flags |= (a ^ b) & (a ^ r) & sign ? RFLAGS_OF : 0;
-    return r;
-}
-
-static uint64_t bit_op(enum insn_op op, uint64_t a, uint64_t b, unsigned size, uint64_t *flags)
-{
-    uint64_t bit = BIT(b & (8 * size - 1));
-
-    *flags = a & bit ? RFLAGS_CF : 0;
-    switch (op) {
-    case INSN_BTS:
-        return a | bit;
-    case INSN_BTR:
-        return a & ~bit;
-    case INSN_BTC:
-        return a ^ bit;
-    default:
-        return a;
-    }
-}
-
-/* `a` op `b`; sets the vCPU's flags and returns what the destination becomes. */
+/* `a` op `b`; sets the vCPU's flags and returns the result. */
 static uint64_t alu(struct vcpu *v, enum insn_op op, uint64_t a, uint64_t b, unsigned size)
 {
-    uint64_t carry = v->rflags & RFLAGS_CF, mask = RFLAGS_STATUS, flags, r;
+    bool carry = (op == INSN_ADC || op == INSN_SBB) && (v->rflags & RFLAGS_CF);
+    uint64_t flags = 0, r;
 
-    switch (op) {
-    case INSN_ADD:
-    case INSN_ADC:
-        r = add(a, b, op == INSN_ADC ? carry : 0, size, &flags);
-        break;
-    case INSN_SUB:
-    case INSN_CMP:
-    case INSN_SBB:
-        r = subtract(a, b, op == INSN_SBB ? carry : 0, size, &flags);
-        break;
-    case INSN_NEG:
-        r = subtract(0, a, 0, size, &flags);
-        break;
-    case INSN_INC:
-        mask &= ~RFLAGS_CF;
-        r = add(a, 1, 0, size, &flags);
-        break;
-    case INSN_DEC:
-        mask &= ~RFLAGS_CF;
-        r = subtract(a, 1, 0, size, &flags);
-        break;
-    case INSN_BT:
-    case INSN_BTS:
-    case INSN_BTR:
-    case INSN_BTC:
-        mask = RFLAGS_CF;
-        r = bit_op(op, a, b, size, &flags);
-        break;
-    case INSN_NOT:
-        mask = flags = 0;
-        r = ~a;
-        break;
-    default: /* AND, OR, XOR, TEST */
+    if (op == INSN_ADD || op == INSN_ADC)
+        r = add(a, b, carry, false, size, &flags);
+    else if (op == INSN_SUB || op == INSN_CMP || op == INSN_SBB)
+        r = add(a, b, carry, true, size, &flags);
+    else /* AND, TEST, OR, XOR */
         r = op == INSN_OR ? a | b : op == INSN_XOR ? a ^ b : a & b;
-        flags = result_flags(r, size);
-        break;
-    }
-    set_flags(v, mask, flags);
+    r = low_bytes(r, size);
+    flags |= (r == 0 ? RFLAGS_ZF : 0) | (r >> (8 * size - 1) ? RFLAGS_SF : 0);
+    flags |= __builtin_parity((unsigned)(r & 0xff)) ? 0 : RFLAGS_PF;
+    v->rflags = (v->rflags & ~RFLAGS_STATUS) | flags;
     return r;
 }
 
-/*
- * The flags and the register change only once every access has succeeded: a #PF on the second one must leave
- * the instruction as it was. That can happen only to an operand that is not `direct`.
- */
-static int modify(struct vcpu *v, const struct insn *insn, const struct operand *op)
+static void move(struct vcpu *v, const struct insn *insn, gpa_t at)
 {
-    bool compare = insn->op == INSN_CMP || insn->op == INSN_TEST || insn->op == INSN_BT;
-    uint64_t mem, reg = insn->has_imm ? low_bytes(insn->imm, insn->size)
-                                      : gpr_get(v, insn->reg, insn->size, insn->reg_high);
-    uint64_t rflags = v->rflags, r;
-    int err = load(op, &mem);
+    unsigned shift = 64 - 8u * insn->size;
+    uint64_t val;
 
-    if (err)
-        return err;
-    if (!insn->to_rm) {
-        r = alu(v, insn->op, reg, mem, insn->size);
-        if (!compare)
-            gpr_set(v, insn->reg, insn->size, insn->reg_high, r);
+    if (insn->to_rm) {
+        device_write(v, at, insn->size, insn->has_imm ? insn->imm : reg_get(v, insn));
+        return;
+    }
+    val = device_read(v, at, insn->size);
+    if (insn->op == INSN_MOVSX)
+        val = (uint64_t)((int64_t)(val << shift) >> shift);
+    reg_set(v, insn, val);
+}
+
+static void modify(struct vcpu *v, const struct insn *insn, gpa_t at)
+{
+    uint64_t mem = device_read(v, at, insn->size), r;
+    uint64_t reg = insn->has_imm ? low_bytes(insn->imm, insn->size) : reg_get(v, insn);
+
+    r = insn->to_rm ? alu(v, insn->op, mem, reg, insn->size) : alu(v, insn->op, reg, mem, insn->size);
+    if (insn->op == INSN_CMP || insn->op == INSN_TEST)
+        return;
+    if (insn->to_rm)
+        device_write(v, at, insn->size, r);
+    else
+        reg_set(v, insn, r);
+}
+
+/* --- strings: one side is RAM, or another device; both go through the guest's page tables --- */
+
+/* Bases of CS, DS, ES and SS count for nothing in 64-bit mode (APM 2 4.5.3). */
+static gva_t string_address(const struct vcpu *v, const struct insn *insn, unsigned segment, unsigned reg)
+{
+    uint64_t offset = low_bytes(v->gpr[reg], insn->addr_size);
+    bool long_mode = guest_bits(v) == 64;
+    struct vm_segment seg;
+
+    if (long_mode && segment < SEG_FS)
+        return gva(offset);
+    hvm_segment(v, (enum vm_seg)segment, &seg);
+    return gva(long_mode ? offset + seg.base : (offset + seg.base) & UINT32_MAX);
+}
+
+/* One element. -EFAULT: #PF is queued. */
+static int string_access(struct vcpu *v, gva_t addr, unsigned size, bool write, uint64_t *val)
+{
+    unsigned how = (write ? ACCESS_WRITE : 0) | (hvm_cpl(v) == 3 ? ACCESS_USER : 0);
+    uint32_t error;
+    gpa_t at;
+    int err = guest_translate(v, addr, how, &at, &error);
+
+    if (!err && !p2m_is_ram(&v->vm->p2m, at, 1)) {
+        if (write)
+            device_write(v, at, size, *val);
+        else
+            *val = device_read(v, at, size);
         return 0;
     }
-    r = alu(v, insn->op, mem, reg, insn->size);
-    err = compare ? 0 : store(op, r);
-    if (err)
-        v->rflags = rflags;
-    return err;
-}
-
-static int move(struct vcpu *v, const struct insn *insn, const struct operand *op)
-{
-    uint64_t val;
-    int err;
-
-    if (insn->to_rm)
-        return store(op, insn->has_imm ? insn->imm : gpr_get(v, insn->reg, insn->size, insn->reg_high));
-    err = load(op, &val);
-    if (err)
-        return err;
-    if (insn->op == INSN_MOVSX)
-        val = sign_extend(val, insn->size);
-    gpr_set(v, insn->reg, insn->reg_size, insn->reg_high, val);
-    return 0;
-}
-
-static int exchange(struct vcpu *v, const struct insn *insn, const struct operand *op)
-{
-    uint64_t mem;
-    int err = load(op, &mem);
-
-    if (!err)
-        err = store(op, gpr_get(v, insn->reg, insn->size, insn->reg_high));
-    if (!err)
-        gpr_set(v, insn->reg, insn->size, insn->reg_high, mem);
-    return err;
-}
-
-/* APM 3, CMPXCHG: memory is written in either case. */
-static int compare_exchange(struct vcpu *v, const struct insn *insn, const struct operand *op)
-{
-    uint64_t rax = gpr_get(v, RAX, insn->size, false), mem, flags;
-    int err = load(op, &mem);
-
-    if (err)
-        return err;
-    err = store(op, mem == rax ? gpr_get(v, insn->reg, insn->size, insn->reg_high) : mem);
-    if (err)
-        return err;
-    subtract(rax, mem, 0, insn->size, &flags);
-    set_flags(v, RFLAGS_STATUS, flags);
-    if (mem != rax)
-        gpr_set(v, RAX, insn->size, false, mem);
-    return 0;
-}
-
-static int perform(struct vcpu *v, const struct vm_exit *e, const struct insn *insn)
-{
-    struct operand op = operand_of(v, e, insn);
-
-    switch (insn->op) {
-    case INSN_MOV:
-    case INSN_MOVZX:
-    case INSN_MOVSX:
-        return move(v, insn, &op);
-    case INSN_XCHG:
-        return exchange(v, insn, &op);
-    case INSN_CMPXCHG:
-        return compare_exchange(v, insn, &op);
-    default:
-        return modify(v, insn, &op);
+    if (!err) {
+        err = write ? guest_write(v, addr, val, size, how, &error)
+                    : guest_read(v, addr, val, size, how, &error);
+        addr = gva(ALIGN_DOWN(addr.a + size - 1, PAGE_SIZE)); /* if it fails, then on its second page */
     }
+    if (err) {
+        hvm_set_reg(v, REG_CR2, addr.a);
+        vcpu_exception(v, VEC_PF, true, error);
+    }
+    return err;
 }
 
+static int string_element(struct vcpu *v, const struct insn *insn)
+{
+    uint64_t val = v->gpr[RAX], step = v->rflags & RFLAGS_DF ? -(uint64_t)insn->size : insn->size;
+    bool load = insn->op == INSN_MOVS;
+    int err = 0;
+
+    if (load)
+        err = string_access(v, string_address(v, insn, insn->segment, RSI), insn->size, false, &val);
+    if (!err)
+        err = string_access(v, string_address(v, insn, SEG_ES, RDI), insn->size, true, &val);
+    if (err)
+        return err;
+    if (load)
+        gpr_set(v, RSI, insn->addr_size, v->gpr[RSI] + step);
+    gpr_set(v, RDI, insn->addr_size, v->gpr[RDI] + step);
+    return 0;
+}
+
+/* True when the instruction is done; otherwise RIP stays on it (more elements, or #PF is queued). */
+static bool string_run(struct vcpu *v, const struct insn *insn)
+{
+    if (!insn->rep)
+        return string_element(v, insn) == 0;
+    for (unsigned i = 0; i < STRING_BURST && low_bytes(v->gpr[RCX], insn->addr_size); i++) {
+        if (string_element(v, insn))
+            return false;
+        gpr_set(v, RCX, insn->addr_size, v->gpr[RCX] - 1);
+    }
+    return !low_bytes(v->gpr[RCX], insn->addr_size);
+}
+
+/*
+ * The CPU has translated the address that faulted: that is the operand, and the guest's tables need not be
+ * walked again. (One that began in RAM on the page before is cut to what faulted; no device is meant to be
+ * used so.)
+ */
 bool emul_mmio(struct vcpu *v, const struct vm_exit *e)
 {
+    gpa_t at = e->mem.addr;
     uint8_t buf[INSN_MAX];
     unsigned n = guest_fetch(v, buf);
     struct insn insn;
-    int err;
 
     if (insn_decode(buf, n, guest_bits(v), &insn))
         return false;
-    if (insn.op >= INSN_MOVS && insn.op <= INSN_LODS) {
-        if (string_run(v, &insn))
-            insn_advance(v, &insn);
-        return true;
-    }
-    if (!insn.mem || insn.op > INSN_LODS)
+    if (insn.op == INSN_MOVS || insn.op == INSN_STOS) {
+        if (!string_run(v, &insn))
+            return true;
+    } else if (!insn.mem || insn.op > INSN_MOVSX || (at.a & PAGE_MASK) + insn.size > PAGE_SIZE) {
         return false;
-    err = perform(v, e, &insn);
-    if (!err)
-        insn_advance(v, &insn);
-    return err != -ENODEV;
+    } else if (insn.op >= INSN_MOV) {
+        move(v, &insn, at);
+    } else {
+        modify(v, &insn, at);
+    }
+    vcpu_skip(v, &(struct vm_exit){.len = insn.len});
+    return true;
 }

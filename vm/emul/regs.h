@@ -80,8 +80,18 @@
 #define CR4_PSE    BIT(4)
 #define CR4_PCE    BIT(8)
 #define SEG_ATTR_L 0x200 /* struct vm_segment.attr: 64-bit code */
+#define SEG_ATTR_D 0x400 /* 32-bit code */
 #define CR0_DEFINED                                                                                          \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+
+#define RFLAGS_CF BIT(0)
+#define RFLAGS_PF BIT(2)
+#define RFLAGS_AF BIT(4)
+#define RFLAGS_ZF BIT(6)
+#define RFLAGS_SF BIT(7)
+#define RFLAGS_DF BIT(10)
+#define RFLAGS_OF BIT(11)
+#define RFLAGS_AC BIT(18)
 
 #define XCR0_X87    BIT(0)
 #define XCR0_SSE    BIT(1)

@@ -18,7 +18,7 @@ static struct {
     struct io_access last;
     enum io_space last_space;
     unsigned reads, writes, missed;
-    unsigned exceptions, skips;
+    unsigned exceptions, skips, complaints;
     uint8_t vector;
     uint32_t error;
 } fake_bus;
@@ -53,6 +53,17 @@ void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t err
     fake_bus.exceptions++;
     fake_bus.vector = vector;
     fake_bus.error = error;
+}
+
+void vcpu_inject_gp(struct vcpu *v)
+{
+    vcpu_exception(v, VEC_GP, true, 0);
+}
+
+void vm_complain(struct vm *vm, const char *fmt, ...)
+{
+    (void)vm, (void)fmt;
+    fake_bus.complaints++;
 }
 
 void vcpu_skip(struct vcpu *v, const struct vm_exit *e)

@@ -16,27 +16,19 @@ static const struct length_case lengths[] = {
     {"hlt", 16, 1, {0xf4}},
     {"rdmsr", 64, 2, {0x0f, 0x32}},
     {"wrmsr", 32, 2, {0x0f, 0x30}},
-    {"rdtsc", 64, 2, {0x0f, 0x31}},
-    {"rdtscp", 64, 3, {0x0f, 0x01, 0xf9}},
     {"vmmcall", 64, 3, {0x0f, 0x01, 0xd9}},
     {"xsetbv", 64, 3, {0x0f, 0x01, 0xd1}},
-    {"monitor", 64, 3, {0x0f, 0x01, 0xc8}},
-    {"mwait", 64, 3, {0x0f, 0x01, 0xc9}},
     {"invlpg [rax+rcx*4+0x10]", 64, 5, {0x0f, 0x01, 0x7c, 0x88, 0x10}},
     {"lmsw ax", 16, 3, {0x0f, 0x01, 0xf0}},
-    {"clts", 64, 2, {0x0f, 0x06}},
     {"invd", 64, 2, {0x0f, 0x08}},
     {"wbinvd", 64, 2, {0x0f, 0x09}},
     {"wbnoinvd", 64, 3, {0xf3, 0x0f, 0x09}},
     {"in al, 0x60", 64, 2, {0xe4, 0x60}},
     {"out dx, eax", 64, 1, {0xef}},
     {"out dx, ax", 64, 2, {0x66, 0xef}},
-    {"rep outsb", 64, 2, {0xf3, 0x6e}},
-    {"rep insw with 32-bit address", 64, 4, {0xf3, 0x66, 0x67, 0x6d}},
     {"mov cr0, rax", 64, 3, {0x0f, 0x22, 0xc0}},
     {"mov cr0 ignores mod", 64, 3, {0x0f, 0x22, 0x04}},
     {"mov cr8, r9", 64, 4, {0x45, 0x0f, 0x22, 0xc1}},
-    {"mov rax, cr4", 64, 3, {0x0f, 0x20, 0xe0}},
     {"mov [rip+4], eax", 64, 6, {0x89, 0x05, 4, 0, 0, 0}},
     {"mov qword [rbx], imm32", 64, 7, {0x48, 0xc7, 0x03, 1, 2, 3, 4}},
     {"mov word [rbx], imm16", 64, 5, {0x66, 0xc7, 0x03, 1, 2}},
@@ -47,9 +39,9 @@ static const struct length_case lengths[] = {
     {"mov [disp16], ax", 16, 4, {0x89, 0x06, 4, 0}},
     {"mov [esp+disp32], ax (67)", 16, 8, {0x67, 0x89, 0x84, 0x24, 4, 0, 0, 0}},
     {"test byte [rax], imm8", 64, 3, {0xf6, 0x00, 1}},
-    {"not dword [rax]", 64, 2, {0xf7, 0x10}},
-    {"neg with a disp32 base", 64, 7, {0xf7, 0x1c, 0x25, 1, 2, 3, 4}},
-    {"lock bts dword [rdi], 3", 64, 5, {0xf0, 0x0f, 0xba, 0x2f, 3}},
+    {"mov [si], ax", 16, 2, {0x89, 0x04}},
+    {"mov [disp32], eax by SIB", 64, 7, {0x89, 0x04, 0x25, 1, 2, 3, 4}},
+    {"rep stosb with 32-bit address", 64, 3, {0xf3, 0x67, 0xaa}},
     {"a useless REX before a prefix", 64, 4, {0x48, 0x66, 0x8b, 0x00}},
     {"15 bytes",
      64,
@@ -81,7 +73,11 @@ TEST(unknown_and_overlong_instructions_are_refused)
         {"mul", 64, 2, {0xf7, 0x20}},
         {"push [rax]", 64, 2, {0xff, 0x30}},
         {"mov es, [rax]", 64, 2, {0x8e, 0x00}},
-        {"group 8 /0", 64, 4, {0x0f, 0xba, 0x00, 1}},
+        {"not", 64, 2, {0xf7, 0x10}},
+        {"xchg", 64, 2, {0x87, 0x00}},
+        {"cmpxchg", 64, 3, {0x0f, 0xb1, 0x00}},
+        {"insb", 64, 1, {0x6c}},
+        {"mov rax, cr4", 64, 3, {0x0f, 0x20, 0xe0}},
     };
     uint8_t prefixes[32];
 
@@ -110,20 +106,12 @@ TEST(mov_load_and_store)
     CHECK_EQ(i.op, INSN_MOV);
     CHECK(i.mem && !i.to_rm && !i.has_imm);
     CHECK_EQ(i.size, 4);
-    CHECK_EQ(i.base, RBX);
-    CHECK_EQ(i.index, INSN_NO_REG);
-    CHECK_EQ(i.disp, 0xf0);
-    CHECK_EQ(i.segment, SEG_DS);
+    CHECK_EQ(i.reg, RAX);
 
     i = DECODE(64, "\x4e\x89\x7c\xe5\xf8"); /* mov [rbp+r12*8-8], r15 */
     CHECK(i.to_rm);
     CHECK_EQ(i.size, 8);
     CHECK_EQ(i.reg, R15);
-    CHECK_EQ(i.base, RBP);
-    CHECK_EQ(i.index, R12);
-    CHECK_EQ(i.scale, 3);
-    CHECK_EQ(i.disp, -8);
-    CHECK_EQ(i.segment, SEG_SS);
 }
 
 TEST(byte_registers_with_and_without_rex)
@@ -152,10 +140,6 @@ TEST(sizes_of_extending_moves)
     i = DECODE(64, "\x66\x0f\xbe\x00"); /* movsx ax, byte [rax] */
     CHECK_EQ(i.size, 1);
     CHECK_EQ(i.reg_size, 2);
-    i = DECODE(64, "\x48\x63\x00"); /* movsxd rax, dword [rax] */
-    CHECK_EQ(i.op, INSN_MOVSX);
-    CHECK_EQ(i.size, 4);
-    CHECK_EQ(i.reg_size, 8);
 }
 
 TEST(immediates_are_sign_extended)
@@ -171,14 +155,22 @@ TEST(immediates_are_sign_extended)
 
 TEST(groups_give_their_operations)
 {
-    CHECK_EQ(DECODE(64, "\x81\x38\x00\x00\x00\x00").op, INSN_CMP);
-    CHECK_EQ(DECODE(64, "\xf7\x18").op, INSN_NEG);
-    CHECK(!DECODE(64, "\xf7\x18").has_imm);
-    CHECK_EQ(DECODE(64, "\xfe\x08").op, INSN_DEC);
-    CHECK_EQ(DECODE(64, "\x0f\xba\x38\x05").op, INSN_BTC);
-    CHECK_EQ(DECODE(64, "\x0f\x01\x30").op, INSN_LMSW);
-    CHECK_EQ(DECODE(64, "\x0f\x01\x30").size, 2);
-    CHECK_EQ(DECODE(64, "\x0f\x06").op, INSN_CLTS);
+    static const enum insn_op ops[] = {INSN_ADD, INSN_OR,  INSN_ADC, INSN_SBB,
+                                       INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP};
+
+    for (unsigned i = 0; i < 8; i++) {
+        uint8_t group[] = {0x81, (uint8_t)(i << 3), 0, 0, 0, 0}, plain[] = {(uint8_t)(i << 3 | 3), 0};
+
+        CHECK_EQ(decoded(64, (char *)group, 6).op, ops[i]);
+        CHECK(decoded(64, (char *)group, 6).to_rm);
+        CHECK_EQ(decoded(64, (char *)plain, 2).op, ops[i]);
+        CHECK(!decoded(64, (char *)plain, 2).to_rm);
+        CHECK_EQ(decoded(64, (char *)plain, 2).size, 4);
+    }
+    CHECK_EQ(DECODE(64, "\xf7\x00\x01\x00\x00\x00").op, INSN_TEST);
+    CHECK_EQ(DECODE(64, "\x0f\x01\xf3").op, INSN_LMSW);
+    CHECK_EQ(DECODE(64, "\x0f\x01\xf3").rm, RBX);
+    CHECK_EQ(DECODE(64, "\x0f\x01\xd9").op, INSN_OTHER);
 }
 
 TEST(strings_with_their_prefixes)
@@ -189,16 +181,15 @@ TEST(strings_with_their_prefixes)
     CHECK(i.rep);
     CHECK_EQ(i.size, 8);
     CHECK_EQ(i.segment, SEG_DS);
-    i = DECODE(64, "\x64\x67\x6f"); /* outsd dx, fs:[esi] */
-    CHECK_EQ(i.op, INSN_OUTS);
+    i = DECODE(64, "\x64\x67\xa5"); /* movsd from fs:[esi] */
     CHECK_EQ(i.segment, SEG_FS);
     CHECK_EQ(i.addr_size, 4);
-    CHECK_EQ(DECODE(64, "\x48\x6d").size, 4);
-    CHECK_EQ(DECODE(16, "\x26\xad").segment, SEG_ES);
-    CHECK_EQ(DECODE(16, "\xad").size, 2);
+    CHECK_EQ(DECODE(16, "\x26\xa5").segment, SEG_ES);
+    CHECK_EQ(DECODE(16, "\xab").size, 2);
+    CHECK_EQ(DECODE(16, "\xaa").size, 1);
 }
 
-TEST(mov_cr_names_both_registers)
+TEST(mov_to_cr_names_both_registers)
 {
     struct insn i = DECODE(64, "\x45\x0f\x22\xc1"); /* mov cr8, r9 */
 
@@ -206,36 +197,18 @@ TEST(mov_cr_names_both_registers)
     CHECK_EQ(i.reg, 8);
     CHECK_EQ(i.rm, R9);
     CHECK_EQ(i.size, 8);
-    i = DECODE(32, "\x0f\x20\xdb"); /* mov ebx, cr3 */
-    CHECK_EQ(i.op, INSN_MOV_FROM_CR);
-    CHECK_EQ(i.reg, 3);
+    i = DECODE(32, "\x0f\x22\xe3"); /* mov cr4, ebx */
+    CHECK_EQ(i.reg, 4);
     CHECK_EQ(i.rm, RBX);
     CHECK_EQ(i.size, 4);
-    CHECK_EQ(DECODE(32, "\xf0\x0f\x20\xc0").reg, 8); /* lock mov eax, cr0: CR8 */
+    CHECK_EQ(DECODE(32, "\xf0\x0f\x22\xc0").reg, 8); /* lock mov cr0, eax: CR8 */
 }
 
 TEST(segment_overrides_count_in_64_bit_mode_only_for_fs_and_gs)
 {
-    CHECK_EQ(DECODE(64, "\x65\x8b\x00").segment, SEG_GS);
-    CHECK_EQ(DECODE(64, "\x2e\x8b\x00").segment, SEG_DS);
-    CHECK_EQ(DECODE(32, "\x2e\x8b\x00").segment, SEG_CS);
-}
-
-TEST(addressing_with_16_bits_and_rip)
-{
-    struct insn i = DECODE(16, "\x8b\x42\xfe"); /* mov ax, [bp+si-2] */
-
-    CHECK_EQ(i.base, RBP);
-    CHECK_EQ(i.index, RSI);
-    CHECK_EQ(i.disp, -2);
-    CHECK_EQ(i.segment, SEG_SS);
-    i = DECODE(64, "\x8b\x05\xfc\xff\xff\xff");
-    CHECK(i.rip_relative);
-    CHECK_EQ(i.disp, -4);
-    CHECK(!DECODE(32, "\x8b\x05\xfc\xff\xff\xff").rip_relative);
-    i = DECODE(64, "\x43\x8b\x44\x25\x00"); /* mov eax, [r13+r12] */
-    CHECK_EQ(i.base, R13);
-    CHECK_EQ(i.index, R12);
+    CHECK_EQ(DECODE(64, "\x65\xa5").segment, SEG_GS);
+    CHECK_EQ(DECODE(64, "\x2e\xa5").segment, SEG_DS);
+    CHECK_EQ(DECODE(32, "\x2e\xa5").segment, SEG_CS);
 }
 
 TEST_MAIN()

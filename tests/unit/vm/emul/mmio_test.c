@@ -6,8 +6,6 @@
 #include "tests/unit/fake/p2m.c"
 
 #include "vm/emul/decode.c"
-#include "vm/emul/operand.c"
-#undef RFLAGS_DF
 #include "vm/emul/mmio.c"
 #include "vm/guestmem.c"
 
@@ -28,7 +26,6 @@ static void setup(void)
     v.rflags = 2 | IF;
     CHECK_EQ(p2m_init(&vm.p2m, 4 << 20), 0);
     fake_hvm_long_mode();
-    fake_hvm.shadow_cleared = 0;
     fake_hvm.reg[REG_CR0] = 0x11;
     for (unsigned i = 0; i < GPRS; i++)
         v.gpr[i] = 0x1111111111111111u * i;
@@ -81,7 +78,7 @@ TEST(mov_stores_and_loads_in_all_sizes)
     RUN("\x89\x03"); /* mov [rbx], eax */
     CHECK_EQ(fake_bus.last.size, 4);
     CHECK_EQ(dev(8), 0x55667788);
-    CHECK_EQ(fake_hvm.shadow_cleared, 1);
+    CHECK_EQ(fake_bus.skips, 1);
     RUN("\x48\x89\x03");
     CHECK_EQ(dev(8), 0x1122334455667788);
     RUN("\x88\x23"); /* mov [rbx], ah */
@@ -107,18 +104,9 @@ TEST(a_direct_access_needs_no_walk)
     setup();
     fake_hvm.reg[REG_CR0] |= 1u << 31; /* paging, but no tables: the fetch below uses what it remembers */
     v.gpr[RBX] = 0xffffffffff5fd080;   /* the kernel's mapping of the device; the exit gives its address */
-    struct vm_exit e = {.kind = VM_EXIT_MEM, .mem = {.addr = {DEV}}};
-    struct insn insn = {.op = INSN_MOV,
-                        .mem = true,
-                        .size = 4,
-                        .reg_size = 4,
-                        .base = RBX,
-                        .index = INSN_NO_REG,
-                        .addr_size = 8,
-                        .segment = SEG_DS,
-                        .reg = RCX};
+    struct insn insn = {.op = INSN_MOV, .mem = true, .size = 4, .reg_size = 4, .reg = RCX};
     set_dev(0x1234);
-    CHECK_EQ(perform(&v, &e, &insn), 0);
+    move(&v, &insn, gpa(DEV));
     CHECK_EQ(v.gpr[RCX], 0x1234);
     teardown();
 }
@@ -133,9 +121,6 @@ TEST(extending_moves)
     CHECK_EQ(v.gpr[RAX], 0xfffffffffffffff0);
     RUN("\x0f\xbf\x03");
     CHECK_EQ(v.gpr[RAX], 0xffff80f0);
-    set_dev(0x80000000);
-    RUN("\x48\x63\x03");
-    CHECK_EQ(v.gpr[RAX], 0xffffffff80000000);
     teardown();
 }
 
@@ -160,17 +145,6 @@ TEST(arithmetic_and_its_flags)
     RUN("\x83\x1b\x00"); /* sbb dword [rbx], 0 */
     CHECK_EQ(dev(4), 0xfffffffe);
     CHECK_FLAGS(0x80);
-    set_dev(0x80000000);
-    RUN("\xff\x0b"); /* dec: CF stays */
-    CHECK_EQ(dev(4), 0x7fffffff);
-    CHECK_FLAGS(0x800 | 0x10 | 4);
-    v.rflags |= 1;
-    RUN("\xff\x03");
-    CHECK_FLAGS(0x800 | 0x80 | 0x10 | 4 | 1);
-    set_dev(1);
-    RUN("\xf7\x1b"); /* neg */
-    CHECK_EQ(dev(4), 0xffffffff);
-    CHECK_FLAGS(0x80 | 0x10 | 4 | 1);
     teardown();
 }
 
@@ -188,10 +162,6 @@ TEST(logic_and_its_flags)
     RUN("\x31\x03"); /* xor [rbx], eax */
     CHECK_EQ(dev(4), 0);
     CHECK_FLAGS(0x44);
-    v.rflags |= 1;
-    RUN("\xf7\x13"); /* not: no flags */
-    CHECK_EQ(dev(4), 0xffffffff);
-    CHECK_FLAGS(0x45);
     set_dev(0x8000000000000000);
     fake_bus.writes = 0;
     RUN("\x48\x85\x03"); /* test [rbx], rax */
@@ -220,49 +190,6 @@ TEST(compare_changes_flags_only)
     teardown();
 }
 
-TEST(bits_in_and_beyond_the_operand)
-{
-    setup();
-    RUN("\x0f\xba\x2b\x21"); /* bts dword [rbx], 33: bit 1 */
-    CHECK_EQ(dev(4), 2);
-    CHECK_FLAGS(0);
-    v.gpr[RCX] = 33;
-    RUN("\x0f\xab\x0b"); /* bts [rbx], ecx: bit 1 of the next dword */
-    CHECK_EQ(dev(8), 0x200000002);
-    v.gpr[RCX] = (uint64_t)-31;
-    fake_bus.mem[0x7c] = 2;
-    RUN("\x0f\xb3\x0b"); /* btr: bit 1 of the dword before */
-    CHECK_EQ(fake_bus.mem[0x7c], 0);
-    CHECK_FLAGS(1);
-    v.gpr[RCX] = 1;
-    RUN("\x0f\xbb\x0b"); /* btc */
-    CHECK_EQ(dev(4), 0);
-    CHECK_FLAGS(1);
-    RUN("\x0f\xa3\x0b"); /* bt */
-    CHECK_FLAGS(0);
-    teardown();
-}
-
-TEST(exchanges)
-{
-    setup();
-    set_dev(7);
-    v.gpr[RCX] = 9;
-    RUN("\x87\x0b"); /* xchg */
-    CHECK_EQ(dev(4), 9);
-    CHECK_EQ(v.gpr[RCX], 7);
-    v.gpr[RAX] = 9;
-    RUN("\xf0\x0f\xb1\x0b"); /* lock cmpxchg [rbx], ecx: equal */
-    CHECK_EQ(dev(4), 7);
-    CHECK_FLAGS(0x44);
-    v.gpr[RAX] = 3;
-    RUN("\x0f\xb1\x0b"); /* not equal */
-    CHECK_EQ(dev(4), 7);
-    CHECK_EQ(v.gpr[RAX], 7);
-    CHECK(!(v.rflags & 0x40));
-    teardown();
-}
-
 TEST(strings_between_device_and_memory)
 {
     setup();
@@ -276,11 +203,14 @@ TEST(strings_between_device_and_memory)
     CHECK_EQ(v.gpr[RCX], 0);
     CHECK_EQ(v.gpr[RDI], DEV + 8);
     v.gpr[RSI] = DEV + 4;
+    v.gpr[RDI] = DATA + 8;
     v.rflags |= 0x400;
-    RUN("\xad"); /* lodsd, downwards */
-    CHECK_EQ(v.gpr[RAX], 0x68676665);
+    RUN("\xa5"); /* movsd from the device, downwards */
+    CHECK(!memcmp(p2m_ram(&vm.p2m, gpa(DATA + 8), 4), "efgh", 4));
     CHECK_EQ(v.gpr[RSI], DEV);
+    CHECK_EQ(v.gpr[RDI], DATA + 4);
     v.rflags &= ~(uint64_t)0x400;
+    v.gpr[RAX] = 0x6665;
     v.gpr[RDI] = DEV;
     RUN("\x66\xab"); /* stosw */
     CHECK_EQ(dev(2), 0x6665);
@@ -302,15 +232,20 @@ TEST(long_strings_come_back_for_the_rest)
     teardown();
 }
 
+/* Paging with GiB pages onto themselves: the first `n`, and nothing above. */
+static void map_gib(unsigned n)
+{
+    fake_hvm.reg[REG_CR0] |= 1u << 31;
+    fake_hvm.reg[REG_CR3] = 0x200000;
+    *(uint64_t *)p2m_ram(&vm.p2m, gpa(0x200000), 8) = 0x201003;
+    for (uint64_t i = 0; i < n; i++)
+        ((uint64_t *)p2m_ram(&vm.p2m, gpa(0x201000), 4096))[i] = i << 30 | 0x83;
+}
+
 TEST(a_fault_of_the_other_operand_is_the_guests)
 {
     setup();
-    fake_hvm.reg[REG_CR0] |= 1u << 31;
-    fake_hvm.reg[REG_CR3] = 0x200000;
-    /* 1 GiB pages: the first three are mapped, the fourth (with the device) too, nothing at 4 GiB. */
-    *(uint64_t *)p2m_ram(&vm.p2m, gpa(0x200000), 8) = 0x201003;
-    for (uint64_t i = 0; i < 4; i++)
-        ((uint64_t *)p2m_ram(&vm.p2m, gpa(0x201000), 32))[i] = i << 30 | 0x83;
+    map_gib(4);
     v.gpr[RSI] = 0x100000000;
     v.gpr[RDI] = DEV;
     CHECK(run_at("\xa4", 1, DEV));
@@ -323,15 +258,27 @@ TEST(a_fault_of_the_other_operand_is_the_guests)
     teardown();
 }
 
-TEST(an_operand_that_crosses_into_the_device_page_is_done_by_bytes)
+TEST(a_string_reaches_ram_across_pages)
 {
     setup();
-    v.gpr[RBX] = FAKE_MMIO + FAKE_MMIO_SIZE - 2;
-    fake_bus.mem[FAKE_MMIO_SIZE - 2] = 0x34;
-    fake_bus.mem[FAKE_MMIO_SIZE - 1] = 0x12;
-    CHECK(run_at("\x8b\x03", 2, FAKE_MMIO + FAKE_MMIO_SIZE - 2));
-    CHECK_EQ(v.gpr[RAX], 0xffff1234);
-    CHECK_EQ(fake_bus.reads, 2);
+    map_gib(4);
+    v.gpr[RSI] = DEV;
+    set_dev(0x8877665544332211);
+    v.gpr[RDI] = DATA - 3;
+    RUN("\x48\xa5"); /* movsq */
+    CHECK(!memcmp(p2m_ram(&vm.p2m, gpa(DATA - 3), 8), "\x11\x22\x33\x44\x55\x66\x77\x88", 8));
+    map_gib(4);
+    v.gpr[RSI] = DEV;
+    v.gpr[RDI] = 0x40000000 - 4;
+    ((uint64_t *)p2m_ram(&vm.p2m, gpa(0x201000), 32))[0] = 0x202003;
+    ((uint64_t *)p2m_ram(&vm.p2m, gpa(0x202000), 4096))[0] = 0x83;
+    ((uint64_t *)p2m_ram(&vm.p2m, gpa(0x202000), 4096))[511] = 0x83;
+    ((uint64_t *)p2m_ram(&vm.p2m, gpa(0x201000), 32))[1] = 0;
+    CHECK(run_at("\x48\xa5", 2, DEV));
+    CHECK_EQ(fake_bus.vector, 14);
+    CHECK_EQ(fake_bus.error, 2);
+    CHECK_EQ(fake_hvm.reg[REG_CR2], 0x40000000); /* the second page is the one that is missing */
+    CHECK_EQ(v.rip, CODE);
     teardown();
 }
 
@@ -342,9 +289,7 @@ TEST(unknown_instructions_and_addresses_are_reported)
     CHECK(!run_at("\x0f\xa2", 2, DEV)); /* CPUID has no memory operand */
     CHECK(!run_at("\x89\xd8", 2, DEV)); /* mov eax, ebx */
     CHECK_EQ(v.rip, CODE);
-    v.gpr[RBX] = 0xf0000080;
-    CHECK(!run_at("\x89\x03", 2, 0xf0000080)); /* nobody is there */
-    CHECK(!run_at("\x83\x03\x01", 3, 0xf0000080));
+    CHECK(!run_at("\x8b\x03", 2, FAKE_MMIO + 0xffe)); /* ends on the next page */
     CHECK_EQ(v.rip, CODE);
     teardown();
 }
@@ -355,15 +300,17 @@ TEST(segments_count_outside_64_bit_mode)
     fake_hvm.reg[REG_EFER] = 0;
     fake_hvm.seg[SEG_CS].attr = 0xc9b;
     fake_hvm.seg[SEG_DS].base = 0x1000;
-    v.gpr[RBX] = DEV - 0x1000 + 0x3000;
     fake_hvm.seg[SEG_ES].base = (uint64_t)0 - 0x2000;
     set_dev(0x99);
-    RUN("\x26\x8b\x03"); /* mov eax, es:[ebx] */
-    CHECK_EQ(v.gpr[RAX], 0x99);
-    CHECK_EQ(operand_linear(
-                 &v, &(struct insn){.base = RBX, .index = INSN_NO_REG, .addr_size = 4, .segment = SEG_DS})
-                 .a,
-             DEV + 0x3000);
+    v.gpr[RSI] = DEV - 0x1000;
+    v.gpr[RDI] = DATA + 0x2000;
+    RUN("\xa4"); /* movsb from DS:ESI to ES:EDI */
+    CHECK_EQ(*(uint8_t *)p2m_ram(&vm.p2m, gpa(DATA), 1), 0x99);
+    v.gpr[RSI] = DEV + 0x2000;
+    v.gpr[RDI] = DATA + 0x2000;
+    set_dev(0x98);
+    RUN("\x26\xa4"); /* movsb from ES:ESI */
+    CHECK_EQ(*(uint8_t *)p2m_ram(&vm.p2m, gpa(DATA), 1), 0x98);
     teardown();
 }
 
