@@ -20,15 +20,22 @@ struct acpi_header {
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI 6.5 table 5.4");
 
 /*
- * Finds the XSDT (or RSDT) and checks every table it names against the boot memory map; boot CPU, once, after
- * paging_init(). Tables that fail are dropped with a warning. 0, or -ENOENT / -EINVAL (no usable root table),
- * logged with the table's name.
+ * Finds the XSDT and checks every table it names against the boot memory map; boot CPU, once, after
+ * paging_init(). Tables that fail are dropped with a warning. 0, or -ENOENT / -EINVAL (no usable RSDP or
+ * XSDT), logged with the table's name.
  */
 MUST_USE int acpi_init(const struct bootinfo *bi);
 
 /* The checked table with this signature, or NULL (absent, or refused with a warning). Lives for ever,
  * read-only. */
 const struct acpi_header *acpi_find(const char signature[4]);
+
+/* The table at `at`, checked; NULL after a warning that says what is wrong with it. While acpi_init() runs.
+ */
+const struct acpi_header *acpi_load(hpa_t at);
+
+/* Finds out how this machine is powered off and reset, for later. The last step of acpi_init(). */
+void acpi_power_init(void);
 
 /* Local APIC ids of the usable processors (MADT, boot CPU included), at most `max`; returns how many there
  * are. */
@@ -39,8 +46,8 @@ uint16_t acpi_pm_timer_port(void);
 
 /*
  * Powers the machine off through PM1_CNT and the \_S5 package (ACPI 6.5 4.8.3.2, 7.4.2); resets it through
- * the FADT's reset register, port 0xcf9 or a triple fault. Callable from panic: no lock, no allocation.
- * Power-off returns if the machine has no way to.
+ * the FADT's reset register, port 0xcf9 or a triple fault. What waits in the console goes out first, so the
+ * caller does not hold its lock. Power-off returns if the machine has no way to.
  */
 void acpi_power_off(void);
 void acpi_reset(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Finds and checks the tables. All of them are read once, at boot; nothing is believed that its checks do not
  * cover. */
-#include "kernel/acpi/tables.h"
+#include "kernel/acpi/acpi.h"
 #include "kernel/console/log.h"
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
@@ -11,22 +11,44 @@
 #define TABLES_MAX     64
 #define TABLE_SIZE_MAX ((uint32_t)16 << 20) /* no real table comes near */
 
+/* RSDP from revision 2 on, which every machine with UEFI has, 5.2.5.3. */
+struct acpi_rsdp {
+    char signature[8];
+    uint8_t checksum;
+    char oem_id[6];
+    uint8_t revision;
+    uint32_t rsdt, length;
+    uint64_t xsdt;
+    uint8_t extended_checksum; /* of all */
+    uint8_t reserved[3];
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct acpi_rsdp) == 36, "ACPI 6.5 table 5.3");
+
+/* MADT, 5.2.12. Every entry begins with type and length. */
+#define MADT_ENTRIES 44 /* offset of the first */
+#define MADT_LAPIC   0
+#define MADT_X2APIC  9
+#define MADT_ENABLED BIT32(0)
+
+struct madt_lapic {
+    uint8_t type, length, uid, apic_id;
+    uint32_t flags;
+} __attribute__((packed));
+
+struct madt_x2apic {
+    uint8_t type, length;
+    uint16_t reserved;
+    uint32_t apic_id, flags, uid;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct madt_lapic) == 8, "ACPI 6.5 table 5.21");
+_Static_assert(sizeof(struct madt_x2apic) == 16, "ACPI 6.5 table 5.36");
+
 static const struct acpi_header *tables[TABLES_MAX];
 static unsigned table_count;
 static const struct boot_mem *memory;
 static uint64_t memory_count;
-
-/* The entry of the memory map that holds all of [at, at + size), or NULL. */
-static const struct boot_mem *region_of(hpa_t at, uint64_t size)
-{
-    for (uint64_t i = 0; i < memory_count; i++) {
-        uint64_t off = at.a - memory[i].base;
-
-        if (at.a >= memory[i].base && off < memory[i].size && size <= memory[i].size - off)
-            return &memory[i];
-    }
-    return NULL;
-}
 
 /*
  * Memory that is free for use is no place for a table: it may hold something else by now. Reserved memory is
@@ -34,14 +56,15 @@ static const struct boot_mem *region_of(hpa_t at, uint64_t size)
  */
 static const void *map_table(hpa_t at, uint64_t size)
 {
-    const struct boot_mem *m = region_of(at, size);
+    for (const struct boot_mem *m = memory; m < memory + memory_count; m++) {
+        uint64_t off = at.a - m->base;
 
-    if (!m)
-        return NULL;
-    if (m->type == BOOT_MEM_ACPI || m->type == BOOT_MEM_RUNTIME)
-        return hpa_to_ptr(at);
-    if (m->type == BOOT_MEM_RESERVED)
-        return (const void *)(uintptr_t)mmio_map(at, size);
+        if (at.a < m->base || off >= m->size || size > m->size - off)
+            continue;
+        if (m->type == BOOT_MEM_ACPI || m->type == BOOT_MEM_RUNTIME)
+            return hpa_to_ptr(at);
+        return m->type == BOOT_MEM_RESERVED ? (const void *)(uintptr_t)mmio_map(at, size) : NULL;
+    }
     return NULL;
 }
 
@@ -55,93 +78,60 @@ static uint8_t sum_bytes(const void *p, size_t size)
     return sum;
 }
 
-/* The signature as text that can be printed. */
-static const char *table_name(const struct acpi_header *h, char name[5])
-{
-    for (unsigned i = 0; i < 4; i++)
-        name[i] = h->signature[i] >= ' ' && h->signature[i] <= '~' ? h->signature[i] : '?';
-    name[4] = 0;
-    return name;
-}
-
 const struct acpi_header *acpi_load(hpa_t at)
 {
     const struct acpi_header *h = map_table(at, sizeof(*h));
+    char name[sizeof(h->signature)];
     uint32_t length;
-    char name[5];
 
     if (!h) {
-        log_warn("ACPI: table at %#lx refused: not in the firmware's memory", (unsigned long)at.a);
+        log_warn("ACPI: table at %#lx refused: not in the firmware's memory", at.a);
         return NULL;
     }
     length = h->length;
-    table_name(h, name);
+    memcpy(name, h->signature, sizeof(name));
     if (length < sizeof(*h) || length > TABLE_SIZE_MAX) {
-        log_warn("ACPI: table %s refused: length %u", name, length);
+        log_warn("ACPI: table %.*s refused: length %u", 4, name, length);
         return NULL;
     }
     h = map_table(at, length);
-    if (!h) {
-        log_warn("ACPI: table %s refused: its %u bytes leave the firmware's memory", name, length);
-        return NULL;
-    }
-    if (sum_bytes(h, length) != 0) {
-        log_warn("ACPI: table %s refused: bad checksum", name);
-        return NULL;
-    }
-    return h;
+    if (!h)
+        log_warn("ACPI: table %.*s refused: its %u bytes leave the firmware's memory", 4, name, length);
+    else if (sum_bytes(h, length) != 0)
+        log_warn("ACPI: table %.*s refused: bad checksum", 4, name);
+    else
+        return h;
+    return NULL;
 }
 
-/* The RSDP, copied into a zeroed structure and checked (5.2.5.3). */
+/* Copies the RSDP and checks the copy. */
 static int load_rsdp(hpa_t at, struct acpi_rsdp *out)
 {
-    const void *p = map_table(at, ACPI_RSDP_V1_SIZE);
+    const void *p = map_table(at, sizeof(*out));
 
     if (!p) {
         log_error("ACPI: no RSDP in the firmware's memory");
         return -ENOENT;
     }
-    memset(out, 0, sizeof(*out));
-    memcpy(out, p, ACPI_RSDP_V1_SIZE);
-    if (memcmp(out->signature, "RSD PTR ", 8) != 0 || sum_bytes(out, ACPI_RSDP_V1_SIZE) != 0) {
-        log_error("ACPI: RSDP refused: bad signature or checksum");
-        return -EINVAL;
-    }
-    if (out->revision < 2)
-        return 0;
-    p = map_table(at, sizeof(*out));
-    if (p)
-        memcpy(out, p, sizeof(*out));
-    if (!p || out->length != sizeof(*out) || sum_bytes(out, sizeof(*out)) != 0) {
-        log_error("ACPI: RSDP refused: bad length or extended checksum");
+    memcpy(out, p, sizeof(*out));
+    if (memcmp(out->signature, "RSD PTR ", 8) != 0 || out->revision < 2 || out->length != sizeof(*out) ||
+        sum_bytes(out, sizeof(*out)) != 0) {
+        log_error("ACPI: RSDP refused: bad signature, revision, length or checksum");
         return -EINVAL;
     }
     return 0;
 }
 
-/* The XSDT where there is a sound one, else the RSDT; `width` is the size of its entries. */
-static const struct acpi_header *load_root(const struct acpi_rsdp *rsdp, unsigned *width)
+/* The entries of an XSDT are not aligned. */
+static void load_tables(const struct acpi_header *xsdt)
 {
-    const struct acpi_header *h = rsdp->xsdt ? acpi_load(hpa(rsdp->xsdt)) : NULL;
+    unsigned n = (xsdt->length - (unsigned)sizeof(*xsdt)) / (unsigned)sizeof(uint64_t);
 
-    *width = 8;
-    if (h && memcmp(h->signature, "XSDT", 4) == 0)
-        return h;
-    h = rsdp->rsdt ? acpi_load(hpa(rsdp->rsdt)) : NULL;
-    *width = 4;
-    return h && memcmp(h->signature, "RSDT", 4) == 0 ? h : NULL;
-}
-
-static void load_tables(const struct acpi_header *root, unsigned width)
-{
-    const uint8_t *entry = (const uint8_t *)(root + 1);
-    unsigned n = (root->length - (unsigned)sizeof(*root)) / width;
-
-    for (unsigned i = 0; i < n; i++, entry += width) {
+    for (unsigned i = 0; i < n; i++) {
         const struct acpi_header *h;
-        uint64_t at = 0; /* the entries of an XSDT are not aligned */
+        uint64_t at;
 
-        memcpy(&at, entry, width);
+        memcpy(&at, (const uint8_t *)(xsdt + 1) + i * sizeof(at), sizeof(at));
         if (table_count == TABLES_MAX) {
             log_warn("ACPI: %u tables ignored: too many", n - i);
             return;
@@ -154,9 +144,8 @@ static void load_tables(const struct acpi_header *root, unsigned width)
 
 int acpi_init(const struct bootinfo *bi)
 {
-    const struct acpi_header *root;
+    const struct acpi_header *xsdt;
     struct acpi_rsdp rsdp;
-    unsigned width;
     int rc;
 
     memory = hpa_to_ptr(hpa(bi->mem));
@@ -165,12 +154,12 @@ int acpi_init(const struct bootinfo *bi)
     rc = load_rsdp(hpa(bi->rsdp), &rsdp);
     if (rc)
         return rc;
-    root = load_root(&rsdp, &width);
-    if (!root) {
-        log_error("ACPI: neither XSDT nor RSDT is usable");
+    xsdt = acpi_load(hpa(rsdp.xsdt));
+    if (!xsdt || memcmp(xsdt->signature, "XSDT", 4) != 0) {
+        log_error("ACPI: there is no usable XSDT");
         return -EINVAL;
     }
-    load_tables(root, width);
+    load_tables(xsdt);
     acpi_power_init();
     return 0;
 }
@@ -181,4 +170,54 @@ const struct acpi_header *acpi_find(const char signature[4])
         if (memcmp(tables[i]->signature, signature, 4) == 0)
             return tables[i];
     return NULL;
+}
+
+/* True, and its id, if the entry of `length` bytes is a processor that can be used now. */
+static bool usable_cpu(const uint8_t *entry, size_t length, uint32_t *id)
+{
+    struct madt_x2apic x2;
+    struct madt_lapic l;
+
+    if (entry[0] == MADT_LAPIC && length >= sizeof(l)) {
+        memcpy(&l, entry, sizeof(l));
+        *id = l.apic_id;
+        return (l.flags & MADT_ENABLED) && l.apic_id != UINT8_MAX; /* 255: all of them */
+    }
+    if (entry[0] == MADT_X2APIC && length >= sizeof(x2)) {
+        memcpy(&x2, entry, sizeof(x2));
+        *id = x2.apic_id;
+        return (x2.flags & MADT_ENABLED) && x2.apic_id != UINT32_MAX;
+    }
+    return false;
+}
+
+/* Firmware may list a processor both as a local APIC and as an x2APIC. */
+static bool is_listed(const uint32_t *ids, unsigned n, uint32_t id)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
+unsigned acpi_cpus(uint32_t *apic_ids, unsigned max)
+{
+    const struct acpi_header *h = acpi_find("APIC");
+    size_t left = h && h->length > MADT_ENTRIES ? h->length - MADT_ENTRIES : 0, length;
+    unsigned count = 0;
+    uint32_t id;
+
+    for (const uint8_t *p = (const uint8_t *)h + MADT_ENTRIES; left; p += length, left -= length) {
+        length = left > 1 ? p[1] : 0;
+        if (length < 2 || length > left) {
+            log_warn("ACPI: table APIC: malformed entry, the rest is ignored");
+            break;
+        }
+        if (!usable_cpu(p, length, &id) || is_listed(apic_ids, MIN(count, max), id))
+            continue;
+        if (count < max)
+            apic_ids[count] = id;
+        count++;
+    }
+    return count;
 }

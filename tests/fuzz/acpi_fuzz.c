@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/fake/console.c"
 #include "tests/unit/fake/frame.c"
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/paging.c"
 #include "tests/unit/fake/time.c"
 
 #include "iommu/amdvi/ivrs.c"
-#include "kernel/acpi/madt.c"
 #include "kernel/acpi/power.c"
 #include "kernel/acpi/tables.c"
 #include "kernel/pci/ecam.c"

@@ -30,6 +30,13 @@ void console_close(struct console_channel *ch)
     ch->open = false;
 }
 
+static unsigned fake_console_flushes __attribute__((unused));
+
+void console_flush(void)
+{
+    fake_console_flushes++;
+}
+
 void console_write(struct console_channel *ch, const char *s, size_t n)
 {
     (void)ch;
