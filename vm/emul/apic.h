@@ -16,30 +16,40 @@ struct vm;
 
 #define APIC_LVTS  6 /* registers 0x32..0x37 */
 #define APIC_WORDS 8 /* 256 vectors */
+#define APIC_REGS  0x40
 
 /* The guest's APIC timer counts nanoseconds: 1 GHz before the divider. Periods shorter than this are
  * stretched to it. */
 #define APIC_PERIOD_MIN_NS (100 * NS_PER_US)
 
+/*
+ * reg[] is what the guest reads, at the register's number, but for APIC_TMCCT. Any CPU writes IRR and TMR,
+ * and reads TPR, PPR, LDR, DFR, SVR and the LVT; the rest is the own CPU's.
+ */
 struct lapic {
     struct vcpu *v;
-    uint32_t irr_words;                  /* any CPU: bit n is set if irr[n] may have a bit set */
-    uint32_t irr[APIC_WORDS];            /* any CPU */
-    uint32_t tmr[APIC_WORDS];            /* any CPU */
-    uint32_t isr[APIC_WORDS], isr_words; /* bit n of isr_words: isr[n] has a bit set */
-    uint32_t tpr, ppr;                   /* read by any CPU */
-    uint64_t base;                       /* IA32_APIC_BASE; read by any CPU, as are svr, ldr, dfr and lvt[] */
-    uint32_t svr, ldr, dfr;
-    uint32_t lvt[APIC_LVTS];
-    uint32_t esr, esr_pending; /* esr_pending: any CPU */
-    uint64_t icr;
-    uint32_t *pv_eoi; /* the guest's word for paravirtual EOI, or NULL */
+    uint32_t reg[APIC_REGS];
+    uint32_t irr_words;   /* any CPU: bit n is set if APIC_IRR + n may have a bit set */
+    uint32_t isr_words;   /* bit n: APIC_ISR + n has a bit set */
+    uint32_t esr_pending; /* any CPU */
+    uint32_t *pv_eoi;     /* the guest's word for paravirtual EOI, or NULL */
+    uint64_t base;        /* IA32_APIC_BASE; read by any CPU */
     struct timer timer;
-    uint32_t tmict, tdcr, timer_shift; /* timer_shift: log2 of the divider when the count began */
-    uint64_t period_ns;                /* any CPU: of the periodic timer */
-    uint64_t expiry_ns;                /* any CPU: end of the count */
+    uint32_t timer_shift; /* log2 of the divider when the count began */
+    uint64_t period_ns;   /* any CPU: of the periodic timer */
+    uint64_t expiry_ns;   /* any CPU: end of the count */
     uint64_t tsc_deadline;
 };
+
+static inline uint32_t apic_get(const struct lapic *l, unsigned reg)
+{
+    return __atomic_load_n(&l->reg[reg], __ATOMIC_RELAXED);
+}
+
+static inline void apic_set(struct lapic *l, unsigned reg, uint32_t val)
+{
+    __atomic_store_n(&l->reg[reg], val, __ATOMIC_RELAXED);
+}
 
 /* What an interrupt message says, from the ICR, an I/O APIC entry or an MSI (SDM 3A 11.6.1, 11.11). */
 struct apic_message {

@@ -9,15 +9,47 @@
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
-/* Bits that can be written, by LVT entry (SDM 3A figure 11-8). */
-static const uint32_t lvt_valid[APIC_LVTS] = {
-    GENMASK32(18, 16) | GENMASK32(7, 0),              /* timer */
-    BIT32(16) | GENMASK32(10, 0),                     /* thermal */
-    BIT32(16) | GENMASK32(10, 0),                     /* performance */
-    GENMASK32(16, 15) | BIT32(13) | GENMASK32(10, 0), /* LINT0 */
-    GENMASK32(16, 15) | BIT32(13) | GENMASK32(10, 0), /* LINT1 */
-    BIT32(16) | GENMASK32(7, 0),                      /* error */
+/* Rights to a register in the two modes, and the bits of it that can be written. */
+#define X_R   1u
+#define X_W   2u
+#define X2_R  4u
+#define X2_W  8u
+#define ALL_R (X_R | X2_R)
+#define ALL   (ALL_R | X_W | X2_W)
+
+/* SDM 3A tables 11-1 and 11-6, figure 11-8 (LVT). */
+static const struct {
+    uint8_t rights;
+    uint32_t valid;
+} regs[APIC_REGS] = {
+    [APIC_ID] = {ALL_R | X_W, 0}, /* the vCPU's number for good */
+    [APIC_VERSION] = {ALL_R, 0},
+    [APIC_TPR] = {ALL, GENMASK32(7, 0)},
+    [APIC_APR] = {X_R, 0},
+    [APIC_PPR] = {ALL_R, 0},
+    [APIC_EOI] = {X_R | X_W | X2_W, 0},
+    [APIC_RRD] = {X_R, 0},
+    [APIC_LDR] = {ALL_R | X_W, GENMASK32(31, 24)},
+    [APIC_DFR] = {X_R | X_W, DFR_FLAT},
+    [APIC_SVR] = {ALL, SVR_VALID},
+    [APIC_ISR... APIC_IRR + APIC_WORDS - 1] = {ALL_R, 0},
+    [APIC_ESR] = {ALL, 0},
+    [APIC_ICR] = {ALL, ICR_VALID},
+    [APIC_ICR2] = {X_R | X_W, GENMASK32(31, 24)},
+    [APIC_LVTT] = {ALL, GENMASK32(18, 16) | GENMASK32(7, 0)},
+    [APIC_LVT + 1 ... APIC_LVT + 2] = {ALL, BIT32(16) | GENMASK32(10, 0)},
+    [APIC_LVT + 3 ... APIC_LVT + 4] = {ALL, GENMASK32(16, 15) | BIT32(13) | GENMASK32(10, 0)},
+    [APIC_LVTERR] = {ALL, BIT32(16) | GENMASK32(7, 0)},
+    [APIC_TMICT] = {ALL, GENMASK32(31, 0)},
+    [APIC_TMCCT] = {ALL_R, 0},
+    [APIC_TDCR] = {ALL, TDCR_VALID},
+    [APIC_SELF] = {X2_W, GENMASK32(7, 0)},
 };
+
+static bool is_lvt(unsigned reg)
+{
+    return reg - APIC_LVT < APIC_LVTS;
+}
 
 /* --- interrupts: IRR, ISR, priorities (SDM 3A 11.8) --- */
 
@@ -34,18 +66,18 @@ static int highest(const uint32_t *reg, uint32_t words)
 
 static void update_ppr(struct lapic *l)
 {
-    int isrv = highest(l->isr, l->isr_words);
-    uint32_t in_service = isrv < 0 ? 0 : (uint32_t)isrv & 0xf0;
+    int isrv = highest(&l->reg[APIC_ISR], l->isr_words);
+    uint32_t in_service = isrv < 0 ? 0 : (uint32_t)isrv & 0xf0, tpr = l->reg[APIC_TPR];
 
-    __atomic_store_n(&l->ppr, (l->tpr & 0xf0) >= in_service ? l->tpr : in_service, __ATOMIC_RELAXED);
+    apic_set(l, APIC_PPR, (tpr & 0xf0) >= in_service ? tpr : in_service);
 }
 
-/* irr[w] looked empty. A bit set meanwhile is either seen by the second look, or its setter sets irr_words
- * after us. */
+/* The word of IRR looked empty. A bit set meanwhile is either seen by the second look, or its setter sets
+ * irr_words after us. */
 static void irr_word_empty(struct lapic *l, unsigned w)
 {
     __atomic_fetch_and(&l->irr_words, ~BIT32(w), __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&l->irr[w], __ATOMIC_SEQ_CST) != 0)
+    if (__atomic_load_n(&l->reg[APIC_IRR + w], __ATOMIC_SEQ_CST) != 0)
         __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
 }
 
@@ -55,7 +87,7 @@ static int highest_irr(struct lapic *l)
 
     while ((words = __atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE)) != 0) {
         unsigned w = 31 - (unsigned)__builtin_clz(words);
-        uint32_t irr = __atomic_load_n(&l->irr[w], __ATOMIC_ACQUIRE);
+        uint32_t irr = __atomic_load_n(&l->reg[APIC_IRR + w], __ATOMIC_ACQUIRE);
 
         if (irr != 0)
             return (int)(w * 32 + 31 - (unsigned)__builtin_clz(irr));
@@ -72,7 +104,7 @@ int lapic_pending(struct vcpu *v)
     if (__builtin_expect(__atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE) == 0, 1))
         return -1;
     vector = highest_irr(l);
-    if (vector < 0 || ((uint32_t)vector & 0xf0) <= (l->ppr & 0xf0) || !(l->base & APIC_BASE_EN))
+    if (vector < 0 || ((uint32_t)vector & 0xf0) <= (l->reg[APIC_PPR] & 0xf0) || !(l->base & APIC_BASE_EN))
         return -1;
     return vector;
 }
@@ -84,9 +116,8 @@ int lapic_pending(struct vcpu *v)
  */
 static void offer_pv_eoi(struct lapic *l, unsigned w, uint32_t bit)
 {
-    if (!l->pv_eoi || l->isr_words != BIT32(w) || l->isr[w] != bit ||
-        __atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) != 0 ||
-        (__atomic_load_n(&l->tmr[w], __ATOMIC_RELAXED) & bit))
+    if (!l->pv_eoi || l->isr_words != BIT32(w) || l->reg[APIC_ISR + w] != bit ||
+        __atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) != 0 || (apic_get(l, APIC_TMR + w) & bit))
         return;
     __atomic_fetch_or(l->pv_eoi, 1, __ATOMIC_RELAXED);
     l->v->pv_eoi_armed = true;
@@ -98,9 +129,9 @@ void lapic_accept(struct vcpu *v, uint8_t vector)
     unsigned w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
 
-    if ((__atomic_fetch_and(&l->irr[w], ~bit, __ATOMIC_SEQ_CST) & ~bit) == 0)
+    if ((__atomic_fetch_and(&l->reg[APIC_IRR + w], ~bit, __ATOMIC_SEQ_CST) & ~bit) == 0)
         irr_word_empty(l, w);
-    l->isr[w] |= bit;
+    l->reg[APIC_ISR + w] |= bit;
     l->isr_words |= BIT32(w);
     update_ppr(l);
     offer_pv_eoi(l, w, bit);
@@ -108,19 +139,19 @@ void lapic_accept(struct vcpu *v, uint8_t vector)
 
 static void eoi(struct lapic *l)
 {
-    int vector = highest(l->isr, l->isr_words);
+    int vector = highest(&l->reg[APIC_ISR], l->isr_words);
     unsigned w = (unsigned)vector / 32;
     uint32_t bit = BIT32((unsigned)vector % 32);
 
     if (vector < 0)
         return;
-    l->isr[w] &= ~bit;
-    if (l->isr[w] == 0)
+    l->reg[APIC_ISR + w] &= ~bit;
+    if (l->reg[APIC_ISR + w] == 0)
         l->isr_words &= ~BIT32(w);
     update_ppr(l);
     if (__atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) != 0)
         l->v->recheck = true;
-    if (__atomic_load_n(&l->tmr[w], __ATOMIC_RELAXED) & bit)
+    if (apic_get(l, APIC_TMR + w) & bit)
         ioapic_eoi(l->v->vm, (uint8_t)vector);
 }
 
@@ -152,7 +183,7 @@ int lapic_pv_eoi_write(struct vcpu *v, uint64_t val)
 bool lapic_enabled(const struct vcpu *v)
 {
     return (__atomic_load_n(&v->lapic->base, __ATOMIC_RELAXED) & APIC_BASE_EN) &&
-           (__atomic_load_n(&v->lapic->svr, __ATOMIC_RELAXED) & SVR_ENABLE);
+           (apic_get(v->lapic, APIC_SVR) & SVR_ENABLE);
 }
 
 void lapic_raise(struct vcpu *v, uint8_t vector, bool level)
@@ -168,10 +199,10 @@ void lapic_raise(struct vcpu *v, uint8_t vector, bool level)
         return;
     }
     if (level)
-        __atomic_fetch_or(&l->tmr[w], bit, __ATOMIC_SEQ_CST);
-    else if (__atomic_load_n(&l->tmr[w], __ATOMIC_RELAXED) & bit)
-        __atomic_fetch_and(&l->tmr[w], ~bit, __ATOMIC_SEQ_CST);
-    if (__atomic_fetch_or(&l->irr[w], bit, __ATOMIC_SEQ_CST) & bit)
+        __atomic_fetch_or(&l->reg[APIC_TMR + w], bit, __ATOMIC_SEQ_CST);
+    else if (apic_get(l, APIC_TMR + w) & bit)
+        __atomic_fetch_and(&l->reg[APIC_TMR + w], ~bit, __ATOMIC_SEQ_CST);
+    if (__atomic_fetch_or(&l->reg[APIC_IRR + w], bit, __ATOMIC_SEQ_CST) & bit)
         return; /* whoever set it has seen to the rest */
     __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
     vcpu_request(v, VCPU_REQ_EVENT);
@@ -180,7 +211,7 @@ void lapic_raise(struct vcpu *v, uint8_t vector, bool level)
 /* SDM 3A 11.5.3. An error interrupt whose own vector is illegal would call itself for ever. */
 void apic_error(struct lapic *l, uint32_t esr_bits)
 {
-    uint32_t lvt = __atomic_load_n(&l->lvt[LVT_ERROR], __ATOMIC_RELAXED);
+    uint32_t lvt = apic_get(l, APIC_LVTERR);
 
     __atomic_fetch_or(&l->esr_pending, esr_bits, __ATOMIC_RELAXED);
     if (!(lvt & LVT_MASKED) && (lvt & LVT_VECTOR) >= 16)
@@ -189,247 +220,115 @@ void apic_error(struct lapic *l, uint32_t esr_bits)
 
 uint8_t lapic_tpr(const struct vcpu *v)
 {
-    return (uint8_t)v->lapic->tpr;
+    return (uint8_t)v->lapic->reg[APIC_TPR];
 }
 
 void lapic_set_tpr(struct vcpu *v, uint8_t tpr)
 {
-    v->lapic->tpr = tpr;
+    apic_set(v->lapic, APIC_TPR, tpr);
     update_ppr(v->lapic);
     hvm_set_reg(v, REG_CR8, tpr >> 4);
     v->recheck = true;
 }
 
-/* --- registers (SDM 3A table 11-1, 11-6) --- */
+/* --- registers --- */
 
-static uint32_t vectors_read(const uint32_t *reg, unsigned word)
+static uint32_t reg_read(const struct lapic *l, unsigned reg)
 {
-    return __atomic_load_n(&reg[word], __ATOMIC_RELAXED);
-}
-
-/* Those with several numbers; false: no such register. */
-static bool range_read(const struct lapic *l, unsigned reg, uint64_t *val)
-{
-    if (reg >= APIC_ISR && reg < APIC_ISR + APIC_WORDS)
-        *val = l->isr[reg - APIC_ISR];
-    else if (reg >= APIC_TMR && reg < APIC_TMR + APIC_WORDS)
-        *val = vectors_read(l->tmr, reg - APIC_TMR);
-    else if (reg >= APIC_IRR && reg < APIC_IRR + APIC_WORDS)
-        *val = vectors_read(l->irr, reg - APIC_IRR);
-    else if (reg >= APIC_LVT && reg < APIC_LVT + APIC_LVTS)
-        *val = l->lvt[reg - APIC_LVT];
-    else
-        return false;
-    return true;
-}
-
-/* What both modes have. */
-static bool reg_read(const struct lapic *l, unsigned reg, uint64_t *val)
-{
-    switch (reg) {
-    case APIC_VERSION:
-        *val = APIC_VERSION_VALUE;
-        return true;
-    case APIC_TPR:
-        *val = l->tpr;
-        return true;
-    case APIC_PPR:
-        *val = l->ppr;
-        return true;
-    case APIC_LDR:
-        *val = l->ldr;
-        return true;
-    case APIC_SVR:
-        *val = l->svr;
-        return true;
-    case APIC_ESR:
-        *val = l->esr;
-        return true;
-    case APIC_TMICT:
-        *val = l->tmict;
-        return true;
-    case APIC_TMCCT:
-        *val = apic_timer_count(l);
-        return true;
-    case APIC_TDCR:
-        *val = l->tdcr;
-        return true;
-    default:
-        return range_read(l, reg, val);
-    }
+    return reg == APIC_TMCCT ? apic_timer_count(l) : apic_get(l, reg);
 }
 
 static void write_svr(struct lapic *l, uint32_t val)
 {
-    __atomic_store_n(&l->svr, val & SVR_VALID, __ATOMIC_RELAXED);
-    if (val & SVR_ENABLE)
-        return;
-    for (unsigned i = 0; i < APIC_LVTS; i++) /* SDM 3A 11.4.7.2 */
-        __atomic_store_n(&l->lvt[i], l->lvt[i] | (uint32_t)LVT_MASKED, __ATOMIC_RELAXED);
+    apic_set(l, APIC_SVR, val);
+    for (unsigned i = 0; i < APIC_LVTS && !(val & SVR_ENABLE); i++) /* SDM 3A 11.4.7.2 */
+        apic_set(l, APIC_LVT + i, l->reg[APIC_LVT + i] | (uint32_t)LVT_MASKED);
 }
 
-static void write_lvt(struct lapic *l, unsigned i, uint32_t val)
+static void write_icr(struct lapic *l, uint32_t high, uint32_t low)
 {
-    val &= lvt_valid[i];
-    if (!(l->svr & SVR_ENABLE))
+    l->reg[APIC_ICR] = low;
+    l->reg[APIC_ICR2] = high;
+    apic_send_icr(l, (uint64_t)high << 32 | low);
+}
+
+/* Only bits that can be written are set in `val`. */
+static void reg_write(struct lapic *l, unsigned reg, uint32_t val)
+{
+    if (is_lvt(reg) && !(l->reg[APIC_SVR] & SVR_ENABLE))
         val |= (uint32_t)LVT_MASKED;
-    if (i == LVT_TIMER)
-        apic_timer_set_lvt(l, val);
-    else
-        __atomic_store_n(&l->lvt[i], val, __ATOMIC_RELAXED);
-}
-
-/* What both modes have; the value has no bit set that is reserved in x2APIC mode. False: no such register, or
- * read-only. */
-static bool reg_write(struct lapic *l, unsigned reg, uint32_t val)
-{
     switch (reg) {
     case APIC_TPR:
         lapic_set_tpr(l->v, (uint8_t)val);
-        return true;
+        break;
     case APIC_EOI:
         eoi(l);
-        return true;
+        break;
     case APIC_SVR:
         write_svr(l, val);
-        return true;
+        break;
     case APIC_ESR:
-        l->esr = __atomic_exchange_n(&l->esr_pending, 0, __ATOMIC_RELAXED);
-        return true;
+        l->reg[APIC_ESR] = __atomic_exchange_n(&l->esr_pending, 0, __ATOMIC_RELAXED);
+        break;
+    case APIC_ICR:
+        write_icr(l, l->reg[APIC_ICR2], val);
+        break;
+    case APIC_LVTT:
+        apic_timer_set_lvt(l, val);
+        break;
     case APIC_TMICT:
         apic_timer_start(l, val);
-        return true;
-    case APIC_TDCR:
-        l->tdcr = val & TDCR_VALID;
-        return true;
-    default:
-        if (reg < APIC_LVT || reg >= APIC_LVT + APIC_LVTS)
-            return false;
-        write_lvt(l, reg - APIC_LVT, val);
-        return true;
-    }
-}
-
-/* --- xAPIC: a page of registers, 32 bits on each 128-bit line (SDM 3A 11.4.1) --- */
-
-static bool xapic_read(const struct lapic *l, unsigned reg, uint64_t *val)
-{
-    switch (reg) {
+        break;
+    case APIC_SELF:
+        apic_send_icr(l, FIELD_PREP(ICR_SHORTHAND, SHORTHAND_SELF) | val);
+        break;
     case APIC_ID:
-        *val = (uint64_t)l->v->id << 24;
-        return true;
-    case APIC_APR:
-    case APIC_RRD:
-    case APIC_EOI:
-        *val = 0;
-        return true;
+        break;
     case APIC_DFR:
-        *val = l->dfr;
-        return true;
-    case APIC_ICR:
-        *val = (uint32_t)l->icr;
-        return true;
-    case APIC_ICR2:
-        *val = l->icr >> 32;
-        return true;
+        val |= ~DFR_FLAT; /* always ones */
+        __attribute__((fallthrough));
     default:
-        return reg_read(l, reg, val);
+        apic_set(l, reg, val);
     }
 }
 
-static bool xapic_write(struct lapic *l, unsigned reg, uint32_t val)
-{
-    switch (reg) {
-    case APIC_ID: /* the vCPU's number for good */
-        return true;
-    case APIC_LDR:
-        __atomic_store_n(&l->ldr, val & GENMASK32(31, 24), __ATOMIC_RELAXED);
-        return true;
-    case APIC_DFR:
-        __atomic_store_n(&l->dfr, val | GENMASK32(27, 0), __ATOMIC_RELAXED);
-        return true;
-    case APIC_ICR:
-        l->icr = (l->icr & GENMASK(63, 32)) | (val & ~(uint32_t)ICR_STATUS);
-        apic_send_icr(l, l->icr);
-        return true;
-    case APIC_ICR2:
-        l->icr = (uint32_t)l->icr | (uint64_t)(val & GENMASK32(31, 24)) << 32;
-        return true;
-    default:
-        return reg_write(l, reg, val);
-    }
-}
-
+/* xAPIC: a page of registers, 32 bits on each 128-bit line (SDM 3A 11.4.1). */
 static void page_access(struct vcpu *v, void *dev, struct io_access *a)
 {
     struct lapic *l = v->lapic;
-    unsigned reg = (unsigned)a->addr >> 4;
-    bool known;
+    unsigned reg = (unsigned)a->addr >> 4, rights = reg < APIC_REGS ? regs[reg].rights : 0;
 
     (void)dev;
     if ((l->base & (APIC_BASE_EN | APIC_BASE_EXTD)) != APIC_BASE_EN || a->size != 4 || (a->addr & 15) != 0)
         return;
-    if (!a->write)
-        a->data = 0;
-    known = a->write ? xapic_write(l, reg, (uint32_t)a->data) : xapic_read(l, reg, &a->data);
-    if (!known)
+    if (!(rights & (a->write ? X_W : X_R))) {
         apic_error(l, ESR_ILLEGAL_REG);
+        a->data = 0;
+    } else if (a->write) {
+        reg_write(l, reg, (uint32_t)a->data & regs[reg].valid);
+    } else {
+        a->data = reg_read(l, reg);
+    }
 }
 
-/* --- x2APIC: MSRs (SDM 3A 11.12) --- */
-
+/* x2APIC: MSRs (SDM 3A 11.12). Bits that are reserved are #GP; in the LVT two are only read-only. */
 static int x2apic_read(const struct lapic *l, unsigned reg, uint64_t *val)
 {
-    switch (reg) {
-    case APIC_ID:
-        *val = l->v->id;
-        return 0;
-    case APIC_ICR:
-        *val = l->icr;
-        return 0;
-    default:
-        return reg_read(l, reg, val) ? 0 : -EINVAL;
-    }
-}
-
-/* Bits that may be set in a write (SDM 3A 11.12.1.3); nothing for EOI and ESR. */
-static uint64_t x2apic_valid(unsigned reg)
-{
-    switch (reg) {
-    case APIC_TPR:
-        return 0xff;
-    case APIC_SVR:
-        return SVR_VALID;
-    case APIC_TMICT:
-        return GENMASK(31, 0);
-    case APIC_TDCR:
-        return TDCR_VALID;
-    default:
-        return reg >= APIC_LVT && reg < APIC_LVT + APIC_LVTS
-                   ? lvt_valid[reg - APIC_LVT] | LVT_STATUS | LVT_IRR
-                   : 0;
-    }
+    if (reg >= APIC_REGS || !(regs[reg].rights & X2_R))
+        return -EINVAL;
+    *val = reg_read(l, reg);
+    if (reg == APIC_ICR)
+        *val |= (uint64_t)l->reg[APIC_ICR2] << 32;
+    return 0;
 }
 
 static int x2apic_write(struct lapic *l, unsigned reg, uint64_t val)
 {
-    if (reg == APIC_SELF) {
-        if (val & ~(uint64_t)0xff)
-            return -EINVAL;
-        apic_send_icr(l, FIELD_PREP(ICR_SHORTHAND, SHORTHAND_SELF) | val);
-        return 0;
-    }
-    if (val & ~x2apic_valid(reg))
-        return -EINVAL;
-    return reg_write(l, reg, (uint32_t)val) ? 0 : -EINVAL;
-}
+    uint64_t ignored = is_lvt(reg) ? LVT_STATUS | LVT_IRR : 0;
 
-static int write_x2apic_icr(struct lapic *l, uint64_t val)
-{
-    if (val & ICR_X2_RESERVED)
+    if (reg >= APIC_REGS || !(regs[reg].rights & X2_W) || (val & ~(regs[reg].valid | ignored)))
         return -EINVAL;
-    l->icr = val;
-    apic_send_icr(l, val);
+    reg_write(l, reg, (uint32_t)(val & ~ignored));
     return 0;
 }
 
@@ -437,21 +336,14 @@ static int write_x2apic_icr(struct lapic *l, uint64_t val)
 static void clear(struct lapic *l)
 {
     apic_timer_stop(l);
-    for (unsigned w = 0; w < APIC_WORDS; w++) {
-        __atomic_store_n(&l->irr[w], 0, __ATOMIC_SEQ_CST);
-        __atomic_store_n(&l->tmr[w], 0, __ATOMIC_SEQ_CST);
-        l->isr[w] = 0;
-    }
+    for (unsigned i = 0; i < APIC_REGS; i++)
+        __atomic_store_n(&l->reg[i], is_lvt(i) ? (uint32_t)LVT_MASKED : 0, __ATOMIC_SEQ_CST);
     l->isr_words = 0;
-    l->svr = 0xff;
-    l->ldr = 0;
-    l->dfr = ~0u;
-    l->icr = 0;
-    l->esr = 0;
     l->esr_pending = 0;
-    l->tdcr = 0;
-    for (unsigned i = 0; i < APIC_LVTS; i++)
-        l->lvt[i] = (uint32_t)LVT_MASKED;
+    apic_set(l, APIC_ID, l->v->id << 24);
+    apic_set(l, APIC_VERSION, APIC_VERSION_VALUE);
+    apic_set(l, APIC_SVR, 0xff);
+    apic_set(l, APIC_DFR, ~0u);
     if (l->v->pv_eoi_armed)
         lapic_pv_eoi_sync(l->v);
     lapic_set_tpr(l->v, 0);
@@ -464,17 +356,15 @@ static int write_base(struct lapic *l, uint64_t val)
     uint64_t mode = val & (APIC_BASE_EN | APIC_BASE_EXTD), old = l->base & (APIC_BASE_EN | APIC_BASE_EXTD);
     uint32_t id = l->v->id;
 
-    if ((val & ~(mode | APIC_BASE_BSP)) != GPA_LAPIC || mode == APIC_BASE_EXTD)
-        return -EINVAL;
-    if ((old & APIC_BASE_EXTD) && mode == APIC_BASE_EN)
-        return -EINVAL;
-    if (old == 0 && (mode & APIC_BASE_EXTD))
+    if ((val & ~(mode | APIC_BASE_BSP)) != GPA_LAPIC || mode == APIC_BASE_EXTD ||
+        ((old & APIC_BASE_EXTD) && mode == APIC_BASE_EN) || (old == 0 && (mode & APIC_BASE_EXTD)))
         return -EINVAL;
     if (mode == 0 && old != 0)
         clear(l);
     if ((mode & APIC_BASE_EXTD) && !(old & APIC_BASE_EXTD)) {
-        l->icr = (uint32_t)l->icr;
-        __atomic_store_n(&l->ldr, id >> 4 << 16 | BIT32(id & 15), __ATOMIC_RELAXED); /* 11.12.10.2 */
+        l->reg[APIC_ICR2] = 0;
+        l->reg[APIC_ID] = id;
+        apic_set(l, APIC_LDR, id >> 4 << 16 | BIT32(id & 15)); /* 11.12.10.2 */
     }
     __atomic_store_n(&l->base, GPA_LAPIC | mode | (l->base & APIC_BASE_BSP), __ATOMIC_RELAXED);
     return 0;
@@ -508,12 +398,14 @@ int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
         return write_base(l, val);
     if (!apic_x2(l))
         return -EINVAL;
-    if (msr == MSR_X2APIC_EOI && val == 0) {
+    if (msr == MSR_X2APIC_FIRST + APIC_EOI && val == 0) {
         eoi(l);
         return 0;
     }
-    if (msr == MSR_X2APIC_ICR)
-        return write_x2apic_icr(l, val);
+    if (msr == MSR_X2APIC_FIRST + APIC_ICR && !(val & (uint32_t)~ICR_VALID)) {
+        write_icr(l, (uint32_t)(val >> 32), (uint32_t)val);
+        return 0;
+    }
     return x2apic_write(l, msr - MSR_X2APIC_FIRST, val);
 }
 

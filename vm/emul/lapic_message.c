@@ -8,12 +8,12 @@
 /* Logical destination: x2APIC cluster, xAPIC flat, xAPIC cluster. */
 static bool logical_match(const struct lapic *l, uint32_t dest)
 {
-    uint32_t ldr = __atomic_load_n(&l->ldr, __ATOMIC_RELAXED);
+    uint32_t ldr = apic_get(l, APIC_LDR);
 
     if (apic_x2(l))
         return ldr >> 16 == dest >> 16 && (ldr & dest & 0xffff) != 0;
     ldr >>= 24;
-    if ((__atomic_load_n(&l->dfr, __ATOMIC_RELAXED) & DFR_FLAT) == DFR_FLAT)
+    if ((apic_get(l, APIC_DFR) & DFR_FLAT) == DFR_FLAT)
         return (ldr & dest) != 0;
     return (dest >> 4 == ldr >> 4 || dest >> 4 == 0xf) && (ldr & dest & 0xf) != 0;
 }
@@ -56,8 +56,7 @@ static struct vcpu *lowest_priority(struct vm *vm, const struct apic_message *m)
         struct vcpu *v = vm->vcpu[i];
 
         if (match(v->lapic, m) && lapic_enabled(v) &&
-            (!best || __atomic_load_n(&v->lapic->ppr, __ATOMIC_RELAXED) <
-                          __atomic_load_n(&best->lapic->ppr, __ATOMIC_RELAXED)))
+            (!best || apic_get(v->lapic, APIC_PPR) < apic_get(best->lapic, APIC_PPR)))
             best = v;
     }
     return best;
@@ -70,11 +69,6 @@ static void deliver(struct vm *vm, const struct apic_message *m, const struct vc
 
         if (v)
             deliver_to(v, m);
-        return;
-    }
-    if (!m->logical && m->dest != APIC_BROADCAST) {
-        if (m->dest < vm->nvcpus)
-            deliver_to(vm->vcpu[m->dest], m);
         return;
     }
     for (unsigned i = 0; i < vm->nvcpus; i++)

@@ -11,12 +11,12 @@
 
 static uint64_t timer_mode(const struct lapic *l)
 {
-    return FIELD_GET(LVT_TIMER_MODE, __atomic_load_n(&l->lvt[LVT_TIMER], __ATOMIC_RELAXED));
+    return FIELD_GET(LVT_TIMER_MODE, apic_get(l, APIC_LVTT));
 }
 
 static void expire(struct lapic *l)
 {
-    uint32_t lvt = __atomic_load_n(&l->lvt[LVT_TIMER], __ATOMIC_RELAXED);
+    uint32_t lvt = apic_get(l, APIC_LVTT);
 
     if (!(lvt & LVT_MASKED))
         lapic_raise(l->v, (uint8_t)lvt, false);
@@ -52,7 +52,7 @@ void apic_timer_init(struct lapic *l)
 void apic_timer_stop(struct lapic *l)
 {
     timer_cancel(&l->timer);
-    l->tmict = 0;
+    l->reg[APIC_TMICT] = 0;
     l->tsc_deadline = 0;
     l->period_ns = 0;
     l->expiry_ns = 0;
@@ -62,7 +62,7 @@ void apic_timer_stop(struct lapic *l)
  * first. */
 void apic_timer_start(struct lapic *l, uint32_t initial_count)
 {
-    uint32_t divide = (l->tdcr & 3) | (l->tdcr & 8) >> 1;
+    uint32_t divide = (l->reg[APIC_TDCR] & 3) | (l->reg[APIC_TDCR] & 8) >> 1;
     uint64_t ns;
 
     if (timer_mode(l) == LVT_TIMER_TSC_DEADLINE)
@@ -70,7 +70,7 @@ void apic_timer_start(struct lapic *l, uint32_t initial_count)
     apic_timer_stop(l);
     if (initial_count == 0)
         return;
-    l->tmict = initial_count;
+    l->reg[APIC_TMICT] = initial_count;
     l->timer_shift = (divide + 1) & 7;
     ns = (uint64_t)initial_count << l->timer_shift;
     l->period_ns = MAX(ns, APIC_PERIOD_MIN_NS);
@@ -84,7 +84,7 @@ uint32_t apic_timer_count(const struct lapic *l)
 {
     uint64_t now = time_ns(), expiry = __atomic_load_n(&l->expiry_ns, __ATOMIC_RELAXED);
 
-    if (l->tmict == 0)
+    if (l->reg[APIC_TMICT] == 0)
         return 0;
     if (timer_mode(l) == LVT_TIMER_PERIODIC)
         expiry = next_expiry(expiry, l->period_ns, now);
@@ -98,7 +98,7 @@ void apic_timer_set_lvt(struct lapic *l, uint32_t lvt)
 
     if (deadline != (timer_mode(l) == LVT_TIMER_TSC_DEADLINE))
         apic_timer_stop(l);
-    __atomic_store_n(&l->lvt[LVT_TIMER], lvt, __ATOMIC_RELAXED);
+    apic_set(l, APIC_LVTT, lvt);
 }
 
 /* The most frequent write of a guest that is otherwise left alone: kept short. */

@@ -26,6 +26,8 @@
 #define APIC_ICR     0x30
 #define APIC_ICR2    0x31
 #define APIC_LVT     0x32 /* timer, thermal, performance, LINT0, LINT1, error */
+#define APIC_LVTT    0x32
+#define APIC_LVTERR  0x37
 #define APIC_TMICT   0x38
 #define APIC_TMCCT   0x39
 #define APIC_TDCR    0x3e
@@ -33,9 +35,6 @@
 
 #define APIC_VERSION_VALUE 0x00050014 /* integrated, six LVT entries, no EOI-broadcast suppression */
 
-#define LVT_TIMER  0
-#define LVT_LINT0  3
-#define LVT_ERROR  5
 #define LVT_STATUS BIT32(12) /* RO, as is bit 14 */
 #define LVT_IRR    BIT32(14)
 
@@ -49,9 +48,8 @@
 #define ESR_ILLEGAL_REG  BIT32(7)
 
 #define ICR_LOGICAL       BIT(11)
-#define ICR_STATUS        BIT(12) /* RO; reserved in x2APIC mode */
 #define ICR_TRIGGER_LEVEL BIT(15)
-#define ICR_X2_RESERVED   (GENMASK(31, 20) | GENMASK(17, 16) | GENMASK(13, 12))
+#define ICR_VALID         (GENMASK32(19, 18) | GENMASK32(15, 14) | GENMASK32(11, 0))
 #define ICR_XAPIC_DEST    GENMASK(63, 56)
 #define ICR_MODE_LOWEST   1
 #define SHORTHAND_NONE    0

@@ -38,7 +38,7 @@ static void setup(unsigned n, bool x2)
         CHECK_EQ(lapic_create(&fake_vm.vcpu[i]), 0);
         if (x2)
             CHECK_EQ(lapic_msr_write(&fake_vm.vcpu[i], MSR_APIC_BASE, BASE_X2), 0);
-        fake_vm.vcpu[i].lapic->svr = 0x1ff;
+        fake_vm.vcpu[i].lapic->reg[APIC_SVR] = 0x1ff;
     }
     v = &fake_vm.vcpu[0];
 }
@@ -159,7 +159,7 @@ TEST(a_second_raise_asks_for_nothing)
 TEST(illegal_vectors_are_errors)
 {
     setup(1, true);
-    CHECK_EQ(lapic_msr_write(v, X2(APIC_LVT + LVT_ERROR), 0x33), 0);
+    CHECK_EQ(lapic_msr_write(v, X2(APIC_LVTERR), 0x33), 0);
     lapic_raise(v, 15, false);
     take(0x33);
     CHECK_EQ(x2_write(APIC_ESR, 0), 0);
@@ -169,7 +169,7 @@ TEST(illegal_vectors_are_errors)
     CHECK_EQ(x2_write(APIC_ICR, 0x00000000000c000f & ~ICR_SHORTHAND), 0); /* fixed, vector 15 */
     CHECK_EQ(x2_write(APIC_ESR, 0), 0);
     CHECK_EQ(x2_read(APIC_ESR), ESR_SEND_ILLEGAL);
-    CHECK_EQ(lapic_msr_write(v, X2(APIC_LVT + LVT_ERROR), 3), 0); /* would raise itself for ever */
+    CHECK_EQ(lapic_msr_write(v, X2(APIC_LVTERR), 3), 0); /* would raise itself for ever */
     lapic_raise(v, 2, false);
     teardown();
 }
@@ -343,7 +343,7 @@ static unsigned got(void)
 
     for (unsigned i = 0; i < fake_vm.vm.nvcpus; i++) {
         mask |= (unsigned)(lapic_pending(&fake_vm.vcpu[i]) == 0x55) << i;
-        fake_vm.vcpu[i].lapic->irr[2] = 0;
+        fake_vm.vcpu[i].lapic->reg[APIC_IRR + 2] = 0;
     }
     return mask;
 }
@@ -392,8 +392,8 @@ TEST(xapic_icr_destinations)
     setup(4, false);
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         for (unsigned j = 0; j < 4; j++) {
-            fake_vm.vcpu[j].lapic->ldr = BIT32(24 + j);
-            fake_vm.vcpu[j].lapic->dfr = rows[i].dfr;
+            fake_vm.vcpu[j].lapic->reg[APIC_LDR] = BIT32(24 + j);
+            fake_vm.vcpu[j].lapic->reg[APIC_DFR] = rows[i].dfr;
         }
         mmio_write(APIC_ICR2, rows[i].high);
         mmio_write(APIC_ICR, rows[i].low);
@@ -429,7 +429,7 @@ TEST(lowest_priority_picks_the_least_busy)
     lapic_set_tpr(&fake_vm.vcpu[1], 0x20);
     lapic_message(&fake_vm.vm, 0xfee07004, 0x155);
     CHECK_EQ(got(), 4);
-    fake_vm.vcpu[2].lapic->svr = 0xff;
+    fake_vm.vcpu[2].lapic->reg[APIC_SVR] = 0xff;
     lapic_message(&fake_vm.vm, 0xfee0700c, 0x055); /* fixed with the redirection hint */
     CHECK_EQ(got(), 2);
     teardown();
