@@ -323,7 +323,8 @@ void setup_init(const struct bootinfo *bi)
 {
     setup.cfg = &bi->config;
     nics_enable();
-    iodom_start(bi);
+    if (setup.cfg->nnics)
+        iodom_start(bi);
     guests_create();
     report_memory();
     setup.complete = true;
