@@ -127,8 +127,9 @@ poke_test("apic", "register of the interrupt controllers' pages")
 @lib.test("system attack: a guest that floods its VF's mailbox gets its NACKs, the other VFs go on", on="hostile", limit=240)
 def flood(host):
     while_pinging(host, lambda: set_off(host, "flood", r"mbxflood: done", seconds=180))
-    lib.find(r"mbxflood: reset works, mac 02:00:00:00:00:03", host.text)
-    counts = lib.find(r"mbxflood: acks (\d+) nacks (\d+)", host.text)
+    said = re.sub(r"(\r?\n\[ *[\d.]+\] [^\r\n]*)+\r?\n", "", host.text)  # the log may cut a guest's line in two
+    lib.find(r"mbxflood: reset works, mac 02:00:00:00:00:03", said)
+    counts = lib.find(r"mbxflood: acks (\d+) nacks (\d+)", said)
     assert int(counts[2]) > 0, counts[0]
 
 
