@@ -71,6 +71,20 @@ static unsigned best_cpu(const struct msix_vector *v)
     return lapic_route(v->owner->vm, v->address, v->data, &target, &vector) ? target->cpu : cpu_id();
 }
 
+/* On this CPU, or on the next one that has a vector left: a guest with many must not use up what others need
+ * there. */
+static int vector_alloc(struct msix_vector *v, unsigned cpu)
+{
+    int rc = -ENOSPC;
+
+    for (unsigned i = 0; i < cpu_count() && rc < 0; i++) {
+        v->cpu = (cpu + i) % cpu_count();
+        rc = irq_alloc(v->cpu, msix_fire, v);
+    }
+    v->vector = rc < 0 ? -1 : rc;
+    return rc < 0 ? rc : 0;
+}
+
 static int vector_route(struct msix_vector *v)
 {
     struct msix *m = v->owner;
@@ -81,12 +95,10 @@ static int vector_route(struct msix_vector *v)
     if (v->vector >= 0 && v->cpu == cpu)
         return 0;
     vector_release(v);
-    rc = irq_alloc(cpu, msix_fire, v);
-    if (rc < 0)
+    rc = vector_alloc(v, cpu);
+    if (rc != 0)
         return rc;
-    v->vector = rc;
-    v->cpu = cpu;
-    rc = iommu_irq_route(m->dev->rid, index, cpu_get(cpu)->apic_id, (uint8_t)v->vector, &msi);
+    rc = iommu_irq_route(m->dev->rid, index, cpu_get(v->cpu)->apic_id, (uint8_t)v->vector, &msi);
     if (rc != 0) {
         vector_release(v);
         return rc;
@@ -117,6 +129,8 @@ static void vector_update(struct msix_vector *v)
 
 void msix_set_control(struct msix *m, uint16_t ctrl)
 {
+    if (m->count == 0)
+        return;
     m->ctrl = ctrl & (MSIX_CTRL_ENABLE | MSIX_CTRL_MASK);
     pci_write16(m->dev, m->dev->cap_msix + CAP_CTRL, m->ctrl & MSIX_CTRL_ENABLE);
     for (unsigned i = 0; i < m->count; i++)
@@ -161,10 +175,11 @@ static void entry_set(struct msix_vector *v, unsigned off, uint32_t val)
 void msix_table_access(struct vcpu *v, void *dev, struct io_access *a)
 {
     struct msix *m = dev;
-    uint64_t off = a->addr - (m->offset & PAGE_MASK);
+    uint64_t start = m->offset & PAGE_MASK, off = a->addr - start;
 
     (void)v;
-    if (a->size < 4 || !IS_ALIGNED(a->addr, a->size) || off + a->size > (uint64_t)m->count * MSIX_ENTRY_BYTES)
+    if (a->size < 4 || !IS_ALIGNED(a->addr, a->size) || a->addr < start ||
+        off + a->size > (uint64_t)m->count * MSIX_ENTRY_BYTES)
         return;
     spin_lock(m->lock);
     if (!a->write)

@@ -303,6 +303,54 @@ TEST(msix_table_ignores_odd_accesses)
     tear_down();
 }
 
+/* The page that traps begins with something else. */
+TEST(msix_table_inside_its_page)
+{
+    struct io_access a = {.addr = 0x18, .size = 8, .write = true, .data = 0x55};
+    struct msix *m;
+
+    set_up();
+    hw->cfg[0x74] = 0x23; /* BAR 3 at 0x20 */
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    m = &vm.vpci->fn[1]->msix;
+    msix_table_access(NULL, m, &a); /* ends where the table starts */
+    a = (struct io_access){.addr = 0x1c, .size = 4, .data = ~0ull};
+    msix_table_access(NULL, m, &a);
+    CHECK_EQ(a.data, ~0ull);
+    a = (struct io_access){.addr = 0x20, .size = 8, .write = true, .data = 0xfee01000};
+    msix_table_access(NULL, m, &a);
+    CHECK_EQ(m->vec[0].address, 0xfee01000);
+    a.addr = 0x50; /* behind the last entry */
+    msix_table_access(NULL, m, &a);
+    tear_down();
+}
+
+TEST(a_full_cpu_passes_the_vector_on)
+{
+    set_up();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    for (unsigned i = 0; i < 192; i++)
+        CHECK_EQ(irq_alloc(2, msix_fire, NULL), 0x20 + i);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BME);
+    cfg_w(1, VCAP_MSIX + 2, 2, MSIX_CTRL_ENABLE);
+    table_w(0, 12, 0);
+    CHECK(irte(0)->routed);
+    CHECK_EQ(irte(0)->apic_id, cpu_get(3)->apic_id);
+    for (unsigned i = 0; i < 192; i++)
+        irq_free(2, 0x20 + i);
+    tear_down();
+}
+
+TEST(a_function_without_msix)
+{
+    set_up();
+    vf->cap_msix = 0;
+    hw->cfg[2] = 0xca;
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(hw->cfg[2], 0xca); /* nothing is written where a capability would be */
+    tear_down();
+}
+
 TEST(guest_reset_of_a_vf_clears_its_state)
 {
     set_up();
