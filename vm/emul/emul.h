@@ -12,7 +12,6 @@ struct vm;
 /* ioapic.c: 82093AA, 24 pins at GPA_IOAPIC. */
 MUST_USE int ioapic_create(struct vm *vm);
 void ioapic_destroy(struct vm *vm);
-void ioapic_reset(struct vm *vm); /* as after power-up; the devices' lines stay as they are */
 void ioapic_set_irq(struct vm *vm, unsigned pin, bool level); /* any CPU */
 void ioapic_eoi(struct vm *vm, uint8_t vector);               /* called by the local APIC */
 
@@ -25,7 +24,7 @@ MUST_USE int rtc_create(struct vm *vm);
 void rtc_destroy(struct vm *vm);
 
 /* power.c: ACPI sleep control and reset register (hardware-reduced ACPI), port 0xcf9, keyboard controller reset command. */
-MUST_USE int power_create(struct vm *vm);
+MUST_USE int power_create(struct vm *vm); /* the VM is given up if it fails */
 
 /* cpuid.c: the guest's CPUID (allow-list). Reads RAX, RCX; writes RAX..RDX. */
 void emul_cpuid(struct vcpu *v);

@@ -150,18 +150,6 @@ static void window_access(struct vcpu *v, void *dev, struct io_access *a)
     spin_unlock(&io->lock);
 }
 
-void ioapic_reset(struct vm *vm)
-{
-    struct ioapic *io = vm->ioapic;
-
-    spin_lock(&io->lock);
-    io->select = 0;
-    io->id = 0;
-    for (unsigned pin = 0; pin < PINS; pin++)
-        io->rte[pin] = RTE_MASKED;
-    spin_unlock(&io->lock);
-}
-
 int ioapic_create(struct vm *vm)
 {
     struct ioapic *io = heap_alloc(sizeof(*io));
@@ -169,15 +157,14 @@ int ioapic_create(struct vm *vm)
 
     if (!io)
         return -ENOMEM;
-    io->vm = vm;
-    err = vm_io_register(vm, IO_MEM, GPA_IOAPIC, WINDOW, window_access, io);
-    if (err) {
-        heap_free(io, sizeof(*io));
-        return err;
-    }
     vm->ioapic = io;
-    ioapic_reset(vm);
-    return 0;
+    io->vm = vm;
+    for (unsigned pin = 0; pin < PINS; pin++)
+        io->rte[pin] = RTE_MASKED;
+    err = vm_io_register(vm, IO_MEM, GPA_IOAPIC, WINDOW, window_access, io);
+    if (err)
+        ioapic_destroy(vm);
+    return err;
 }
 
 void ioapic_destroy(struct vm *vm)

@@ -429,17 +429,15 @@ int lapic_create(struct vcpu *v)
 
     if (!l)
         return -ENOMEM;
-    if (v->id == 0)
-        err = vm_io_register(v->vm, IO_MEM, GPA_LAPIC, PAGE_SIZE, page_access, NULL);
-    if (err) {
-        heap_free(l, sizeof(*l));
-        return err;
-    }
     l->v = v;
     v->lapic = l;
     apic_timer_init(l);
     lapic_reset(v);
-    return 0;
+    if (v->id == 0)
+        err = vm_io_register(v->vm, IO_MEM, GPA_LAPIC, PAGE_SIZE, page_access, NULL);
+    if (err)
+        lapic_destroy(v);
+    return err;
 }
 
 void lapic_destroy(struct vcpu *v)

@@ -11,71 +11,9 @@
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
-/* One range of MSRs. write NULL: #GP; read NULL: reads `value`. */
-struct msr_row {
-    uint32_t first, last;
-    int (*read)(struct vcpu *v, uint32_t msr, uint64_t *val);
-    int (*write)(struct vcpu *v, uint32_t msr, uint64_t val);
-    uint64_t value;
-};
-
-static int drop(struct vcpu *v, uint32_t msr, uint64_t val)
-{
-    (void)v;
-    (void)msr;
-    (void)val;
-    return 0;
-}
-
-static int read_gp(struct vcpu *v, uint32_t msr, uint64_t *val)
-{
-    (void)v;
-    (void)msr;
-    (void)val;
-    return -EINVAL;
-}
-
-static int read_tsc(struct vcpu *v, uint32_t msr, uint64_t *val)
-{
-    (void)msr;
-    *val = rdtsc() + v->tsc_offset;
-    return 0;
-}
-
-static int write_tsc(struct vcpu *v, uint32_t msr, uint64_t val)
-{
-    (void)msr;
-    v->tsc_offset = val - rdtsc();
-    hvm_set_tsc_offset(v, v->tsc_offset);
-    pvclock_update(v);
-    lapic_tsc_changed(v);
-    return 0;
-}
-
-/* --- those that the VMCB or the VMCS holds --- */
-
-static enum vm_reg reg_of(uint32_t msr)
-{
-    switch (msr) {
-    case MSR_PAT:
-        return REG_PAT;
-    case MSR_DEBUGCTL:
-        return REG_DEBUGCTL;
-    default:
-        return REG_EFER;
-    }
-}
-
-static int read_reg(struct vcpu *v, uint32_t msr, uint64_t *val)
-{
-    *val = hvm_reg(v, reg_of(msr));
-    return 0;
-}
-
 /* Each byte a memory type: UC, WC, WT, WP, WB, UC- (SDM 3A 12.12.2). */
-static int write_pat(struct vcpu *v, uint32_t msr, uint64_t val)
+static int write_pat(struct vcpu *v, uint64_t val)
 {
-    (void)msr;
     for (unsigned i = 0; i < 64; i += 8) {
         uint64_t type = val >> i & 0xff;
 
@@ -86,86 +24,59 @@ static int write_pat(struct vcpu *v, uint32_t msr, uint64_t val)
     return 0;
 }
 
-static int write_debugctl(struct vcpu *v, uint32_t msr, uint64_t val)
-{
-    (void)msr;
-    if (val & ~DEBUGCTL_VALID)
-        return -EINVAL;
-    hvm_set_reg(v, REG_DEBUGCTL, val);
-    return 0;
-}
-
 /* APM 2 3.1.7: LME cannot change under paging, LMA is the CPU's. */
-static int write_efer(struct vcpu *v, uint32_t msr, uint64_t val)
+static int write_efer(struct vcpu *v, uint64_t val)
 {
     uint64_t old = hvm_reg(v, REG_EFER);
 
-    (void)msr;
-    if (val & ~cpuid_efer_valid())
-        return -EINVAL;
-    if (((val ^ old) & EFER_LME) && (hvm_reg(v, REG_CR0) & CR0_PG))
+    if ((val & ~cpuid_efer_valid()) || (((val ^ old) & EFER_LME) && (hvm_reg(v, REG_CR0) & CR0_PG)))
         return -EINVAL;
     hvm_set_reg(v, REG_EFER, (val & ~EFER_LMA) | (old & EFER_LMA));
     return 0;
 }
 
-/* --- KVM's --- */
-
-static int read_kvm(struct vcpu *v, uint32_t msr, uint64_t *val)
+static void write_tsc(struct vcpu *v, uint64_t val)
 {
-    switch (msr) {
-    case MSR_KVM_WALL_CLOCK:
-        *val = v->wallclock_gpa;
-        return 0;
-    case MSR_KVM_SYSTEM_TIME:
-        *val = v->pvclock_gpa;
-        return 0;
-    default:
-        *val = v->pv_eoi_gpa;
-        return 0;
-    }
+    v->tsc_offset = val - rdtsc();
+    hvm_set_tsc_offset(v, v->tsc_offset);
+    pvclock_update(v);
+    lapic_tsc_changed(v);
 }
 
-static int write_pv_eoi(struct vcpu *v, uint32_t msr, uint64_t val)
-{
-    (void)msr;
-    return lapic_pv_eoi_write(v, val);
-}
-
-/* Memory types are the nested page table's business, so MTRRs only say that there are none: all write-back.
- * Machine checks are the host's: no banks. */
-static const struct msr_row rows[] = {
-    {MSR_TSC, MSR_TSC, read_tsc, write_tsc, 0},
-    {MSR_PATCH_LEVEL, MSR_PATCH_LEVEL, NULL, drop, 0},
-    {MSR_MTRRCAP, MSR_MTRRCAP, NULL, NULL, MTRRCAP_WC},
-    {MSR_MCG_CAP, MSR_MCG_CAP, NULL, NULL, 0},
-    {MSR_MCG_STATUS, MSR_MCG_STATUS, NULL, drop, 0},
-    {MSR_MISC_ENABLE, MSR_MISC_ENABLE, NULL, drop, BIT(0)},
-    {MSR_DEBUGCTL, MSR_DEBUGCTL, read_reg, write_debugctl, 0},
-    {MSR_PAT, MSR_PAT, read_reg, write_pat, 0},
-    {MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, NULL, drop, MTRR_DEF_TYPE_WB},
-    {MSR_EFER, MSR_EFER, read_reg, write_efer, 0},
-    {MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, read_kvm, pvclock_msr_write, 0},
-    {MSR_KVM_PV_EOI, MSR_KVM_PV_EOI, read_kvm, write_pv_eoi, 0},
-    /* AMD's, which Linux reads by family; the performance counters so that it finds out that there are none.
-     */
-    {MSR_K7_EVNTSEL0, MSR_K7_PERFCTR3, read_gp, NULL, 0},
-    {MSR_SYSCFG, MSR_SYSCFG, NULL, drop, 0},
-    {MSR_HWCR, MSR_HWCR, NULL, drop, HWCR_TSC_FREQ_SEL},
-    {MSR_TOP_MEM, MSR_TOP_MEM, NULL, drop, 0},
-    {MSR_TOP_MEM2, MSR_TOP_MEM2, NULL, drop, 0},
-    {MSR_NB_CFG, MSR_NB_CFG, NULL, drop, 0},
-    {MSR_LS_CFG, MSR_DC_CFG, NULL, drop, 0},
-    {MSR_FP_CFG, MSR_FP_CFG, NULL, drop, 0},
-    {MSR_DE_CFG, MSR_DE_CFG, NULL, drop, DE_CFG_LFENCE},
+/*
+ * Those that only read as something. Memory types are the nested page table's business, so MTRRs only say
+ * that there are none: all write-back. Machine checks are the host's: no banks. The rest is AMD's, which
+ * Linux reads by family.
+ */
+static const struct msr_row {
+    uint32_t first, last;
+    bool write; /* writes are dropped; otherwise #GP */
+    uint64_t value;
+} constant[] = {
+    {MSR_PATCH_LEVEL, MSR_PATCH_LEVEL, true, 0},
+    {MSR_MTRRCAP, MSR_MTRRCAP, false, MTRRCAP_WC},
+    {MSR_MCG_CAP, MSR_MCG_CAP, false, 0},
+    {MSR_MCG_STATUS, MSR_MCG_STATUS, true, 0},
+    {MSR_MISC_ENABLE, MSR_MISC_ENABLE, true, BIT(0)},
+    {MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, true, MTRR_DEF_TYPE_WB},
+    {MSR_SYSCFG, MSR_SYSCFG, true, 0},
+    {MSR_HWCR, MSR_HWCR, true, HWCR_TSC_FREQ_SEL},
+    {MSR_TOP_MEM, MSR_TOP_MEM, true, 0},
+    {MSR_TOP_MEM2, MSR_TOP_MEM2, true, 0},
+    {MSR_NB_CFG, MSR_NB_CFG, true, 0},
+    {MSR_LS_CFG, MSR_DC_CFG, true, 0},
+    {MSR_FP_CFG, MSR_FP_CFG, true, 0},
+    {MSR_DE_CFG, MSR_DE_CFG, true, DE_CFG_LFENCE},
 };
 
+/* Linux tries the performance counters to find out that there are none: no line in the log. */
 static const struct msr_row *find(struct vcpu *v, uint32_t msr, const char *how)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-        if (msr >= rows[i].first && msr <= rows[i].last)
-            return &rows[i];
-    vm_complain(v->vm, "%s of MSR %#x, which it does not have: #GP", how, msr);
+    for (unsigned i = 0; i < ARRAY_SIZE(constant); i++)
+        if (msr >= constant[i].first && msr <= constant[i].last)
+            return &constant[i];
+    if (msr < MSR_K7_EVNTSEL0 || msr > MSR_K7_PERFCTR3)
+        vm_complain(v->vm, "%s of MSR %#x, which it does not have: #GP", how, msr);
     return NULL;
 }
 
@@ -175,19 +86,45 @@ static bool is_lapic(uint32_t msr)
            msr == MSR_APIC_BASE;
 }
 
-int msr_read(struct vcpu *v, uint32_t msr, uint64_t *val)
+static int read_constant(struct vcpu *v, uint32_t msr, uint64_t *val)
 {
-    const struct msr_row *row;
+    const struct msr_row *row = find(v, msr, "read");
 
-    if (is_lapic(msr))
-        return lapic_msr_read(v, msr, val);
-    row = find(v, msr, "read");
     if (!row)
         return -EINVAL;
-    if (row->read)
-        return row->read(v, msr, val);
     *val = row->value;
     return 0;
+}
+
+int msr_read(struct vcpu *v, uint32_t msr, uint64_t *val)
+{
+    if (is_lapic(msr))
+        return lapic_msr_read(v, msr, val);
+    switch (msr) {
+    case MSR_TSC:
+        *val = rdtsc() + v->tsc_offset;
+        return 0;
+    case MSR_PAT:
+        *val = hvm_reg(v, REG_PAT);
+        return 0;
+    case MSR_DEBUGCTL:
+        *val = hvm_reg(v, REG_DEBUGCTL);
+        return 0;
+    case MSR_EFER:
+        *val = hvm_reg(v, REG_EFER);
+        return 0;
+    case MSR_KVM_WALL_CLOCK:
+        *val = v->wallclock_gpa;
+        return 0;
+    case MSR_KVM_SYSTEM_TIME:
+        *val = v->pvclock_gpa;
+        return 0;
+    case MSR_KVM_PV_EOI:
+        *val = v->pv_eoi_gpa;
+        return 0;
+    default:
+        return read_constant(v, msr, val);
+    }
 }
 
 int msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
@@ -196,8 +133,28 @@ int msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
 
     if (is_lapic(msr))
         return lapic_msr_write(v, msr, val);
-    row = find(v, msr, "write");
-    return row && row->write ? row->write(v, msr, val) : -EINVAL;
+    switch (msr) {
+    case MSR_TSC:
+        write_tsc(v, val);
+        return 0;
+    case MSR_PAT:
+        return write_pat(v, val);
+    case MSR_DEBUGCTL:
+        if (val & ~DEBUGCTL_VALID)
+            return -EINVAL;
+        hvm_set_reg(v, REG_DEBUGCTL, val);
+        return 0;
+    case MSR_EFER:
+        return write_efer(v, val);
+    case MSR_KVM_WALL_CLOCK:
+    case MSR_KVM_SYSTEM_TIME:
+        return pvclock_msr_write(v, msr, val);
+    case MSR_KVM_PV_EOI:
+        return lapic_pv_eoi_write(v, val);
+    default:
+        row = find(v, msr, "write");
+        return row && row->write ? 0 : -EINVAL;
+    }
 }
 
 /* Those that the CPU switches with the guest and that cannot hurt anybody else: canonical addresses are

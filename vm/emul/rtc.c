@@ -61,33 +61,21 @@ static uint8_t cell(uint8_t index)
 {
     uint64_t now = (time_wall_base_ns() + time_ns()) / NS_PER_S;
     struct date d = date_of(now / 86400);
+    const uint8_t cells[] = {
+        [RTC_SECONDS] = bcd(now % 60),
+        [RTC_MINUTES] = bcd(now / 60 % 60),
+        [RTC_HOURS] = bcd(now / 3600 % 24),
+        [RTC_WEEKDAY] = bcd((now / 86400 + 4) % 7 + 1), /* 1 January 1970 was a Thursday */
+        [RTC_DAY] = bcd(d.day),
+        [RTC_MONTH] = bcd(d.month),
+        [RTC_YEAR] = bcd(d.year % 100),
+        [RTC_A] = RTC_A_VALUE,
+        [RTC_B] = RTC_B_24H,
+        [RTC_D] = RTC_D_VALID,
+        [RTC_CENTURY] = bcd(d.year / 100),
+    };
 
-    switch (index) {
-    case RTC_SECONDS:
-        return bcd(now % 60);
-    case RTC_MINUTES:
-        return bcd(now / 60 % 60);
-    case RTC_HOURS:
-        return bcd(now / 3600 % 24);
-    case RTC_WEEKDAY:
-        return bcd((now / 86400 + 4) % 7 + 1); /* 1 January 1970 was a Thursday */
-    case RTC_DAY:
-        return bcd(d.day);
-    case RTC_MONTH:
-        return bcd(d.month);
-    case RTC_YEAR:
-        return bcd(d.year % 100);
-    case RTC_CENTURY:
-        return bcd(d.year / 100);
-    case RTC_A:
-        return RTC_A_VALUE;
-    case RTC_B:
-        return RTC_B_24H;
-    case RTC_D:
-        return RTC_D_VALID;
-    default:
-        return 0;
-    }
+    return index < sizeof(cells) ? cells[index] : 0;
 }
 
 static void port_access(struct vcpu *v, void *dev, struct io_access *a)
@@ -105,18 +93,15 @@ static void port_access(struct vcpu *v, void *dev, struct io_access *a)
 
 int rtc_create(struct vm *vm)
 {
-    struct rtc *rtc = heap_alloc(sizeof(*rtc));
     int err;
 
-    if (!rtc)
+    vm->rtc = heap_alloc(sizeof(*vm->rtc));
+    if (!vm->rtc)
         return -ENOMEM;
-    err = vm_io_register(vm, IO_PORT, RTC_PORT, RTC_PORTS, port_access, rtc);
-    if (err) {
-        heap_free(rtc, sizeof(*rtc));
-        return err;
-    }
-    vm->rtc = rtc;
-    return 0;
+    err = vm_io_register(vm, IO_PORT, RTC_PORT, RTC_PORTS, port_access, vm->rtc);
+    if (err)
+        rtc_destroy(vm);
+    return err;
 }
 
 void rtc_destroy(struct vm *vm)

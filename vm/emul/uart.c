@@ -8,9 +8,8 @@
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
-#define UART_PORT  0x3f8
-#define UART_PORTS 8
-#define UART_IRQ   4
+#define UART_PORT 0x3f8
+#define UART_IRQ  4
 
 /* Registers, table II */
 #define REG_DATA     0 /* RBR, THR; DLL with DLAB */
@@ -18,7 +17,6 @@
 #define IER_RDA      BIT32(0)
 #define IER_THRE     BIT32(1)
 #define IER_RLS      BIT32(2)
-#define IER_VALID    GENMASK32(3, 0)
 #define REG_IIR      2 /* RO */
 #define IIR_NONE     0x01
 #define IIR_THRE     0x02
@@ -38,7 +36,6 @@
 #define MCR_OUT1     BIT32(2)
 #define MCR_OUT2     BIT32(3) /* lets the interrupt out, as on every PC */
 #define MCR_LOOP     BIT32(4)
-#define MCR_VALID    GENMASK32(4, 0)
 #define REG_LSR      5 /* RO */
 #define LSR_DR       BIT32(0)
 #define LSR_OE       BIT32(1)
@@ -50,6 +47,7 @@
 #define MSR_RI       BIT32(6)
 #define MSR_DCD      BIT32(7)
 #define REG_SCR      7
+#define REGS         8
 
 #define FIFO     16
 #define RX_QUEUE 256 /* what an operator pastes waits here, beyond the FIFO */
@@ -58,7 +56,8 @@ struct uart {
     struct spinlock lock; /* taken before the I/O APIC's and the console's */
     struct vm *vm;
     struct console_channel *channel;
-    uint8_t ier, fcr, lcr, mcr, scr, divisor[2];
+    uint8_t reg[REGS]; /* what was written to IER, LCR, MCR and SCR; that to FCR is in `fcr` */
+    uint8_t fcr, divisor[2];
     bool thre_pending; /* "transmitter empty" has not been read from the IIR */
     bool overrun, line;
     uint8_t rx[RX_QUEUE];
@@ -79,7 +78,7 @@ static void rx_put(struct uart *u, uint8_t c)
 {
     unsigned loop_room = u->fcr & FCR_ENABLE ? FIFO : 1;
 
-    if (u->rx_count >= (u->mcr & MCR_LOOP ? loop_room : RX_QUEUE)) {
+    if (u->rx_count >= (u->reg[REG_MCR] & MCR_LOOP ? loop_room : RX_QUEUE)) {
         u->overrun = true;
         return;
     }
@@ -105,18 +104,18 @@ static uint8_t iir(const struct uart *u)
     static const uint8_t triggers[] = {1, 4, 8, 14};
     unsigned trigger = u->fcr & FCR_ENABLE ? triggers[FIELD_GET(FCR_TRIGGER, u->fcr)] : 1;
 
-    if ((u->ier & IER_RLS) && u->overrun)
+    if ((u->reg[REG_IER] & IER_RLS) && u->overrun)
         return IIR_RLS;
-    if ((u->ier & IER_RDA) && u->rx_count != 0)
+    if ((u->reg[REG_IER] & IER_RDA) && u->rx_count != 0)
         return u->rx_count >= trigger ? IIR_RDA : IIR_TIMEOUT;
-    if ((u->ier & IER_THRE) && u->thre_pending)
+    if ((u->reg[REG_IER] & IER_THRE) && u->thre_pending)
         return IIR_THRE;
     return IIR_NONE;
 }
 
 static void update_line(struct uart *u)
 {
-    bool line = iir(u) != IIR_NONE && (u->mcr & MCR_OUT2) && !(u->mcr & MCR_LOOP);
+    bool line = iir(u) != IIR_NONE && (u->reg[REG_MCR] & MCR_OUT2) && !(u->reg[REG_MCR] & MCR_LOOP);
 
     if (line != u->line)
         ioapic_set_irq(u->vm, UART_IRQ, line);
@@ -126,21 +125,13 @@ static void update_line(struct uart *u)
 static void write_data(struct uart *u, uint8_t val)
 {
     u->thre_pending = true;
-    if (u->mcr & MCR_LOOP) {
+    if (u->reg[REG_MCR] & MCR_LOOP) {
         rx_put(u, val);
         return;
     }
     u->tx[u->tx_count++] = (char)val;
     if (u->tx_count == FIFO || val == '\n')
         tx_flush(u);
-}
-
-/* Enabling the transmitter's interrupt while it is empty raises it again. */
-static void write_ier(struct uart *u, uint8_t val)
-{
-    if ((val & IER_THRE) && !(u->ier & IER_THRE))
-        u->thre_pending = true;
-    u->ier = val & IER_VALID;
 }
 
 static void write_fcr(struct uart *u, uint8_t val)
@@ -154,39 +145,30 @@ static void write_fcr(struct uart *u, uint8_t val)
 
 static void reg_write(struct uart *u, unsigned reg, uint8_t val)
 {
-    if (reg <= REG_IER && (u->lcr & LCR_DLAB)) {
+    static const uint8_t valid[REGS] = {
+        [REG_IER] = 0x0f, [REG_LCR] = 0xff, [REG_MCR] = 0x1f, [REG_SCR] = 0xff};
+
+    if (reg <= REG_IER && (u->reg[REG_LCR] & LCR_DLAB)) {
         u->divisor[reg] = val;
         return;
     }
-    switch (reg) {
-    case REG_DATA:
+    if (reg == REG_IER && (val & ~u->reg[REG_IER] & IER_THRE))
+        u->thre_pending = true; /* enabling it while the transmitter is empty raises it again */
+    if (reg == REG_DATA)
         write_data(u, val);
-        break;
-    case REG_IER:
-        write_ier(u, val);
-        break;
-    case REG_FCR:
+    else if (reg == REG_FCR)
         write_fcr(u, val);
-        break;
-    case REG_LCR:
-        u->lcr = val;
-        break;
-    case REG_MCR:
-        u->mcr = val & MCR_VALID;
-        break;
-    case REG_SCR:
-        u->scr = val;
-        break;
-    }
+    else
+        u->reg[reg] = val & valid[reg];
 }
 
 /* The other end is always there. In loopback the modem outputs are the inputs. */
 static uint8_t modem_status(const struct uart *u)
 {
-    if (!(u->mcr & MCR_LOOP))
+    if (!(u->reg[REG_MCR] & MCR_LOOP))
         return MSR_CTS | MSR_DSR | MSR_DCD;
-    return (uint8_t)((u->mcr & MCR_RTS ? MSR_CTS : 0) | (u->mcr & MCR_DTR ? MSR_DSR : 0) |
-                     (u->mcr & MCR_OUT1 ? MSR_RI : 0) | (u->mcr & MCR_OUT2 ? MSR_DCD : 0));
+    return (uint8_t)((u->reg[REG_MCR] & MCR_RTS ? MSR_CTS : 0) | (u->reg[REG_MCR] & MCR_DTR ? MSR_DSR : 0) |
+                     (u->reg[REG_MCR] & MCR_OUT1 ? MSR_RI : 0) | (u->reg[REG_MCR] & MCR_OUT2 ? MSR_DCD : 0));
 }
 
 static uint8_t read_iir(struct uart *u)
@@ -210,25 +192,19 @@ static uint8_t read_lsr(struct uart *u)
 
 static uint8_t reg_read(struct uart *u, unsigned reg)
 {
-    if (reg <= REG_IER && (u->lcr & LCR_DLAB))
+    if (reg <= REG_IER && (u->reg[REG_LCR] & LCR_DLAB))
         return u->divisor[reg];
     switch (reg) {
     case REG_DATA:
         return rx_get(u);
-    case REG_IER:
-        return u->ier;
     case REG_IIR:
         return read_iir(u);
-    case REG_LCR:
-        return u->lcr;
-    case REG_MCR:
-        return u->mcr;
     case REG_LSR:
         return read_lsr(u);
     case REG_MSR:
         return modem_status(u);
     default:
-        return u->scr;
+        return u->reg[reg];
     }
 }
 
@@ -256,7 +232,7 @@ static void console_input(void *arg, char c)
     if (__atomic_load_n(&u->vm->state, __ATOMIC_RELAXED) != VM_RUNNING)
         return;
     spin_lock(&u->lock);
-    if (!(u->mcr & MCR_LOOP))
+    if (!(u->reg[REG_MCR] & MCR_LOOP))
         rx_put(u, (uint8_t)c);
     update_line(u);
     spin_unlock(&u->lock);
@@ -269,29 +245,26 @@ int uart_create(struct vm *vm)
 
     if (!u)
         return -ENOMEM;
+    vm->uart = u;
     u->vm = vm;
     u->channel = console_open(vm->name, console_input, u);
-    if (!u->channel) {
-        heap_free(u, sizeof(*u));
-        return -ENOMEM;
-    }
-    err = vm_io_register(vm, IO_PORT, UART_PORT, UART_PORTS, port_access, u);
-    if (err) {
-        console_close(u->channel);
-        heap_free(u, sizeof(*u));
-        return err;
-    }
-    vm->uart = u;
-    return 0;
+    err = u->channel ? vm_io_register(vm, IO_PORT, UART_PORT, REGS, port_access, u) : -ENOMEM;
+    if (err)
+        uart_destroy(vm);
+    return err;
 }
 
 void uart_destroy(struct vm *vm)
 {
-    if (!vm->uart)
+    struct uart *u = vm->uart;
+
+    if (!u)
         return;
     vm_io_unregister(vm, IO_PORT, UART_PORT);
-    tx_flush(vm->uart);
-    console_close(vm->uart->channel);
-    heap_free(vm->uart, sizeof(*vm->uart));
+    if (u->channel) {
+        tx_flush(u);
+        console_close(u->channel);
+    }
+    heap_free(u, sizeof(*u));
     vm->uart = NULL;
 }

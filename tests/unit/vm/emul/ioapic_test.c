@@ -134,14 +134,14 @@ TEST(delivery_modes_pass_through)
     teardown();
 }
 
-TEST(reset_and_failure)
+TEST(creation_and_failure)
 {
     setup();
-    put(IOREDTBL + 8, 0x35);
-    ioapic_reset(vm);
     CHECK_EQ(get(IOREDTBL + 8), 0x10000);
-    CHECK_EQ(ioapic_create(vm), -EEXIST);
     teardown();
+    fake_vm.register_fails_after = 1;
+    CHECK_EQ(ioapic_create(vm), -ENOSPC);
+    CHECK_EQ(fake_heap_out, 0);
     ioapic_destroy(vm);
     ioapic_set_irq(vm, 4, true); /* none there */
     fake_heap_fail_after = 0;

@@ -320,17 +320,19 @@ TEST(xapic_page)
     teardown();
 }
 
-TEST(second_create_fails_clean)
+TEST(creation_fails_clean)
 {
     setup(1, false);
     struct vcpu other = {.vm = &fake_vm.vm};
 
-    CHECK_EQ(lapic_create(&other), -EEXIST);
+    fake_vm.register_fails_after = 1;
+    CHECK_EQ(lapic_create(&other), -ENOSPC);
     CHECK(!other.lapic);
     fake_heap_fail_after = 0;
     CHECK_EQ(lapic_create(&other), -ENOMEM);
     fake_heap_fail_after = -1;
     lapic_destroy(&other);
+    CHECK_EQ(vm_io_register(&fake_vm.vm, IO_MEM, GPA_LAPIC, PAGE_SIZE, page_access, NULL), 0);
     teardown();
 }
 

@@ -66,9 +66,10 @@ TEST(status_and_the_rest)
     CHECK_EQ(get(v, RTC_B), 0x02);
     CHECK_EQ(fake_io_read(v, IO_PORT, RTC_PORT, 1), 0xff);
     CHECK_EQ(fake_io_read(v, IO_PORT, RTC_PORT, 2), 0xffff);
-    CHECK_EQ(rtc_create(vm), -EEXIST);
     rtc_destroy(vm);
     rtc_destroy(vm);
+    fake_vm.register_fails_after = 1;
+    CHECK_EQ(rtc_create(vm), -ENOSPC);
     fake_heap_fail_after = 0;
     CHECK_EQ(rtc_create(vm), -ENOMEM);
     fake_heap_fail_after = -1;
