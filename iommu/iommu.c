@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Domains and the devices in them; the only caller of the back ends. */
 #include "iommu/iommu.h"
-#include "iommu/fault.h"
 #include "iommu/ops.h"
 #include "kernel/console/log.h"
 #include "kernel/lib/errno.h"
@@ -17,7 +16,7 @@ extern const struct iommu_ops amdvi_ops;
 
 static const struct iommu_ops *const back_ends[] = {&amdvi_ops};
 static const struct iommu_ops *ops;
-static struct spinlock lock = SPINLOCK_INIT;
+static struct spinlock lock;
 static struct iommu_domain *domains[DOMAINS_MAX]; /* by id; 0 is quarantine's and stays empty */
 
 int iommu_init(void)
@@ -31,30 +30,18 @@ int iommu_init(void)
     return rc;
 }
 
-const char *iommu_name(void)
+struct iommu_domain *iommu_domain_create(const char *name)
 {
-    return ops->name;
-}
-
-static unsigned free_id(void)
-{
-    for (unsigned id = IOMMU_DOMAIN_QUARANTINE + 1; id < DOMAINS_MAX; id++)
-        if (!domains[id])
-            return id;
-    return IOMMU_DOMAIN_QUARANTINE;
-}
-
-static struct iommu_domain *create(const char *name)
-{
+    unsigned id = IOMMU_DOMAIN_QUARANTINE + 1;
     struct iommu_domain *d;
-    unsigned id = free_id();
 
-    if (id == IOMMU_DOMAIN_QUARANTINE)
-        return NULL;
-    d = heap_alloc(sizeof(*d));
+    spin_guard(&lock);
+    while (id < DOMAINS_MAX && domains[id])
+        id++;
+    d = id < DOMAINS_MAX ? heap_alloc(sizeof(*d)) : NULL;
     if (!d)
         return NULL;
-    if (ops->pt_init(&d->pt)) {
+    if (radix_init(&d->pt, ops->pt_format, ops->pt_levels)) {
         heap_free(d, sizeof(*d));
         return NULL;
     }
@@ -65,37 +52,19 @@ static struct iommu_domain *create(const char *name)
     return d;
 }
 
-struct iommu_domain *iommu_domain_create(const char *name)
-{
-    struct iommu_domain *d;
-
-    spin_lock(&lock);
-    d = create(name);
-    spin_unlock(&lock);
-    return d;
-}
-
 /* The id is given out again only when no cache holds anything under it. */
-static int destroy(struct iommu_domain *d)
+int iommu_domain_destroy(struct iommu_domain *d)
 {
-    int rc = list_empty(&d->devs) ? ops->flush(d) : -EBUSY;
+    int rc;
 
+    spin_guard(&lock);
+    rc = list_empty(&d->devs) ? ops->flush(d) : -EBUSY;
     if (rc)
         return rc;
     domains[d->id] = NULL;
     radix_destroy(&d->pt);
     heap_free(d, sizeof(*d));
     return 0;
-}
-
-int iommu_domain_destroy(struct iommu_domain *d)
-{
-    int rc;
-
-    spin_lock(&lock);
-    rc = destroy(d);
-    spin_unlock(&lock);
-    return rc;
 }
 
 static int map(struct iommu_domain *d, iova_t start, hpa_t target, uint64_t size, unsigned flags)
@@ -114,14 +83,10 @@ static int map(struct iommu_domain *d, iova_t start, hpa_t target, uint64_t size
 
 int iommu_map(struct iommu_domain *d, iova_t start, hpa_t target, uint64_t size, unsigned flags)
 {
-    int rc;
-
     if (!flags || (flags & ~(IOMMU_R | IOMMU_W)))
         return -EINVAL;
-    spin_lock(&lock);
-    rc = map(d, start, target, size, flags);
-    spin_unlock(&lock);
-    return rc;
+    spin_guard(&lock);
+    return map(d, start, target, size, flags);
 }
 
 static int unmap(struct iommu_domain *d, iova_t start, uint64_t size)
@@ -133,12 +98,8 @@ static int unmap(struct iommu_domain *d, iova_t start, uint64_t size)
 
 int iommu_unmap(struct iommu_domain *d, iova_t start, uint64_t size)
 {
-    int rc;
-
-    spin_lock(&lock);
-    rc = unmap(d, start, size);
-    spin_unlock(&lock);
-    return rc;
+    spin_guard(&lock);
+    return unmap(d, start, size);
 }
 
 /* A device that uses this id on the bus, or NULL if the id is in quarantine. */
@@ -179,28 +140,15 @@ static bool unity_is_clear(const struct iommu_domain *d, rid_t dev)
     return clear;
 }
 
-static int map_unity(struct iommu_domain *d, rid_t dev)
+/* Maps a device's unity ranges or takes them out, except where the domain has mapped something else since. */
+static int set_unity(struct iommu_domain *d, rid_t dev, bool on)
 {
     struct iommu_unity u;
     int rc = 0;
 
     for (unsigned i = 0; !rc && ops->unity(dev, i, &u); i++)
         if (is_free_or_unity(d, &u))
-            rc = map(d, u.start, hpa(u.start.a), u.size, u.flags);
-    return rc;
-}
-
-/* Takes a device's unity ranges out, except where the domain has mapped something else since, or another of
- * its devices needs them. */
-static int unmap_unity(struct iommu_domain *d, rid_t dev)
-{
-    struct iommu_unity u;
-    int rc = 0;
-
-    for (unsigned i = 0; !rc && ops->unity(dev, i, &u); i++)
-        if (is_free_or_unity(d, &u))
-            rc = unmap(d, u.start, u.size);
-    list_for_each(pos, &d->devs) if (!rc) rc = map_unity(d, container_of(pos, struct iommu_dev, link)->rid);
+            rc = on ? map(d, u.start, hpa(u.start.a), u.size, u.flags) : unmap(d, u.start, u.size);
     return rc;
 }
 
@@ -217,14 +165,20 @@ static int close_dev(struct iommu_dev *dev)
         return rc;
     list_del(&dev->link);
     heap_free(dev, sizeof(*dev));
-    return unmap_unity(d, id);
+    rc = set_unity(d, id, false);
+    /* Another of the domain's devices may need the same ranges. */
+    list_for_each(pos, &d->devs) if (!rc) rc =
+        set_unity(d, container_of(pos, struct iommu_dev, link)->rid, true);
+    return rc;
 }
 
-static int attach(struct iommu_domain *d, rid_t id)
+int iommu_attach(struct iommu_domain *d, rid_t id)
 {
-    struct iommu_dev found = {.rid = id, .alias = id}, *dev;
-    int rc = ops->find(&found);
+    struct iommu_dev found = {.rid = id, .alias = id, .domain = d}, *dev;
+    int rc;
 
+    spin_guard(&lock);
+    rc = ops->find(&found);
     if (rc)
         return rc;
     if (dev_of(found.rid) || dev_of(found.alias) || !unity_is_clear(d, id))
@@ -233,9 +187,8 @@ static int attach(struct iommu_domain *d, rid_t id)
     if (!dev)
         return -ENOMEM;
     *dev = found;
-    dev->domain = d;
     list_add_before(&dev->link, &d->devs);
-    rc = map_unity(d, id);
+    rc = set_unity(d, id, true);
     if (!rc)
         rc = ops->open(dev);
     if (rc && close_dev(dev))
@@ -243,73 +196,64 @@ static int attach(struct iommu_domain *d, rid_t id)
     return rc;
 }
 
-int iommu_attach(struct iommu_domain *d, rid_t dev)
-{
-    int rc;
-
-    spin_lock(&lock);
-    rc = attach(d, dev);
-    spin_unlock(&lock);
-    return rc;
-}
-
 int iommu_detach(struct iommu_domain *d, rid_t id)
 {
     struct iommu_dev *dev;
-    int rc = -ENODEV;
 
-    spin_lock(&lock);
+    spin_guard(&lock);
     dev = dev_of(id);
-    if (dev && dev->rid.id == id.id && dev->domain == d)
-        rc = close_dev(dev);
-    spin_unlock(&lock);
-    return rc;
+    return dev && dev->rid.id == id.id && dev->domain == d ? close_dev(dev) : -ENODEV;
 }
 
 int iommu_irq_route(rid_t id, unsigned index, uint32_t apic_id, uint8_t vector, struct iommu_msi *msi)
 {
     struct iommu_dev *dev;
-    int rc = -ENODEV;
 
     if (index >= IOMMU_IRQS || vector < VECTOR_MIN)
         return -EINVAL;
-    spin_lock(&lock);
+    spin_guard(&lock);
     dev = dev_of(id);
-    if (dev && dev->rid.id == id.id && !dev->broken)
-        rc = ops->irq_set(dev, index, apic_id, vector, msi);
-    spin_unlock(&lock);
-    return rc;
+    return dev && dev->rid.id == id.id && !dev->broken ? ops->irq_set(dev, index, apic_id, vector, msi)
+                                                       : -ENODEV;
 }
 
 int iommu_irq_block(rid_t id, unsigned index)
 {
     struct iommu_dev *dev;
-    int rc = -ENODEV;
 
     if (index >= IOMMU_IRQS)
         return -EINVAL;
-    spin_lock(&lock);
+    spin_guard(&lock);
     dev = dev_of(id);
-    if (dev && dev->rid.id == id.id && !dev->broken)
-        rc = ops->irq_clear(dev, index);
-    spin_unlock(&lock);
-    return rc;
+    return dev && dev->rid.id == id.id && !dev->broken ? ops->irq_clear(dev, index) : -ENODEV;
 }
 
+static void log_fault(const struct iommu_fault *f)
+{
+    const struct iommu_dev *dev = f->has_dev ? dev_of(f->dev) : NULL;
+    const char *kind = f->interrupt ? "interrupt" : f->write ? "write" : "read";
+    char name[PCI_NAME_LEN];
+
+    if (f->has_dev)
+        log_warn("IOMMU: %s: %s at %#lx by %s of %s", f->what, kind, f->addr.a, pci_name(f->dev, name),
+                 dev ? dev->domain->name : "quarantine");
+    else
+        log_warn("IOMMU: %s at %#lx", f->what, f->addr.a);
+}
+
+/* Guests cause faults at will: all are taken, few are printed. */
 void iommu_poll_faults(void)
 {
+    static struct ratelimit budget = RATELIMIT_INIT(20, 2);
     struct iommu_fault f;
 
-    spin_lock(&lock);
+    spin_guard(&lock);
     for (unsigned i = 0; i < FAULTS_A_POLL && ops->next_fault(&f); i++) {
-        const struct iommu_dev *dev = f.has_dev ? dev_of(f.dev) : NULL;
-
-        fault_record(&f, dev ? dev->domain->name : "quarantine");
+        if (!ratelimit_ok(&budget))
+            continue;
+        log_fault(&f);
+        if (budget.dropped)
+            log_warn("IOMMU: %u faults not shown", budget.dropped);
+        budget.dropped = 0;
     }
-    spin_unlock(&lock);
-}
-
-uint64_t iommu_fault_count(void)
-{
-    return fault_count();
 }

@@ -18,9 +18,6 @@ struct iommu_domain; /* one I/O address space */
  * -ENODEV: no usable unit. */
 MUST_USE int iommu_init(void);
 
-/* Name of the back end, for logs: "AMD-Vi", "VT-d". */
-const char *iommu_name(void);
-
 /* A domain that maps nothing, or NULL without memory or domain ids. `name` (for fault records) must outlive
  * it. */
 MUST_USE struct iommu_domain *iommu_domain_create(const char *name);
@@ -64,12 +61,9 @@ MUST_USE int iommu_irq_route(rid_t dev, unsigned index, uint32_t apic_id, uint8_
 MUST_USE int iommu_irq_block(rid_t dev, unsigned index);
 
 /*
- * Takes what the units have recorded, counts it and logs it, at a bounded rate and a bounded amount a call.
+ * Takes what the units have recorded and logs it, at a bounded rate and a bounded amount a call.
  * For a timer; any CPU.
  */
 void iommu_poll_faults(void);
-
-/* Faults recorded since boot, for the log and for tests. */
-uint64_t iommu_fault_count(void);
 
 #endif

@@ -8,7 +8,6 @@
 #ifndef IOMMU_OPS_H
 #define IOMMU_OPS_H
 
-#include "iommu/fault.h"
 #include "iommu/iommu.h"
 #include "kernel/lib/list.h"
 #include "kernel/mm/radix.h"
@@ -39,15 +38,23 @@ struct iommu_unity {
     unsigned flags; /* IOMMU_R, IOMMU_W */
 };
 
+/* What an IOMMU reports about itself or a device. */
+struct iommu_fault {
+    const char *what; /* in the specification's words */
+    bool has_dev;     /* dev, addr, write and interrupt mean something */
+    bool write, interrupt;
+    rid_t dev;
+    iova_t addr;
+};
+
 struct iommu_ops {
-    const char *name;
+    /* Page tables in the hardware's format. */
+    const struct radix_format *pt_format;
+    unsigned pt_levels;
 
     /* Finds the units, closes every id, switches on. -ENODEV: this vendor's IOMMU is not there, or lacks
      * something essential. */
     int (*init)(void);
-
-    /* An empty page table in the hardware's format. -ENOMEM. */
-    int (*pt_init)(struct radix *pt);
 
     /* Fills in unit and alias from rid. -ENODEV if no unit translates it. */
     int (*find)(struct iommu_dev *dev);
@@ -60,7 +67,7 @@ struct iommu_ops {
     /* Drops all that any unit has cached of a domain's page table, and waits for DMA that used it. */
     int (*flush)(const struct iommu_domain *d);
 
-    /* One entry of the device's interrupt table. set: -EINVAL if the hardware cannot address that CPU. */
+    /* One entry of the device's interrupt table. */
     int (*irq_set)(struct iommu_dev *dev, unsigned index, uint32_t apic_id, uint8_t vector,
                    struct iommu_msi *msi);
     int (*irq_clear)(struct iommu_dev *dev, unsigned index);

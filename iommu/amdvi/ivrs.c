@@ -35,9 +35,7 @@ static bool next_block(const struct acpi_header *h, size_t *off, void *head, siz
 
 static size_t ivhd_header_size(uint8_t type)
 {
-    return type == IVHD_TYPE_10                           ? IVHD_SIZE_10
-           : type == IVHD_TYPE_11 || type == IVHD_TYPE_40 ? IVHD_SIZE_11
-                                                          : 0;
+    return type == IVHD_TYPE_10 ? IVHD_SIZE_10 : IVHD_SIZE_11;
 }
 
 static bool ivhd_is_sound(const struct ivhd *v)
@@ -48,48 +46,51 @@ static bool ivhd_is_sound(const struct ivhd *v)
 }
 
 /* One unit may be described several times: the highest type says most, and replaces the others (5.2.2.2). */
-static struct amdvi_unit *slot_for(struct amdvi_unit *units, unsigned *count, unsigned max,
-                                   const struct ivhd *v)
+static void add_unit(struct amdvi_unit *units, unsigned *count, unsigned max, const struct ivhd *v,
+                     const uint8_t *where)
 {
-    for (unsigned i = 0; i < *count; i++)
-        if (units[i].segment == v->segment && units[i].device_id == v->block.device_id)
-            return units[i].ivhd_type < v->block.type ? &units[i] : NULL;
-    if (*count < max)
-        return &units[(*count)++];
-    log_warn("AMD-Vi: table IVRS: too many units");
-    return NULL;
+    size_t header = ivhd_header_size(v->block.type);
+    unsigned i = 0;
+
+    while (i < *count && (units[i].segment != v->segment || units[i].device_id != v->block.device_id))
+        i++;
+    if (i == max) {
+        log_warn("AMD-Vi: table IVRS: too many units");
+        return;
+    }
+    if (i < *count && units[i].ivhd_type >= v->block.type)
+        return;
+    *count = MAX(*count, i + 1);
+    units[i] = (struct amdvi_unit){
+        .ivhd_type = v->block.type,
+        .ivhd_flags = v->block.flags,
+        .segment = v->segment,
+        .device_id = v->block.device_id,
+        .base = hpa(v->base),
+        .entries = where + header,
+        .entries_size = v->block.length - header,
+    };
 }
 
 unsigned ivrs_units(struct amdvi_unit *units, unsigned max)
 {
     const struct acpi_header *h = acpi_find("IVRS");
-    size_t off = IVRS_BLOCKS, header;
+    size_t off = IVRS_BLOCKS;
     const uint8_t *where;
     unsigned count = 0;
     struct ivhd v;
 
     while (h && next_block(h, &off, &v, sizeof(v), &where)) {
-        struct amdvi_unit *u;
+        uint8_t type = v.block.type;
 
-        header = ivhd_header_size(v.block.type);
-        if (v.block.type == IVMD_ALL)
+        if (type == IVMD_ALL)
             log_warn("AMD-Vi: table IVRS: a unity range for all devices is ignored");
-        if (!header)
+        else if (type != IVHD_TYPE_10 && type != IVHD_TYPE_11 && type != IVHD_TYPE_40)
             continue;
-        if (!ivhd_is_sound(&v)) {
+        else if (!ivhd_is_sound(&v))
             log_warn("AMD-Vi: table IVRS: unit %04x refused", v.block.device_id);
-            continue;
-        }
-        u = slot_for(units, &count, max, &v);
-        if (!u)
-            continue;
-        *u =
-            (struct amdvi_unit){.ivhd_type = v.block.type, .ivhd_flags = v.block.flags, .segment = v.segment};
-        u->device_id = v.block.device_id;
-        u->base = hpa(v.base);
-        u->efr = header == IVHD_SIZE_11 ? v.efr : 0;
-        u->entries = where + header;
-        u->entries_size = v.block.length - header;
+        else
+            add_unit(units, &count, max, &v, where);
     }
     return count;
 }
@@ -182,7 +183,7 @@ bool ivrs_unity(rid_t dev, unsigned i, struct iommu_unity *out)
         if (!names(&m, dev))
             continue;
         if (!is_sound_unity(&m)) {
-            log_warn("AMD-Vi: table IVRS: unity range at %#lx refused", (unsigned long)m.start);
+            log_warn("AMD-Vi: table IVRS: unity range at %#lx refused", m.start);
             continue;
         }
         if (i-- == 0) {

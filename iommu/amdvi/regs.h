@@ -65,6 +65,7 @@ _Static_assert(sizeof(struct amdvi_dte) == 32, "2.2.2.1");
 
 #define DTE2_IV           BIT(0)
 #define DTE2_INT_TAB_LEN  GENMASK(4, 1) /* log2 of the number of entries */
+#define INT_TAB_LEN_256   8
 #define DTE2_INT_TAB_ROOT GENMASK(51, 6)
 #define DTE2_INT_CTL      GENMASK(61, 60) /* of fixed and arbitrated interrupts */
 #define INT_CTL_ABORT     0
@@ -93,10 +94,12 @@ _Static_assert(sizeof(struct amdvi_irte) == 16, "2.2.5.3");
 #define DEST_LO GENMASK32(23, 0) /* of an x2APIC id */
 #define DEST_HI GENMASK32(31, 24)
 
-/* --- Commands, 2.4 --- */
-struct amdvi_cmd {
+/* --- Commands, 2.4, and events, 2.5 --- */
+struct amdvi_entry {
     uint64_t q[2];
 };
+
+_Static_assert(sizeof(struct amdvi_entry) == 16, "2.4, 2.5");
 
 #define CMD_OPCODE            GENMASK(63, 60)
 #define CMD_COMPLETION_WAIT   0x1
@@ -112,17 +115,10 @@ struct amdvi_cmd {
 #define CMD_PAGES_PDE         BIT(1)
 #define CMD_PAGES_ALL         GENMASK(62, 12) /* with S: the whole address space */
 
-/* --- Events, 2.5 --- */
-struct amdvi_event {
-    uint64_t q[2];
-};
-
 #define EVT_DEVICE_ID GENMASK(15, 0)
 #define EVT_I         BIT(51) /* interrupt request */
 #define EVT_RW        BIT(53)
 #define EVT_CODE      GENMASK(63, 60)
-
-_Static_assert(sizeof(struct amdvi_cmd) == 16 && sizeof(struct amdvi_event) == 16, "2.4, 2.5");
 
 /* --- IVRS, 5.2 --- */
 #define IVRS_BLOCKS 48 /* offset of the first block */
@@ -144,14 +140,12 @@ struct ivhd {
     uint16_t capability;
     uint64_t base;
     uint16_t segment, info;
-    uint32_t features; /* type 10h: reporting field; 11h, 40h: attributes */
-    uint64_t efr;      /* from here on: types 11h and 40h */
-    uint64_t efr2;
+    uint32_t features;
 } __attribute__((packed));
 
 #define IVHD_SIZE_10 24
-#define IVHD_SIZE_11 40
-_Static_assert(offsetof(struct ivhd, efr) == IVHD_SIZE_10 && sizeof(struct ivhd) == IVHD_SIZE_11, "5.2.2");
+#define IVHD_SIZE_11 40 /* and of type 40h: features in another form follow */
+_Static_assert(sizeof(struct ivhd) == IVHD_SIZE_10, "5.2.2");
 
 #define IVHD_HT_TUN_EN   BIT32(0)
 #define IVHD_PASS_PW     BIT32(1)
@@ -175,7 +169,6 @@ struct ivhd_entry {
 #define IVHD_ENTRY_ALIAS_START 67
 #define IVHD_ENTRY_EXT_SELECT  70
 #define IVHD_ENTRY_EXT_START   71
-#define IVHD_ENTRY_SPECIAL     72
 #define IVHD_ENTRY_ACPI        240
 #define IVHD_ACPI_SIZE         22 /* with the length of the name that follows as its last byte */
 

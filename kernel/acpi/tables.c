@@ -203,11 +203,15 @@ static bool is_listed(const uint32_t *ids, unsigned n, uint32_t id)
 unsigned acpi_cpus(uint32_t *apic_ids, unsigned max)
 {
     const struct acpi_header *h = acpi_find("APIC");
-    size_t left = h && h->length > MADT_ENTRIES ? h->length - MADT_ENTRIES : 0, length;
+    const uint8_t *p = (const uint8_t *)h;
     unsigned count = 0;
+    size_t length;
     uint32_t id;
 
-    for (const uint8_t *p = (const uint8_t *)h + MADT_ENTRIES; left; p += length, left -= length) {
+    if (!h || h->length < MADT_ENTRIES)
+        return 0;
+    p += MADT_ENTRIES;
+    for (size_t left = h->length - MADT_ENTRIES; left; p += length, left -= length) {
         length = left > 1 ? p[1] : 0;
         if (length < 2 || length > left) {
             log_warn("ACPI: table APIC: malformed entry, the rest is ignored");

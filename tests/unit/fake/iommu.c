@@ -61,11 +61,6 @@ int iommu_init(void)
     return fake_iommu_rc;
 }
 
-const char *iommu_name(void)
-{
-    return "fake";
-}
-
 struct iommu_domain *iommu_domain_create(const char *name)
 {
     struct iommu_domain *d = fake_iommu_rc ? NULL : calloc(1, sizeof(*d));
@@ -173,9 +168,4 @@ int iommu_irq_block(rid_t dev, unsigned index)
 
 void iommu_poll_faults(void)
 {
-}
-
-uint64_t iommu_fault_count(void)
-{
-    return fake_iommu_faults;
 }

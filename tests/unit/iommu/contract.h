@@ -91,7 +91,6 @@ TEST(a_fresh_machine_blocks_every_id)
         if (!closed)
             break;
     }
-    CHECK(iommu_name() != NULL);
 }
 
 TEST(attach_opens_and_detach_closes)
@@ -401,20 +400,20 @@ TEST(domain_ids_run_out_and_come_back)
     no_leaks();
 }
 
-TEST(faults_are_counted_and_logged_within_bounds)
+TEST(faults_are_logged_within_bounds)
 {
     struct iommu_domain *d;
-    uint64_t before = iommu_fault_count();
 
     start();
     d = iommu_domain_create("web");
     CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    fake_log_reset();
     iommu_poll_faults();
-    CHECK_EQ(iommu_fault_count(), before);
+    CHECK_EQ(fake_log_lines, 0);
     hw.raise(SIBLING, 0xdead000, true);
     hw.raise(FAR, 0xbeef000, false);
     iommu_poll_faults();
-    CHECK_EQ(iommu_fault_count(), before + 2);
+    CHECK_EQ(fake_log_lines, 2);
     CHECK(fake_log_has("write at 0xdead000 by 00:15.0 of web"));
     CHECK(fake_log_has("read at 0xbeef000 by 02:01.0 of quarantine"));
     fake_ratelimit_full = true;
@@ -424,11 +423,11 @@ TEST(faults_are_counted_and_logged_within_bounds)
     for (unsigned i = 0; i < 8; i++)
         iommu_poll_faults();
     CHECK_EQ(fake_log_lines, 0);
-    CHECK(iommu_fault_count() >= before + 2 + 255);
     fake_ratelimit_full = false;
     hw.raise(SIBLING, 0x77000, true); /* the log was full, and works again */
     iommu_poll_faults();
-    CHECK(fake_log_has("write at 0x77000") && fake_log_has("faults not shown"));
+    CHECK(fake_log_has("write at 0x77000") &&
+          fake_log_has("256 faults not shown")); /* a full log, and its overflow */
     CHECK_EQ(iommu_detach(d, SIBLING), 0);
     scrap(d);
 }
