@@ -4,149 +4,83 @@
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
+#include "vm/emul/regs.h"
 #include "vm/hvm.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
-/* APM 2 3.1 */
-#define CR0_PE     BIT(0)
-#define CR0_WP     BIT(16)
-#define CR0_PG     BIT(31)
-#define CR4_PSE    BIT(4)
-#define CR4_PAE    BIT(5)
-#define CR4_SMEP   BIT(20)
-#define CR4_SMAP   BIT(21)
-#define EFER_LMA   BIT(10)
-#define EFER_NXE   BIT(11)
-#define RFLAGS_VM  BIT(17)
-#define RFLAGS_AC  BIT(18)
-#define SEG_ATTR_L 0x200
-#define SEG_ATTR_D 0x400
-
 /* APM 2 5.4 */
-#define PTE_P    BIT(0)
-#define PTE_W    BIT(1)
-#define PTE_U    BIT(2)
-#define PTE_PS   BIT(7)
-#define PTE_NX   BIT(63)
-#define PTE_ADDR GENMASK(51, 12)
+#define PTE_US BIT(2)
 
 /* Page-fault error code (APM 2 8.4.2) */
-#define PF_P    BIT32(0)
-#define PF_W    BIT32(1)
-#define PF_U    BIT32(2)
-#define PF_RSVD BIT32(3)
-#define PF_ID   BIT32(4)
+#define PF_P  BIT32(0)
+#define PF_W  BIT32(1)
+#define PF_U  BIT32(2)
+#define PF_ID BIT32(4)
 
 /* One paging mode: where its tables start and how an address is cut. */
 struct walk {
-    uint64_t cr0, cr4;
-    bool nx; /* EFER.NXE, in the modes with 64-bit entries */
+    uint64_t cr0, cr4, efer;
     unsigned levels, index_bits, entry_size;
-    uint64_t root;
+    uint64_t table;
 };
 
 /* What a walk found: the physical address, the entry that maps it, and the rights all levels leave. */
 struct leaf {
     uint64_t addr, entry_at, entry,
-        rights; /* rights: PTE_W and PTE_U where every level has them, PTE_NX where one has it */
+        rights; /* rights: PTE_RW and PTE_US where every level has them, PTE_NX where one has it */
 };
 
-static void walk_init(const struct vcpu *v, struct walk *w)
+static struct walk walk_init(const struct vcpu *v)
 {
-    uint64_t efer = hvm_reg(v, REG_EFER), cr3 = hvm_reg(v, REG_CR3);
+    struct walk w = {.cr0 = hvm_reg(v, REG_CR0), .cr4 = hvm_reg(v, REG_CR4), .efer = hvm_reg(v, REG_EFER)};
+    uint64_t cr3 = hvm_reg(v, REG_CR3);
 
-    w->cr0 = hvm_reg(v, REG_CR0);
-    w->cr4 = hvm_reg(v, REG_CR4);
-    w->nx = (efer & EFER_NXE) && (w->cr4 & CR4_PAE);
-    if (!(w->cr4 & CR4_PAE)) {
-        w->levels = 2;
-        w->index_bits = 10;
-        w->entry_size = 4;
-        w->root = cr3 & GENMASK(31, 12);
-        return;
-    }
-    w->levels = efer & EFER_LMA ? 4 : 3;
-    w->index_bits = 9;
-    w->entry_size = 8;
-    w->root = efer & EFER_LMA ? cr3 & PTE_ADDR : cr3 & GENMASK(31, 5);
+    w.levels = !(w.cr4 & CR4_PAE) ? 2 : w.efer & EFER_LMA ? 4 : 3;
+    w.index_bits = w.levels == 2 ? 10 : 9;
+    w.entry_size = w.levels == 2 ? 4 : 8;
+    w.table = cr3 & (w.levels == 4 ? PTE_TARGET : w.levels == 3 ? GENMASK(31, 5) : GENMASK(31, 12));
+    return w;
 }
 
 /* True if an entry of `level` (0: PTE) ends the walk. */
 static bool is_leaf(const struct walk *w, uint64_t entry, unsigned level)
 {
-    if (level == 0)
-        return true;
-    if (!(entry & PTE_PS))
-        return false;
+    if (level == 0 || !(entry & PTE_PS))
+        return level == 0;
     if (w->levels == 2)
         return w->cr4 & CR4_PSE;
     return level == 1 || (level == 2 && w->levels == 4);
 }
 
-static uint64_t reserved_bits(const struct walk *w, bool leaf, unsigned level)
+/* From the root to the leaf of `addr`. False: an entry is not present, or is not in RAM. */
+static bool walk(struct vcpu *v, struct walk w, uint64_t addr, struct leaf *out)
 {
-    uint64_t mask = w->nx ? 0 : PTE_NX;
+    out->rights = PTE_RW | PTE_US;
+    for (unsigned level = w.levels; level-- > 0;) {
+        unsigned shift = PAGE_SHIFT + w.index_bits * level;
+        uint64_t offset = BIT(shift) - 1;
 
-    if (w->levels == 2)
-        return leaf && level == 1 ? BIT(21) : 0;
-    if (w->levels == 3)
-        mask |= level == 2 ? GENMASK(63, 52) | GENMASK(8, 5) | PTE_U | PTE_W : GENMASK(62, 52);
-    if (leaf && level > 0)
-        mask |= GENMASK(11 + 9 * level, 13); /* bit 12 is PAT */
-    if (level == 3)
-        mask |= PTE_PS;
-    return mask;
-}
-
-static uint64_t leaf_address(const struct walk *w, uint64_t entry, unsigned level, uint64_t addr)
-{
-    uint64_t offset = GENMASK(11 + w->index_bits * level, 0);
-
-    if (w->levels == 2 && level == 1) /* PSE-36: bits 39:32 stand in 20:13 (APM 2 figure 5-8) */
-        return (entry & GENMASK(31, 22)) | FIELD_GET(GENMASK(20, 13), entry) << 32 | (addr & offset);
-    return (entry & PTE_ADDR & ~offset) | (addr & offset);
-}
-
-/* From the root to the leaf of `addr`. 0, or the bits P and RSVD of the error code in *error and -EFAULT. */
-static int walk(struct vcpu *v, const struct walk *w, uint64_t addr, struct leaf *out, uint32_t *error)
-{
-    uint64_t table = w->root;
-
-    out->rights = PTE_W | PTE_U;
-    for (unsigned level = w->levels; level-- > 0;) {
-        unsigned shift = PAGE_SHIFT + w->index_bits * level;
-        uint64_t index = (addr >> shift) & GENMASK(w->index_bits - 1, 0);
-        uint64_t reserved;
-        bool leaf;
-
-        *error = 0;
         out->entry = 0;
-        out->entry_at = table + index * w->entry_size;
-        if (p2m_read(&v->vm->p2m, gpa(out->entry_at), &out->entry, w->entry_size) || !(out->entry & PTE_P))
-            return -EFAULT;
-        leaf = is_leaf(w, out->entry, level);
-        reserved = reserved_bits(w, leaf, level);
-        if (out->entry & reserved) {
-            *error = PF_P | PF_RSVD;
-            return -EFAULT;
+        out->entry_at = w.table + ((addr >> shift) & (BIT(w.index_bits) - 1)) * w.entry_size;
+        if (p2m_read(&v->vm->p2m, gpa(out->entry_at), &out->entry, w.entry_size) || !(out->entry & PTE_P))
+            return false;
+        w.table = out->entry & PTE_TARGET;
+        if (w.levels != 3 || level != 2) /* the PDPTEs of PAE have no rights */
+            out->rights &= out->entry | ~(PTE_RW | PTE_US);
+        out->rights |= w.efer & EFER_NXE ? out->entry & PTE_NX : 0;
+        if (is_leaf(&w, out->entry, level)) {
+            out->addr = (w.table & ~offset) | (addr & offset);
+            return true;
         }
-        if (w->levels != 3 || level != 2) /* the PDPTEs of PAE have no rights */
-            out->rights &= out->entry | ~(PTE_W | PTE_U);
-        out->rights |= w->nx ? out->entry & PTE_NX : 0;
-        if (leaf) {
-            out->addr = leaf_address(w, out->entry, level, addr);
-            return 0;
-        }
-        table = out->entry & (w->entry_size == 8 ? PTE_ADDR : GENMASK(31, 12));
     }
-    return -EFAULT;
+    return false;
 }
 
 /* APM 2 5.6: supervisor and user rights, write protection, no-execute, SMEP, SMAP. */
 static bool allowed(const struct vcpu *v, const struct walk *w, uint64_t rights, unsigned access)
 {
-    bool user_page = rights & PTE_U, user = access & ACCESS_USER;
+    bool user_page = rights & PTE_US, user = access & ACCESS_USER;
 
     if (user && !user_page)
         return false;
@@ -154,36 +88,31 @@ static bool allowed(const struct vcpu *v, const struct walk *w, uint64_t rights,
         return !(rights & PTE_NX) && !(!user && user_page && (w->cr4 & CR4_SMEP));
     if (!user && user_page && (w->cr4 & CR4_SMAP) && !(v->rflags & RFLAGS_AC))
         return false;
-    return !(access & ACCESS_WRITE) || (rights & PTE_W) || (!user && !(w->cr0 & CR0_WP));
+    return !(access & ACCESS_WRITE) || (rights & PTE_RW) || (!user && !(w->cr0 & CR0_WP));
 }
 
 static int translate(struct vcpu *v, const struct walk *w, uint64_t addr, unsigned access, struct leaf *out,
                      uint32_t *error)
 {
-    uint32_t code;
-    int err = walk(v, w, addr, out, &code);
+    bool present = walk(v, *w, addr, out);
 
-    if (!err && !allowed(v, w, out->rights, access)) {
-        code = PF_P;
-        err = -EFAULT;
-    }
-    if (!err)
+    if (present && allowed(v, w, out->rights, access))
         return 0;
-    code |= access & ACCESS_WRITE ? PF_W : 0;
-    code |= access & ACCESS_USER ? PF_U : 0;
-    code |= (access & ACCESS_FETCH) && (w->nx || (w->cr4 & CR4_SMEP)) ? PF_ID : 0;
-    if (error)
-        *error = code;
-    return err;
+    if (error) {
+        *error = present ? PF_P : 0;
+        *error |= access & ACCESS_WRITE ? PF_W : 0;
+        *error |= access & ACCESS_USER ? PF_U : 0;
+        *error |= (access & ACCESS_FETCH) && ((w->efer & EFER_NXE) || (w->cr4 & CR4_SMEP)) ? PF_ID : 0;
+    }
+    return -EFAULT;
 }
 
 int guest_translate(struct vcpu *v, gva_t addr, unsigned access, gpa_t *out, uint32_t *error)
 {
+    struct walk w = walk_init(v);
     struct leaf leaf;
-    struct walk w;
     int err;
 
-    walk_init(v, &w);
     if (!(w.cr0 & CR0_PG)) {
         *out = gpa(addr.a & UINT32_MAX);
         return 0;
@@ -194,32 +123,28 @@ int guest_translate(struct vcpu *v, gva_t addr, unsigned access, gpa_t *out, uin
     return err;
 }
 
-/* One page's part of a copy; `buf` NULL only checks. */
-static int copy_page(struct vcpu *v, uint64_t addr, void *buf, unsigned size, unsigned access,
-                     uint32_t *error)
-{
-    gpa_t at;
-    int err = guest_translate(v, gva(addr), access, &at, error);
-
-    if (err)
-        return err;
-    if (!buf)
-        return p2m_is_ram(&v->vm->p2m, at, size) ? 0 : -EFAULT;
-    if (access & ACCESS_WRITE)
-        return p2m_write(&v->vm->p2m, at, buf, size);
-    return p2m_read(&v->vm->p2m, at, buf, size);
-}
-
+/* By pages; `buf` NULL only checks. */
 static int copy(struct vcpu *v, uint64_t addr, char *buf, unsigned size, unsigned access, uint32_t *error)
 {
+    struct p2m *p = &v->vm->p2m;
     unsigned part;
     int err = 0;
 
     if (error)
         *error = 0;
     for (; size && !err; size -= part, addr += part) {
+        gpa_t at;
+
         part = (unsigned)MIN(size, PAGE_SIZE - (addr & PAGE_MASK));
-        err = copy_page(v, addr, buf, part, access, error);
+        err = guest_translate(v, gva(addr), access, &at, error);
+        if (err)
+            break;
+        if (!buf)
+            err = p2m_is_ram(p, at, part) ? 0 : -EFAULT;
+        else if (access & ACCESS_WRITE)
+            err = p2m_write(p, at, buf, part);
+        else
+            err = p2m_read(p, at, buf, part);
         buf = buf ? buf + part : NULL;
     }
     return err;
@@ -278,11 +203,10 @@ void guest_forget(const struct vcpu *v)
  * is remembered. */
 static const uint8_t *fetch_page(struct vcpu *v, uint64_t linear, unsigned access, struct fetch_page *f)
 {
+    struct walk w = walk_init(v);
     struct leaf leaf;
-    struct walk w;
 
     f->owner = NULL;
-    walk_init(v, &w);
     if (!(w.cr0 & CR0_PG))
         return p2m_ram(&v->vm->p2m, gpa(linear & ~PAGE_MASK), PAGE_SIZE);
     if (translate(v, &w, linear, access, &leaf, NULL))

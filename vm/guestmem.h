@@ -12,7 +12,7 @@ struct vcpu;
 #define ACCESS_USER  0x4u
 
 /*
- * Walks the guest's page tables (none, 32-bit, PAE, 4 level; APM 2 chapter 5) as the CPU would, without setting A/D bits. 0 and *out, or -EFAULT and the #PF
+ * Walks the guest's page tables (none, 32-bit, PAE, 4 level; APM 2 chapter 5) as the CPU would, but for A/D bits and reserved ones. 0 and *out, or -EFAULT and the #PF
  * error code in *error (which may be NULL). Page tables are read from guest RAM only.
  */
 MUST_USE int guest_translate(struct vcpu *v, gva_t addr, unsigned access, gpa_t *out, uint32_t *error);
