@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 from tests.system import bare, guests, lib, texts  # noqa: E402
 
-KVM = {"cpuid": 3290, "hypercall": 3525, "rtt": 2.15}  # KVM + VFIO on the same board (QEMU 10.0, Debian 12 in both levels)
+KVM = {"cpuid": 3290, "hypercall": 3525, "ping": 16, "get": 63, "put": 33}  # KVM + VFIO on the same board (QEMU 10.0, Debian 12 in both levels)
 ROUNDS = int(os.environ.get("BENCH_ROUNDS") or 3)
 
 EXITS_CFG = """[global]
@@ -90,6 +90,42 @@ def frames(build, table):
     with boot(build, "frames", disk=image) as host:
         match = host.line(r"bench: vf-frames (\d+) received (\d+) exits (-?\d+)", 200)
         table.add("VM exits for a frame sent and received, polling", int(match[3]) / int(match[1]), "exits")
+
+
+def exit_counts(host):
+    """The operator's `exits`: {guest: {kind: number}}."""
+    host.focus("lastmile")
+    host.settle()
+    at = len(host.text)
+    host.send("exits\r")
+    host.expect(r"lastmile> $", 20, start=at + 6)
+    return {name: {kind: int(n) for kind, n in re.findall(r"([\w/ -]+?) (\d+)", rest)}
+            for name, rest in re.findall(r"^([\w-]+): ((?:[\w/ -]+ \d+ ?)+)\r?$", host.text[at:], re.M)}
+
+
+def exits_of(host, command, count):
+    """VM exits of `web` and `db` together for one of `count` things that a command in `web` does: (by kind, of `web` alone)."""
+    before = exit_counts(host)
+    host.run("web", command, 300)
+    after = exit_counts(host)
+    kinds = {}
+    for name in ("web", "db"):
+        for kind, n in after[name].items():
+            kinds[kind] = kinds.get(kind, 0) + n - before[name].get(kind, 0)
+    web = sum(after["web"].values()) - sum(before["web"].values())
+    return {kind: n / count for kind, n in kinds.items() if n}, web / count
+
+
+def traffic_exits(host, table):
+    """Exits for a ping and for a MB of TCP, in the guest that asks; what KVM takes there stands beside it."""
+    peer = guests.ADDRESS["db"]
+    for name, command, count in (("ping", f"lmping {peer} 500 10", 500), ("get", f"lmget {peer} 64", 64), ("put", f"lmput {peer} 64", 64)):
+        kinds, web = exits_of(host, command, count)
+        what = {"ping": "ping round trip", "get": "MB of TCP to the guest", "put": "MB of TCP from the guest"}[name]
+        table.add(f"VM exits for a {what}", web, "exits", ("KVM", KVM[name], 0.5))
+        for kind in sorted(kinds, key=kinds.get, reverse=True):
+            if kinds[kind] >= 0.05:
+                table.add(f"  both guests: {kind}", kinds[kind], "exits")
 
 
 class Bare:
@@ -167,6 +203,8 @@ def traffic(build, table, sides):
             with side.start() as host:
                 starts[side.name].append(side.init)
                 rounds[side.name].append(measure(side, host))
+                if side.name == "lastmile" and len(rounds[side.name]) == ROUNDS:
+                    traffic_exits(host, table)
     for name in rounds[sides[0].name][0]:
         values = {side.name: statistics.median(r[name][0] for r in rounds[side.name]) for side in sides}
         unit = rounds[sides[0].name][0][name][1]
