@@ -175,7 +175,7 @@ static struct fetch_page {
     uint64_t cr3, linear, generation, entry;
     const uint64_t *entry_at; /* both in the guest's RAM */
     const uint8_t *page;
-} last_fetch[CPU_MAX];
+} __attribute__((aligned(64))) last_fetch[CPU_MAX]; /* one cache line each */
 
 unsigned guest_bits(const struct vcpu *v)
 {
@@ -222,10 +222,10 @@ static const uint8_t *fetch_page(struct vcpu *v, uint64_t linear, unsigned acces
     return f->page;
 }
 
-static inline bool remembered(const struct vcpu *v, uint64_t linear, const struct fetch_page *f)
+static inline bool remembered(const struct vcpu *v, uint64_t linear, uint64_t cr3, const struct fetch_page *f)
 {
     return f->owner == v && f->linear == (linear & ~PAGE_MASK) && f->generation == v->vm->p2m.generation &&
-           f->cr3 == hvm_reg(v, REG_CR3) && *(const volatile uint64_t *)f->entry_at == f->entry;
+           f->cr3 == cr3 && *(const volatile uint64_t *)f->entry_at == f->entry;
 }
 
 /* Out of line, so that the usual fetch saves few registers. The instruction may end before the page does:
@@ -245,8 +245,9 @@ static __attribute__((noinline)) unsigned fetch_slowly(struct vcpu *v, uint64_t 
 
 unsigned guest_fetch(struct vcpu *v, uint8_t buf[15])
 {
+    uint64_t cr3 = hvm_reg(v, REG_CR3),
+             linear = v->rip; /* first: few registers need to be saved over a call */
     struct fetch_page *f = &last_fetch[v->cpu];
-    uint64_t linear = v->rip;
     struct vm_segment cs;
 
     /* Only 64-bit code is in the upper half; elsewhere CS says. In 64-bit mode there is no base, and paging
@@ -256,7 +257,7 @@ unsigned guest_fetch(struct vcpu *v, uint8_t buf[15])
         if (!(cs.attr & SEG_ATTR_L))
             return fetch_slowly(v, (linear + cs.base) & UINT32_MAX, f, buf);
     }
-    if ((linear & PAGE_MASK) > PAGE_SIZE - 15 || !remembered(v, linear, f))
+    if ((linear & PAGE_MASK) > PAGE_SIZE - 15 || !remembered(v, linear, cr3, f))
         return fetch_slowly(v, linear, f, buf);
     __builtin_memcpy(buf, f->page + (linear & PAGE_MASK), 15); /* two moves, not a call */
     return 15;

@@ -228,11 +228,11 @@ TEST(fetch_notices_new_tables_new_code_and_new_owners)
     fake_hvm.reg[REG_CR3] = PML4;
     guest_fetch(&vcpu, buf);
     vm.p2m.generation++;
-    CHECK(!remembered(&vcpu, 0x5000, &last_fetch[0]));
+    CHECK(!remembered(&vcpu, 0x5000, PML4, &last_fetch[0]));
     guest_fetch(&vcpu, buf);
-    CHECK(remembered(&vcpu, 0x5000, &last_fetch[0]));
+    CHECK(remembered(&vcpu, 0x5000, PML4, &last_fetch[0]));
     guest_forget(&vcpu);
-    CHECK(!remembered(&vcpu, 0x5000, &last_fetch[0]));
+    CHECK(!remembered(&vcpu, 0x5000, PML4, &last_fetch[0]));
     teardown();
 }
 
