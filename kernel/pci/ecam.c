@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Configuration space in memory (PCIe 5.0 7.2.2; MCFG: PCI Firmware Specification 3.3, 4.1.2). A bus takes 1
- * MiB of addresses, so only buses in use are mapped.
- */
+/* Configuration space in memory (PCIe 5.0 7.2.2; MCFG: PCI Firmware Specification 3.3, 4.1.2). */
 #include "kernel/acpi/acpi.h"
 #include "kernel/console/log.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/paging.h"
 #include "kernel/pci/internal.h"
+#include "kernel/pci/regs.h"
 
 #define WINDOWS_MAX 8
-#define BUSES       256
 #define BUS_SIZE    (1u << ECAM_BUS_SHIFT)
 #define ECAM_END    BIT(52) /* no physical address is wider */
 
-struct mcfg {
-    struct acpi_header header;
-    uint64_t reserved;
-} __attribute__((packed));
+#define MCFG_ENTRIES 44 /* offset of the first */
 
 struct mcfg_entry {
     uint64_t base;
@@ -29,10 +22,10 @@ struct mcfg_entry {
     uint32_t reserved;
 } __attribute__((packed));
 
-_Static_assert(sizeof(struct mcfg) == 44 && sizeof(struct mcfg_entry) == 16, "PCI Firmware 3.3 table 4-2");
+_Static_assert(sizeof(struct mcfg_entry) == 16, "PCI Firmware 3.3 table 4-3");
 
 static struct ecam_window windows[WINDOWS_MAX];
-static volatile void *buses[WINDOWS_MAX][BUSES];
+static volatile char *registers[WINDOWS_MAX]; /* of the window's first bus */
 static unsigned window_count;
 
 const struct ecam_window *ecam_window(unsigned i)
@@ -40,18 +33,15 @@ const struct ecam_window *ecam_window(unsigned i)
     return i < window_count ? &windows[i] : NULL;
 }
 
-static unsigned bus_of(rid_t r)
+/* The window that has one of these buses, or window_count. */
+static unsigned window_of(unsigned segment, unsigned first, unsigned last)
 {
-    return r.id >> 8 & 0xff;
-}
+    unsigned i = 0;
 
-/* The window that a bus belongs to, or -1. */
-static int window_of(unsigned segment, unsigned first, unsigned last)
-{
-    for (unsigned i = 0; i < window_count; i++)
-        if (windows[i].segment == segment && first <= windows[i].last && last >= windows[i].first)
-            return (int)i;
-    return -1;
+    while (i < window_count &&
+           (windows[i].segment != segment || first > windows[i].last || last < windows[i].first))
+        i++;
+    return i;
 }
 
 /* A window over RAM would make memory out of configuration writes. */
@@ -61,51 +51,39 @@ static bool entry_is_sound(const struct mcfg_entry *e)
 
     return IS_ALIGNED(e->base, BUS_SIZE) && e->base && e->base < ECAM_END && end <= ECAM_END &&
            e->first <= e->last && !frame_is_ram(hpa(e->base + (uint64_t)e->first * BUS_SIZE), PAGE_SIZE) &&
-           window_of(e->segment, e->first, e->last) < 0;
+           window_of(e->segment, e->first, e->last) == window_count;
 }
 
 int ecam_init(void)
 {
     const struct acpi_header *h = acpi_find("MCFG");
-    unsigned n = h && h->length >= sizeof(struct mcfg)
-                     ? (unsigned)((h->length - sizeof(struct mcfg)) / sizeof(struct mcfg_entry))
-                     : 0;
+    struct mcfg_entry e;
 
     window_count = 0;
-    memset(buses, 0, sizeof(buses));
-    for (unsigned i = 0; i < n; i++) {
-        struct mcfg_entry e;
-
-        memcpy(&e, (const uint8_t *)h + sizeof(struct mcfg) + i * sizeof(e), sizeof(e));
-        if (window_count == WINDOWS_MAX || !entry_is_sound(&e))
-            log_warn("PCI: table MCFG: window %u refused", i);
-        else
-            windows[window_count++] = (struct ecam_window){hpa(e.base), e.segment, e.first, e.last};
+    for (size_t at = MCFG_ENTRIES; h && h->length >= at + sizeof(e); at += sizeof(e)) {
+        memcpy(&e, (const uint8_t *)h + at, sizeof(e));
+        if (window_count == WINDOWS_MAX || !entry_is_sound(&e)) {
+            log_warn("PCI: table MCFG: the window at %#lx is refused", e.base);
+            continue;
+        }
+        registers[window_count] =
+            mmio_map(hpa(e.base + (uint64_t)e.first * BUS_SIZE), (e.last - e.first + (uint64_t)1) * BUS_SIZE);
+        if (!registers[window_count])
+            return -ENOMEM;
+        windows[window_count++] = (struct ecam_window){hpa(e.base), e.segment, e.first, e.last};
     }
     return window_count ? 0 : -ENOENT;
 }
 
-int ecam_map_bus(rid_t r)
-{
-    unsigned bus = bus_of(r);
-    int w = window_of(r.id >> 16, bus, bus);
-
-    if (w < 0)
-        return -ENODEV;
-    if (!buses[w][bus])
-        buses[w][bus] = mmio_map(hpa(windows[w].base.a + (uint64_t)bus * BUS_SIZE), BUS_SIZE);
-    return buses[w][bus] ? 0 : -ENOMEM;
-}
-
-/* The register, or NULL where nothing is mapped: reads as all ones then, as on the bus. */
+/* The register, or NULL outside all windows: reads as all ones then, as on the bus. */
 static volatile void *ecam_reg(const struct pci_dev *d, unsigned off)
 {
-    unsigned bus = bus_of(d->rid);
-    int w = window_of(d->rid.id >> 16, bus, bus);
+    unsigned bus = d->rid.id >> 8 & 0xff, w = window_of(d->rid.id >> 16, bus, bus);
 
-    if (w < 0 || !buses[w][bus])
+    if (w == window_count)
         return NULL;
-    return (volatile char *)buses[w][bus] + ((d->rid.id & 0xff) << ECAM_FN_SHIFT) + (off & PAGE_MASK);
+    return registers[w] + (uint64_t)(bus - windows[w].first) * BUS_SIZE +
+           ((d->rid.id & 0xff) << ECAM_FN_SHIFT) + (off & PAGE_MASK);
 }
 
 #define ACCESSORS(bits)                                                                                      \

@@ -15,14 +15,11 @@ struct ecam_window {
 #define ECAM_BUS_SHIFT 20
 #define ECAM_FN_SHIFT  12
 
-/* Takes the windows of the MCFG. -ENOENT: there is no usable one. */
+/* Maps the windows of the MCFG. -ENOENT: there is no usable one; -ENOMEM. */
 MUST_USE int ecam_init(void);
 
 /* Window `i`, or NULL behind the last. */
 const struct ecam_window *ecam_window(unsigned i);
-
-/* Makes the configuration space of this id's bus accessible. -ENODEV outside the windows, -ENOMEM. */
-MUST_USE int ecam_map_bus(rid_t r);
 
 /*
  * Reads and sizes `count` BARs at offset `off` of a function that does not decode them. The second half of a
@@ -39,20 +36,13 @@ void pci_add(struct pci_dev *d);
 /* The bridge right above a bus, or NULL on a root bus. */
 const struct pci_dev *pci_bridge_of(rid_t r);
 
-/* Waits out a time that the specification demands. */
-void pci_delay(uint64_t ns);
-
-/* Keeps a copy of the memory map. -ENOMEM. */
-MUST_USE int room_init(const struct bootinfo *bi);
+/* Takes note of the memory map. */
+void room_init(const struct bootinfo *bi);
 
 /*
  * Finds a place for `size` bytes, aligned to `align` (a power of two), below 4 GiB, that bus `r` reaches and
  * nobody uses, and reserves it. A bridge's prefetchable window counts only if `prefetch`. 0 if there is none.
  */
 hpa_t room_take(rid_t r, uint64_t size, uint64_t align, bool prefetch);
-
-/* A mark, and the way back to it: gives up what was reserved since. */
-unsigned room_mark(void);
-void room_release(unsigned mark);
 
 #endif

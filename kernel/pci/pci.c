@@ -9,10 +9,9 @@
 #include "kernel/pci/internal.h"
 #include "kernel/pci/regs.h"
 
-#define CAPS_MAX     48  /* as many as fit between 0x40 and 0x100 */
-#define EXT_CAPS_MAX 480 /* as many as fit above 0x100 */
-#define VFE_CLEAR                                                                                            \
-    NS_PER_S /* 9.3.3.3.1: after VF Enable is cleared, before anything else is done to the function */
+#define CAPS_MAX     48       /* as many as fit between 0x40 and 0x100 */
+#define EXT_CAPS_MAX 480      /* as many as fit above 0x100 */
+#define VFE_CLEAR    NS_PER_S /* 9.3.3.3.1: after VF Enable is cleared, before anything else is done */
 
 static struct pci_dev *first, **last = &first;
 
@@ -35,13 +34,6 @@ void pci_add(struct pci_dev *d)
     d->next = NULL;
     *last = d;
     last = &d->next;
-}
-
-void pci_delay(uint64_t ns)
-{
-    bool early = wait_until(false, ns);
-
-    (void)early;
 }
 
 char *pci_name(rid_t r, char buf[PCI_NAME_LEN])
@@ -105,14 +97,13 @@ void pci_size_bars(const struct pci_dev *d, unsigned off, unsigned count, struct
     memset(bars, 0, count * sizeof(*bars));
     for (unsigned i = 0; i < count; i++) {
         uint32_t low, high = 0, low_bits = probe_bits(d, off + 4 * i, &low);
+        uint32_t attr = low_bits & PCI_BAR_IO ? PCI_BAR_IO_ATTR : PCI_BAR_MEM_ATTR;
         uint64_t bits = low_bits | (uint64_t)UINT32_MAX << 32;
         struct pci_bar *b = &bars[i];
-        uint32_t attr;
 
         if (low_bits == 0 || low_bits == UINT32_MAX)
             continue;
         b->io = low_bits & PCI_BAR_IO;
-        attr = b->io ? PCI_BAR_IO_ATTR : PCI_BAR_MEM_ATTR;
         b->prefetch = !b->io && (low_bits & PCI_BAR_PREFETCH);
         b->wide64 = !b->io && FIELD_GET(PCI_BAR_TYPE, low_bits) == PCI_BAR_TYPE_64 && i + 1 < count;
         if (b->wide64)
@@ -164,49 +155,39 @@ static void queue_bus(struct bus_queue *q, unsigned bus)
     q->seen[bus] = true;
 }
 
-/* 0, 1 if there is no such function, -ENOMEM. `multi` says whether the device has others. */
-static int scan_function(rid_t r, struct bus_queue *q, bool *multi)
+/* Whether the function is there. */
+static bool scan_function(rid_t r, struct bus_queue *q)
 {
     struct pci_dev *d, probe = {.rid = r};
     unsigned secondary;
 
     if (pci_read16(&probe, PCI_VENDOR_ID) == PCI_ABSENT)
-        return 1;
+        return false;
     d = heap_alloc(sizeof(*d));
     if (!d)
-        return -ENOMEM;
+        panic("PCI: no memory for the list of functions");
     d->rid = r;
     d->vendor = pci_read16(d, PCI_VENDOR_ID);
     d->device = pci_read16(d, PCI_DEVICE_ID);
     pci_read_header(d);
     read_bars(d);
     pci_add(d);
-    *multi = pci_read8(d, PCI_HEADER_TYPE) & PCI_HEADER_MULTI;
     secondary = pci_read8(d, PCI_SECONDARY_BUS);
     if (d->header_type == PCI_LAYOUT_BRIDGE && secondary > (r.id >> 8 & 0xff))
         queue_bus(q, secondary);
-    return 0;
+    return true;
 }
 
-static int scan_bus(unsigned segment, unsigned bus, struct bus_queue *q)
+static void scan_bus(unsigned segment, unsigned bus, struct bus_queue *q)
 {
-    int rc = ecam_map_bus(rid(segment, bus, 0));
+    for (unsigned dev = 0; dev < 32; dev++) {
+        struct pci_dev probe = {.rid = rid(segment, bus, dev << 3)};
 
-    if (rc == -ENODEV) /* a bridge names a bus that the window does not have */
-        return 0;
-    for (unsigned dev = 0; dev < 32 && !rc; dev++) {
-        bool multi = false;
-
-        rc = scan_function(rid(segment, bus, dev << 3), q, &multi);
-        for (unsigned fn = 1; fn < 8 && multi && rc >= 0; fn++) {
-            bool ignored;
-
-            rc = scan_function(rid(segment, bus, dev << 3 | fn), q, &ignored);
-        }
-        if (rc > 0)
-            rc = 0;
+        if (!scan_function(probe.rid, q) || !(pci_read8(&probe, PCI_HEADER_TYPE) & PCI_HEADER_MULTI))
+            continue;
+        for (unsigned fn = 1; fn < 8; fn++)
+            scan_function(rid(segment, bus, dev << 3 | fn), q);
     }
-    return rc;
 }
 
 int pci_init(const struct bootinfo *bi)
@@ -218,18 +199,16 @@ int pci_init(const struct bootinfo *bi)
 
     first = NULL;
     last = &first;
-    if (!rc)
-        rc = room_init(bi);
+    room_init(bi);
     for (unsigned i = 0; !rc && (w = ecam_window(i)); i++) {
         memset(&q, 0, sizeof(q));
         queue_bus(&q, w->first);
-        while (!rc && q.head < q.tail)
-            rc = scan_bus(w->segment, q.bus[q.head++], &q);
+        while (q.head < q.tail)
+            scan_bus(w->segment, q.bus[q.head++], &q);
     }
     for (struct pci_dev *d = first; d; d = d->next)
         count++;
-    if (!rc)
-        log_info("PCI: %u functions", count);
+    log_info("PCI: %u functions", count);
     return rc;
 }
 
@@ -258,5 +237,5 @@ void pci_silence_all(void)
         }
     }
     if (had_vfs)
-        pci_delay(VFE_CLEAR);
+        (void)wait_until(false, VFE_CLEAR);
 }

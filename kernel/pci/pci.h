@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * PCI Express through ECAM (PCIe base 7.2.2; windows from the MCFG). Functions are found once, at boot, and VFs when they are
- * enabled; a struct pci_dev lives for ever. Configuration accessors take naturally aligned offsets below 4096 and need no lock
- * (ECAM accesses are independent); sequences on one function are the owner's to serialise.
+ * PCI Express through ECAM (PCIe base 7.2.2; windows from the MCFG). Functions are found once, at boot, and
+ * VFs when they are enabled; a struct pci_dev lives for ever. Configuration accessors take naturally aligned
+ * offsets below 4096 and need no lock (ECAM accesses are independent); sequences on one function are the
+ * owner's to serialise.
  */
 #ifndef KERNEL_PCI_PCI_H
 #define KERNEL_PCI_PCI_H
@@ -14,35 +15,37 @@
 
 struct pci_bar {
     hpa_t base;
-    uint64_t size;   /* 0: not there (or upper half of the one before) */
+    uint64_t size; /* 0: not there (or upper half of the one before) */
     bool io, wide64, prefetch;
 };
 
 struct pci_dev {
     rid_t rid;
-    uint16_t vendor, device;  /* a VF's come from its PF (its own read as ffff) */
-    uint32_t class_rev;       /* class << 8 | revision */
+    uint16_t vendor, device; /* a VF's come from its PF (its own read as ffff) */
+    uint32_t class_rev;      /* class << 8 | revision */
     uint8_t header_type;
     bool is_vf;
-    struct pci_dev *pf;       /* of a VF */
+    struct pci_dev *pf; /* of a VF */
     unsigned vf_index;
-    struct pci_bar bar[PCI_BARS]; /* VFs: their slice of the VF BARs */
+    struct pci_bar bar[PCI_BARS];                    /* VFs: their slice of the VF BARs */
     uint16_t cap_pcie, cap_msix, cap_msi, cap_sriov; /* offsets; 0: absent */
-    uint16_t total_vfs;       /* PF: TotalVFs */
-    unsigned num_vfs;         /* PF: VFs enabled */
-    struct pci_dev **vf;      /* PF: num_vfs of them */
-    uint64_t flr_ns;          /* when the reset under way was initiated; 0: there is none */
+    uint16_t total_vfs;                              /* PF: TotalVFs */
+    unsigned num_vfs;                                /* PF: VFs enabled */
+    struct pci_dev **vf;                             /* PF: num_vfs of them */
+    uint64_t flr_ns;           /* when the reset under way was initiated; 0: there is none */
     volatile void *msix_table; /* mapped once, by whoever assigns it first */
-    struct pci_dev *next;     /* all functions, in discovery order */
+    struct pci_dev *next;      /* all functions, in discovery order */
 };
 
 /*
- * Maps the ECAM windows and enumerates all buses that are reachable through bridges as the firmware numbered them. The boot memory map
- * says where VF BARs must not go. -ENOENT without a valid MCFG, -ENOMEM. Boot CPU, after acpi_init().
+ * Maps the ECAM windows and enumerates all buses that are reachable through bridges as the firmware numbered
+ * them. The boot memory map says where VF BARs must not go; it stays where it is. -ENOENT without a valid
+ * MCFG, -ENOMEM. Boot CPU, after acpi_init().
  */
 MUST_USE int pci_init(const struct bootinfo *bi);
 
-/* Keeps VF BARs out of a range of device registers that no BAR describes (an IOMMU's). Before pci_sriov_enable(). */
+/* Keeps VF BARs out of a range of device registers that no BAR describes (an IOMMU's). Before
+ * pci_sriov_enable(). */
 void pci_reserve(hpa_t base, uint64_t size);
 
 /* First function of the list; follow ->next. */
@@ -65,15 +68,17 @@ unsigned pci_find_ext_cap(const struct pci_dev *d, uint16_t id);
 char *pci_name(rid_t rid, char buf[PCI_NAME_LEN]);
 
 /*
- * Clears Bus Master, MSI and MSI-X Enable, and VF Enable, of every function: nothing that the firmware left running goes on. Bridges
- * keep their Bus Master, which forwards what is behind them.
+ * Clears Bus Master, MSI and MSI-X Enable, and VF Enable, of every function: nothing that the firmware left
+ * running goes on. Bridges keep their Bus Master, which forwards what is behind them.
  */
 void pci_silence_all(void);
 
 /*
- * Function-level reset (PCIe base 6.6.2), in two steps because it takes 100 ms. pci_flr_start() waits for Transactions Pending to clear (bounded; goes on
- * with a warning) and initiates it: Command, BARs of a PF and MSI-X state are lost. -EOPNOTSUPP without FLR. pci_flr_finish(): 0 when the function answers
- * again, or no reset is under way; -EAGAIN if it must not be touched yet; -ETIMEDOUT if it does not come back. The function's owner serialises both.
+ * Function-level reset (PCIe base 6.6.2), in two steps because it takes 100 ms. pci_flr_start() waits for
+ * Transactions Pending to clear (bounded; goes on with a warning) and initiates it: Command, BARs of a PF and
+ * MSI-X state are lost. -EOPNOTSUPP without FLR. pci_flr_finish(): 0 when the function answers again, or no
+ * reset is under way; -EAGAIN if it must not be touched yet; -ETIMEDOUT if it does not come back. The
+ * function's owner serialises both.
  */
 MUST_USE int pci_flr_start(struct pci_dev *d);
 MUST_USE int pci_flr_finish(struct pci_dev *d);
@@ -82,9 +87,11 @@ MUST_USE int pci_flr_finish(struct pci_dev *d);
 MUST_USE int pci_flr_wait(struct pci_dev *d);
 
 /*
- * Places the VF BARs of a PF (in 32-bit MMIO space wherever there is room; SR-IOV 3.3.14), sets NumVFs, VF Enable and VF MSE, waits 100 ms and
- * registers `n` VFs in pf->vf. n == 0 does nothing. Each VF has Command.MEM set and Bus Master clear. -ENODEV: no SR-IOV; -ERANGE: more than TotalVFs;
- * -ENOSPC: no room for the BARs (logged with the size that is missing); -EBUSY: VFs are enabled already; -EIO: a VF does not answer; -ENOMEM.
+ * Places the VF BARs of a PF (in 32-bit MMIO space wherever there is room; SR-IOV 3.3.14), sets NumVFs, VF
+ * Enable and VF MSE, waits 100 ms and registers `n` VFs in pf->vf. n == 0 does nothing. Each VF has
+ * Command.MEM set and Bus Master clear. -ENODEV: no SR-IOV; -ERANGE: more than TotalVFs; -ENOSPC: no room for
+ * the BARs (logged with the size that is missing); -EBUSY: VFs are enabled already; -EIO: a VF does not
+ * answer; -ENOMEM.
  */
 MUST_USE int pci_sriov_enable(struct pci_dev *pf, unsigned n);
 

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Free addresses for VF BARs below 4 GiB. What a host bridge forwards stands only in AML, which is not
- * interpreted; so a place counts as good if nothing known lies there, and places next to BARs that the
- * firmware put there come first.
+ * interpreted; so a place counts as good if nothing known lies there, from the lowest BAR on that the
+ * firmware has put below 4 GiB.
  */
 #include "kernel/console/log.h"
 #include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
-#include "kernel/lib/string.h"
-#include "kernel/mm/heap.h"
 #include "kernel/mm/paging.h"
 #include "kernel/pci/internal.h"
 #include "kernel/pci/regs.h"
@@ -20,32 +17,16 @@ struct range {
     uint64_t base, end;
 };
 
-static struct boot_mem *memory;
+static const struct boot_mem *memory;
 static uint64_t memory_count;
 static struct range reserved[RESERVED_MAX];
 static unsigned reserved_count;
 
-int room_init(const struct bootinfo *bi)
+void room_init(const struct bootinfo *bi)
 {
-    size_t size = bi->mem_count * sizeof(*memory);
-
     reserved_count = 0;
     memory_count = bi->mem_count;
-    memory = heap_alloc(size);
-    if (!memory)
-        return -ENOMEM;
-    memcpy(memory, hpa_to_ptr(hpa(bi->mem)), size);
-    return 0;
-}
-
-unsigned room_mark(void)
-{
-    return reserved_count;
-}
-
-void room_release(unsigned mark)
-{
-    reserved_count = mark;
+    memory = hpa_to_ptr(hpa(bi->mem));
 }
 
 void pci_reserve(hpa_t base, uint64_t size)
@@ -107,11 +88,9 @@ static uint64_t function_meets(const struct pci_dev *d, struct range want, rid_t
     for (unsigned i = 0; i < PCI_BARS && !end; i++)
         if (d->bar[i].size && !d->bar[i].io)
             end = meets((struct range){d->bar[i].base.a, d->bar[i].base.a + d->bar[i].size}, want);
-    if (!end && d->header_type == PCI_LAYOUT_BRIDGE && !is_behind(d, r)) {
-        end = meets(bridge_window(d, false), want);
-        if (!end)
-            end = meets(bridge_window(d, true), want);
-    }
+    for (unsigned prefetch = 0; prefetch < 2 && !end; prefetch++)
+        if (d->header_type == PCI_LAYOUT_BRIDGE && !is_behind(d, r))
+            end = meets(bridge_window(d, prefetch), want);
     return end;
 }
 
@@ -161,16 +140,6 @@ static uint64_t lowest_bar(void)
     return low;
 }
 
-static uint64_t top_of_low_ram(void)
-{
-    uint64_t top = 0;
-
-    for (uint64_t i = 0; i < memory_count; i++)
-        if (memory[i].type <= BOOT_MEM_RUNTIME && memory[i].base < SIZE_4G)
-            top = MAX(top, memory[i].base + memory[i].size);
-    return top;
-}
-
 hpa_t room_take(rid_t r, uint64_t size, uint64_t align, bool prefetch)
 {
     const struct pci_dev *bridge = pci_bridge_of(r);
@@ -178,16 +147,12 @@ hpa_t room_take(rid_t r, uint64_t size, uint64_t align, bool prefetch)
 
     if (reserved_count == RESERVED_MAX)
         return hpa(0);
-    if (bridge) {
-        if (prefetch)
-            at = search(bridge_window(bridge, true), size, align, r);
-        if (!at)
-            at = search(bridge_window(bridge, false), size, align, r);
-    } else {
+    if (!bridge)
         at = search((struct range){lowest_bar(), MMIO32_END}, size, align, r);
-        if (!at)
-            at = search((struct range){top_of_low_ram(), MMIO32_END}, size, align, r);
-    }
+    if (bridge && prefetch)
+        at = search(bridge_window(bridge, true), size, align, r);
+    if (bridge && !at)
+        at = search(bridge_window(bridge, false), size, align, r);
     if (at)
         pci_reserve(hpa(at), size);
     return hpa(at);

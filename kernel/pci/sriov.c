@@ -26,20 +26,10 @@ static uint16_t enable_ari(const struct pci_dev *pf)
     return SRIOV_CTRL_ARI;
 }
 
-static void write_vf_bar(const struct pci_dev *pf, unsigned i, const struct pci_bar *b)
-{
-    pci_write32(pf, pf->cap_sriov + SRIOV_VF_BAR0 + 4 * i, (uint32_t)b->base.a);
-    if (b->wide64)
-        pci_write32(pf, pf->cap_sriov + SRIOV_VF_BAR0 + 4 * (i + 1), (uint32_t)(b->base.a >> 32));
-}
-
-/*
- * One VF BAR stands for NumVFs slices of its size, one after the other (9.3.3.14). Where there is no room
- * below 4 GiB, a 64-bit BAR stays where the firmware has put it: that is room for TotalVFs.
- */
+/* One VF BAR stands for NumVFs slices of its size, one after the other (9.3.3.14). Where there is no room
+ * below 4 GiB, a 64-bit BAR stays where the firmware has put it: that is room for TotalVFs. */
 static int place_vf_bars(const struct pci_dev *pf, unsigned n, struct pci_bar bars[PCI_BARS])
 {
-    unsigned mark = room_mark();
     char name[PCI_NAME_LEN];
 
     for (unsigned i = 0; i < PCI_BARS; i++) {
@@ -49,18 +39,17 @@ static int place_vf_bars(const struct pci_dev *pf, unsigned n, struct pci_bar ba
         if (!b->size || b->io)
             continue;
         at = room_take(pf->rid, b->size * n, b->size, b->prefetch);
-        if (!at.a && (!b->wide64 || b->base.a < SIZE_4G)) {
+        if (at.a || b->base.a < SIZE_4G)
+            b->base = at;
+        if (!b->base.a) {
             log_error("PCI: %s: no room for VF BAR %u: %lu KiB below 4 GiB are missing",
-                      pci_name(pf->rid, name), i, (unsigned long)(b->size * n >> 10));
-            room_release(mark);
+                      pci_name(pf->rid, name), i, b->size * n >> 10);
             return -ENOSPC;
         }
-        if (at.a)
-            b->base = at;
+        pci_write32(pf, pf->cap_sriov + SRIOV_VF_BAR0 + 4 * i, (uint32_t)b->base.a);
+        if (b->wide64)
+            pci_write32(pf, pf->cap_sriov + SRIOV_VF_BAR0 + 4 * (i + 1), (uint32_t)(b->base.a >> 32));
     }
-    for (unsigned i = 0; i < PCI_BARS; i++)
-        if (bars[i].size && !bars[i].io)
-            write_vf_bar(pf, i, &bars[i]);
     return 0;
 }
 
@@ -77,7 +66,7 @@ static int vf_rid(const struct pci_dev *pf, unsigned i, rid_t *out)
     *out = (rid_t){(pf->rid.id & ~(uint32_t)UINT16_MAX) | (uint32_t)id};
     if (pci_find(*out) || (i && !stride) || pci_bridge_of(*out) != pci_bridge_of(pf->rid))
         return -ERANGE;
-    return ecam_map_bus(*out) ? -ERANGE : 0;
+    return 0;
 }
 
 static void free_vfs(struct pci_dev *pf, unsigned n)
@@ -119,7 +108,7 @@ static int switch_on(struct pci_dev *pf, unsigned n, uint16_t ctrl)
     char name[PCI_NAME_LEN];
 
     pci_write16(pf, pf->cap_sriov + SRIOV_CTRL, (uint16_t)(ctrl | SRIOV_CTRL_VFE | SRIOV_CTRL_MSE));
-    pci_delay(VFE_TIME);
+    (void)wait_until(false, VFE_TIME);
     for (unsigned i = 0; i < n; i++) {
         if (pci_read32(pf->vf[i], PCI_COMMAND) == UINT32_MAX) {
             log_error("PCI: %s: VF %u does not answer", pci_name(pf->rid, name), i);
@@ -136,7 +125,6 @@ static int switch_on(struct pci_dev *pf, unsigned n, uint16_t ctrl)
 
 int pci_sriov_enable(struct pci_dev *pf, unsigned n)
 {
-    unsigned mark = room_mark();
     struct pci_bar bars[PCI_BARS];
     uint16_t ctrl;
     int rc;
@@ -163,7 +151,6 @@ int pci_sriov_enable(struct pci_dev *pf, unsigned n)
         pci_write16(pf, pf->cap_sriov + SRIOV_CTRL, 0);
         pci_write16(pf, pf->cap_sriov + SRIOV_NUM_VFS, 0);
         free_vfs(pf, n);
-        room_release(mark);
         return rc;
     }
     pf->num_vfs = n;

@@ -40,11 +40,6 @@ const struct ecam_window *ecam_window(unsigned i)
     return i ? NULL : &window;
 }
 
-int ecam_map_bus(rid_t r)
-{
-    return r.id >> 16 || (r.id >> 8 & 0xff) > window.last ? -ENODEV : 0;
-}
-
 static struct model *model_at(uint32_t rid)
 {
     for (unsigned i = 0; i < model_count; i++)
@@ -207,7 +202,6 @@ static void reset(void)
         heap_free(d, 0);
     }
     last = &first;
-    heap_free(memory, 0);
     memory = NULL;
     CHECK_EQ(fake_heap_out, 0);
     model_count = 0;
