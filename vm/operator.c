@@ -31,7 +31,11 @@ static void say(const char *fmt, ...)
 static void list(void)
 {
     static const char *const states[] = {
-        [VM_STOPPED] = "stopped", [VM_RUNNING] = "running", [VM_DYING] = "stopping"};
+        [VM_STOPPED] = "stopped",
+        [VM_RUNNING] = "running",
+        [VM_DYING] = "stopping",
+        [VM_RESTARTING] = "restarts",
+    };
 
     say("name             state    vcpus     MiB  cpu ms\r\n");
     for (const struct vm *vm = vm_first(); vm; vm = vm->next) {

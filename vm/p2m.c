@@ -92,10 +92,16 @@ void p2m_destroy(struct p2m *p)
     p->chunks = NULL;
 }
 
-void p2m_zero(struct p2m *p)
+/* Blocks are 2 MiB or a multiple of it, and there is none across the hole. */
+bool p2m_zero(struct p2m *p, uint64_t *done)
 {
-    for (unsigned i = 0; i < p->nchunks; i++)
-        memset(hpa_to_ptr(p->chunks[i].block), 0, chunk_size(&p->chunks[i]));
+    uint64_t at = *done < p->ram_low ? *done : GPA_HIGH_RAM + (*done - p->ram_low);
+
+    if (*done == p->ram_low + p->ram_high)
+        return false;
+    memset(p2m_ram(p, gpa(at), SIZE_2M), 0, SIZE_2M);
+    *done += SIZE_2M;
+    return true;
 }
 
 int p2m_map(struct p2m *p, gpa_t at, hpa_t target, uint64_t size, unsigned flags)

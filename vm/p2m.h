@@ -29,8 +29,8 @@ struct p2m {
 MUST_USE int p2m_init(struct p2m *p, uint64_t bytes);
 void p2m_destroy(struct p2m *p);
 
-/* Zeroes all RAM. */
-void p2m_zero(struct p2m *p);
+/* Zeroes the next piece of all RAM, *done bytes of which are zero; false when there is no more. */
+bool p2m_zero(struct p2m *p, uint64_t *done);
 
 /* Maps device registers or RAM of the hypervisor's choice (RADIX_* flags) at page granularity; -EINVAL,
  * -ENOMEM. */

@@ -25,11 +25,12 @@ static struct {
     struct iodom_info *info;
     struct pci_dev *pf[BOOT_NICS_MAX];
     struct vm *guest[BOOT_GUESTS_MAX];
-    uint32_t ready; /* bit per NIC: its PF answers mailboxes */
-    bool complete;  /* every guest has been built, or has failed to be */
+    uint32_t ready;         /* bit per NIC: its PF answers mailboxes */
+    bool complete;          /* every guest has been built, or has failed to be */
+    struct ratelimit calls; /* log lines that the I/O domain's hypercalls can cause */
     struct spinlock lock;
     struct timer late;
-} setup;
+} setup = {.calls = RATELIMIT_INIT(20, 2)};
 
 /* --- NICs and their VFs
  * ---------------------------------------------------------------------------------------- */
@@ -146,6 +147,17 @@ static struct pci_dev *vf_dev(const struct boot_vf *vf)
     return pf && vf->index < pf->num_vfs ? pf->vf[vf->index] : NULL;
 }
 
+bool setup_can_assign(const struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->cfg->nvfs; i++) {
+        const struct pci_dev *d = vf_dev(&vm->cfg->vf[i]);
+
+        if (d && assign_must_wait(d))
+            return false;
+    }
+    return true;
+}
+
 static int assign_vfs(struct vm *vm)
 {
     for (uint32_t i = 0; i < vm->cfg->nvfs; i++) {
@@ -162,7 +174,8 @@ static int assign_vfs(struct vm *vm)
         rc = assign_function(vm, d, label);
         if (rc != 0)
             return rc;
-        log_info("%s: has %s", vm->name, label);
+        if (!setup.complete) /* of restarts there may be many */
+            log_info("%s: has %s", vm->name, label);
     }
     return 0;
 }
@@ -278,13 +291,24 @@ static int nic_index(unsigned nic)
     return -EINVAL;
 }
 
+static bool may_log(void)
+{
+    bool ok;
+
+    spin_lock(&setup.lock);
+    ok = ratelimit_ok(&setup.calls);
+    spin_unlock(&setup.lock);
+    return ok;
+}
+
 int setup_nic_ready(struct vm *caller, unsigned nic)
 {
     int i = nic_index(nic);
 
     if (i < 0)
         return i;
-    log_info("%s: %s is up", caller->name, setup.cfg->nic[i].name);
+    if (may_log())
+        log_info("%s: %s is up", caller->name, setup.cfg->nic[i].name);
     spin_lock(&setup.lock);
     setup.ready |= 1u << i;
     start_ready();
@@ -298,7 +322,8 @@ int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready)
 
     if (i < 0 || vf >= setup.pf[i]->num_vfs)
         return -EINVAL;
-    log_debug("%s: %s/%u %s", caller->name, setup.cfg->nic[i].name, vf, ready ? "driver ready" : "reset");
+    if (may_log())
+        log_debug("%s: %s/%u %s", caller->name, setup.cfg->nic[i].name, vf, ready ? "driver ready" : "reset");
     return 0;
 }
 

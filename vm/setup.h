@@ -22,6 +22,9 @@ void setup_init(const struct bootinfo *bi);
  */
 MUST_USE int setup_assign(struct vm *vm);
 
+/* False while a function of the VM is still in the reset that assign_release_all() began. */
+MUST_USE bool setup_can_assign(const struct vm *vm);
+
 /* A VM has stopped for good. Powers the machine off when every guest has powered itself off: nobody is left to serve. */
 void setup_stopped(void);
 

@@ -220,6 +220,8 @@ enum vcpu_state vcpu_run(struct vcpu *v)
     enum vcpu_state next;
     struct vm_exit e;
 
+    if (v->vm->state == VM_RESTARTING && !vm_restart(v))
+        return v->vm->state == VM_RESTARTING ? VCPU_READY : VCPU_OFF;
     hvm_load(v);
     v->recheck = true;
     for (;;) {

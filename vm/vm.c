@@ -18,6 +18,8 @@
 
 #define COMPLAINTS_BURST   20
 #define COMPLAINTS_PER_SEC 5
+#define NEWS_BURST         10
+#define NEWS_PER_SEC       1
 #define LINE_MAX           280
 
 static struct vm *vms, **vms_tail = &vms;
@@ -46,6 +48,49 @@ static void vms_add(struct vm *vm)
     __atomic_store_n(vms_tail, vm, __ATOMIC_RELEASE);
     vms_tail = &vm->next;
     spin_unlock(&vms_lock);
+}
+
+/* --- what a guest can make the log say
+ * -------------------------------------------------------------------------------------- */
+
+static void say(struct vm *vm, struct ratelimit *budget, enum log_level level, const char *fmt, va_list ap)
+{
+    char line[LINE_MAX];
+    uint32_t dropped;
+    bool ok;
+
+    spin_lock(&vm->leaf_lock);
+    ok = ratelimit_ok(budget);
+    dropped = budget->dropped;
+    if (ok)
+        budget->dropped = 0;
+    spin_unlock(&vm->leaf_lock);
+    if (!ok)
+        return;
+    vsnprintf(line, sizeof(line), fmt, ap);
+    if (dropped > 0)
+        log_warn("[%s] (%u lines dropped)", vm->name, dropped);
+    log_print(level, "[%s] %s", vm->name, line);
+}
+
+void vm_complain(struct vm *vm, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(vm, &vm->complaints, LOG_WARN, fmt, ap);
+    va_end(ap);
+}
+
+static void tell(struct vm *vm, const char *fmt, ...) PRINTF(2, 3);
+
+static void tell(struct vm *vm, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(vm, &vm->news, LOG_INFO, fmt, ap);
+    va_end(ap);
 }
 
 /* --- building
@@ -232,6 +277,7 @@ struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
     vm->cfg = cfg;
     vm->privileged = privileged;
     vm->complaints = (struct ratelimit)RATELIMIT_INIT(COMPLAINTS_BURST, COMPLAINTS_PER_SEC);
+    vm->news = (struct ratelimit)RATELIMIT_INIT(NEWS_BURST, NEWS_PER_SEC);
     err = build(vm);
     if (err) {
         log_error("[%s] not started: error %d", vm->name, -err);
@@ -318,7 +364,7 @@ void vm_power(struct vm *vm, enum vm_power what)
     const char *reason = what == VM_POWER_RESET ? "reset by the guest" : "powered off by the guest";
 
     if (ask_to_stop(vm, false, what == VM_POWER_RESET, reason))
-        log_info("[%s] stops: %s", vm->name, reason);
+        tell(vm, "stops: %s", reason);
 }
 
 /* Remembers this crash; true if it is the VM_CRASHES-th within the window. */
@@ -343,48 +389,72 @@ static bool wants_restart(struct vm *vm)
     return false;
 }
 
-/*
- * From the pristine image, in the memory that the VM has. The console's UART, the clock and the virtual PCI
- * bus stay as they are; every driver sets them up anyway. The time it takes is the VM's own.
- */
-static int restart(struct vm *vm)
+/* What is left to do when the RAM is zero and the functions answer: from the pristine image. */
+static int rebuild(struct vm *vm)
 {
-    uint64_t began = time_ns();
-    int err;
+    int err = load(vm);
 
-    ioapic_destroy(vm);
-    p2m_zero(&vm->p2m);
-    for (unsigned i = 0; i < vm->nvcpus; i++)
-        vcpu_reset(vm->vcpu[i]);
-    err = ioapic_create(vm);
-    if (err)
-        return err;
-    err = load(vm);
-    if (err)
-        return err;
-    err = setup_assign(vm);
-    if (err)
-        return err;
-    vm->vcpu[0]->vruntime_ns += time_ns() - began;
-    return vm_start(vm);
+    return err ? err : setup_assign(vm);
 }
 
-/* The last vCPU is off its CPU: devices go back, and the policy decides. */
-static void stopped(struct vm *vm)
+static void restarted(struct vm *vm, int err)
 {
-    int err;
-
-    assign_release_all(vm);
-    if (!wants_restart(vm)) {
-        log_info("[%s] is stopped: %s", vm->name, vm->stop_reason);
-        setup_stopped();
-        return;
-    }
-    err = restart(vm);
+    spin_lock(&vm->lock);
+    vm->state = err ? VM_STOPPED : VM_RUNNING;
+    if (!err)
+        vm->crashed = vm->again = false;
+    spin_unlock(&vm->lock);
     if (err)
         log_error("[%s] cannot be restarted (error %d): it stays down", vm->name, -err);
     else
-        log_info("[%s] restarted", vm->name);
+        tell(vm, "restarted");
+}
+
+/*
+ * In the VM's own time, for memory may be large and functions take 100 ms to come out of their reset. The
+ * console's UART, the clock and the virtual PCI bus stay as they are; every driver sets them up anyway.
+ */
+bool vm_restart(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+    int err;
+
+    while (p2m_zero(&vm->p2m, &vm->zeroed) || !setup_can_assign(vm)) {
+        cpu_take_interrupts();
+        if (sched_must_yield(v))
+            return false;
+    }
+    err = rebuild(vm);
+    restarted(vm, err);
+    return err == 0;
+}
+
+static void restart(struct vm *vm)
+{
+    ioapic_reset(vm);
+    vm->zeroed = 0;
+    spin_lock(&vm->lock);
+    vm->state = VM_RESTARTING;
+    vm->running = 1;
+    sched_wake(vm->vcpu[0]);
+    spin_unlock(&vm->lock);
+}
+
+/*
+ * The last vCPU is off its CPU: devices go back, and the policy decides. The vCPUs are reset either way: a
+ * timer that goes on would take time that nobody is charged for.
+ */
+static void stopped(struct vm *vm)
+{
+    assign_release_all(vm);
+    for (unsigned i = 0; i < vm->nvcpus; i++)
+        vcpu_reset(vm->vcpu[i]);
+    if (wants_restart(vm)) {
+        restart(vm);
+        return;
+    }
+    log_info("[%s] is stopped: %s", vm->name, vm->stop_reason);
+    setup_stopped();
 }
 
 void vm_vcpu_left(struct vcpu *v)
@@ -402,6 +472,16 @@ void vm_vcpu_left(struct vcpu *v)
         stopped(vm);
     else if (__atomic_load_n(&v->requests, __ATOMIC_SEQ_CST) & VCPU_REQ_SIPI)
         vm_vcpu_enter(v); /* the message came before VCPU_OFF was announced, and woke nobody */
+}
+
+void vm_interrupt(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->nvcpus; i++) {
+        const struct vcpu *v = vm->vcpu[i];
+
+        if (__atomic_load_n(&v->state, __ATOMIC_SEQ_CST) == VCPU_RUNNING && v->cpu != cpu_id())
+            cpu_kick(v->cpu);
+    }
 }
 
 /* --- trapped regions
@@ -499,30 +579,4 @@ bool vm_io(struct vcpu *v, enum io_space space, struct io_access *a)
     a->addr -= r.base;
     r.fn(v, r.dev, a);
     return true;
-}
-
-/* --- complaints
- * -------------------------------------------------------------------------------------------------- */
-
-void vm_complain(struct vm *vm, const char *fmt, ...)
-{
-    char line[LINE_MAX];
-    uint32_t dropped;
-    bool ok;
-    va_list ap;
-
-    spin_lock(&vm->leaf_lock);
-    ok = ratelimit_ok(&vm->complaints);
-    dropped = vm->complaints.dropped;
-    if (ok)
-        vm->complaints.dropped = 0;
-    spin_unlock(&vm->leaf_lock);
-    if (!ok)
-        return;
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof(line), fmt, ap);
-    va_end(ap);
-    if (dropped > 0)
-        log_warn("[%s] (%u lines dropped)", vm->name, dropped);
-    log_warn("[%s] %s", vm->name, line);
 }

@@ -24,7 +24,8 @@ struct vpci;
 enum vm_state {
     VM_STOPPED, /* no vCPU runs; nothing of it is scheduled */
     VM_RUNNING,
-    VM_DYING, /* asked to stop; becomes VM_STOPPED when its last vCPU has left its CPU */
+    VM_DYING,      /* asked to stop; becomes VM_STOPPED when its last vCPU has left its CPU */
+    VM_RESTARTING, /* vCPU 0 makes it anew: vm_restart() */
 };
 
 /* One access to a trapped port or address. `data` holds what is written, or takes what is read, in its low
@@ -75,10 +76,12 @@ struct vm {
     struct rtc *rtc;
     struct vpci *vpci;
     struct ratelimit complaints;   /* log lines that this guest can cause */
+    struct ratelimit news;         /* those about its resets */
     unsigned running;              /* vCPUs that are not VCPU_OFF */
     bool crashed, again;           /* how it stops: by a fault of its own; to be started again */
     uint64_t crash_ns[VM_CRASHES]; /* when it crashed last, a ring */
     unsigned ncrashes;
+    uint64_t zeroed; /* while VM_RESTARTING: bytes of RAM that are done */
     char stop_reason[96];
     struct vm_hw *hw; /* the CPU back end's part */
     struct vm *next;
@@ -119,13 +122,22 @@ bool vm_io_exists(struct vm *vm, enum io_space space, uint64_t addr);
 
 /*
  * For the scheduler: a vCPU has become VCPU_OFF. When it was the last one of a VM that is to stop, the VM is
- * VM_STOPPED, and is restarted if its policy says so: may take long, takes locks, and the vCPU may run again
+ * VM_STOPPED, its devices are taken back, and its restart begins if its policy says so: the vCPU may run again
  * when it returns.
  */
 void vm_vcpu_left(struct vcpu *v);
 
+/*
+ * For vcpu_run() of vCPU 0 while the VM is VM_RESTARTING: goes on with the restart until it is done or another
+ * vCPU wants the CPU. False: not done, or it failed and the VM is VM_STOPPED.
+ */
+MUST_USE bool vm_restart(struct vcpu *v);
+
 /* VCPU_OFF -> VCPU_READY, if the VM runs. Any CPU. */
 void vm_vcpu_enter(struct vcpu *v);
+
+/* Makes every vCPU that is in the guest leave it for a moment, so that it sees a changed map. Waits for none. */
+void vm_interrupt(struct vm *vm);
 
 /* Dispatches an access by absolute address in a->addr. False if no region has it (data is then all ones). */
 bool vm_io(struct vcpu *v, enum io_space space, struct io_access *a);

@@ -16,12 +16,15 @@ void vpci_destroy(struct vm *vm); /* releases every function first */
  * Hands a function over clean and shows it to the VM in the next free slot: silence -> FLR (VFs) -> IOMMU
  * attach -> virtual config space -> BARs. Everything is undone on failure, which is logged with the reason.
  * `label` ("lan0/2", "lan0") names it in logs. The PF that goes to the I/O domain is not reset (its VFs are
- * enabled) and its SR-IOV capability is hidden.
+ * enabled) and its SR-IOV capability is hidden. Waits for the end of a reset: no lock is held.
  */
 MUST_USE int assign_function(struct vm *vm, struct pci_dev *d, const char *label);
 
+/* True while assign_function() would wait for the end of the reset that assign_release_all() began. */
+bool assign_must_wait(const struct pci_dev *d);
+
 /* Takes all functions of a VM back: Bus Master off, IOMMU detach with drain, interrupts blocked, vectors
- * freed, FLR for VFs. */
+ * freed, FLR for VFs. No vCPU of it is on a CPU, and no lock is held. */
 void assign_release_all(struct vm *vm);
 
 #endif

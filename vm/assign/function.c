@@ -43,7 +43,11 @@ static unsigned bar_reg(unsigned i)
     return PCI_BAR0 + 4 * i;
 }
 
-/* Unmaps what the guest sees of a BAR. Its pages were mapped by bar_map(), so the tables for them exist. */
+/*
+ * Unmaps what the guest sees of a BAR. Its pages were mapped by bar_map(), so the tables for them exist.
+ * Nobody waits for other vCPUs to forget the old place: until they do, they reach the same function's
+ * registers.
+ */
 static void bar_unmap(struct vfunction *f, struct vbar *b)
 {
     if (b->at == 0)
@@ -52,6 +56,7 @@ static void bar_unmap(struct vfunction *f, struct vbar *b)
         panic("%s: %s: a mapped BAR cannot be unmapped", f->vm->name, f->label);
     if (b->table_size)
         vm_io_unregister(f->vm, IO_MEM, b->at + b->table);
+    vm_interrupt(f->vm);
     b->at = 0;
 }
 

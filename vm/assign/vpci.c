@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Bus 0 of a VM: configuration mechanism 1 (PCI Local Bus 3.0, 3.2.2.3.2) and the functions behind it. */
 #include "iommu/iommu.h"
+#include "kernel/cpu/time.h"
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
@@ -16,6 +17,7 @@
 #define ADDRESS_DEVICE GENMASK32(15, 11)
 #define ADDRESS_FUNC   GENMASK32(10, 8)
 #define ADDRESS_REG    GENMASK32(7, 2)
+#define FLR_TIME       (100 * NS_PER_MS) /* PCIe base 6.6.2 */
 /* 8086:1237, class 0600: the bridge that operating systems expect behind mechanism 1. */
 #define BRIDGE_ID    0x12378086u
 #define BRIDGE_CLASS 0x06000002u
@@ -162,6 +164,12 @@ static int make_clean(struct pci_dev *d)
     return rc;
 }
 
+/* A function that is slower than the specification allows keeps its owner waiting after all. */
+bool assign_must_wait(const struct pci_dev *d)
+{
+    return d->flr_ns != 0 && time_ns() < d->flr_ns + FLR_TIME;
+}
+
 int assign_function(struct vm *vm, struct pci_dev *d, const char *label)
 {
     const char *step = "reset";
@@ -186,6 +194,8 @@ static void release(struct vfunction *f)
 {
     struct vm *vm = f->vm;
 
+    if (f->in_reset && pci_flr_wait(f->dev) != 0) /* until then it must not be touched */
+        log_error("%s: does not come back from the reset that %s began", f->label, vm->name);
     pci_write16(f->dev, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_INTX);
     function_destroy(f);
     if (iommu_detach(vm->iommu, f->dev->rid) != 0)

@@ -12,6 +12,7 @@ struct vm;
 /* ioapic.c: 82093AA, 24 pins at GPA_IOAPIC. */
 MUST_USE int ioapic_create(struct vm *vm);
 void ioapic_destroy(struct vm *vm);
+void ioapic_reset(struct vm *vm); /* as after power-up, for a VM that restarts; the devices' lines stay as they are */
 void ioapic_set_irq(struct vm *vm, unsigned pin, bool level); /* any CPU */
 void ioapic_eoi(struct vm *vm, uint8_t vector);               /* called by the local APIC */
 

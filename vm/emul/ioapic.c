@@ -150,6 +150,18 @@ static void window_access(struct vcpu *v, void *dev, struct io_access *a)
     spin_unlock(&io->lock);
 }
 
+void ioapic_reset(struct vm *vm)
+{
+    struct ioapic *io = vm->ioapic;
+
+    spin_lock(&io->lock);
+    io->select = 0;
+    io->id = 0;
+    for (unsigned pin = 0; pin < PINS; pin++)
+        io->rte[pin] = RTE_MASKED;
+    spin_unlock(&io->lock);
+}
+
 int ioapic_create(struct vm *vm)
 {
     struct ioapic *io = heap_alloc(sizeof(*io));
@@ -159,8 +171,7 @@ int ioapic_create(struct vm *vm)
         return -ENOMEM;
     vm->ioapic = io;
     io->vm = vm;
-    for (unsigned pin = 0; pin < PINS; pin++)
-        io->rte[pin] = RTE_MASKED;
+    ioapic_reset(vm);
     err = vm_io_register(vm, IO_MEM, GPA_IOAPIC, WINDOW, window_access, io);
     if (err)
         ioapic_destroy(vm);

@@ -39,6 +39,14 @@ bool sched_must_yield(const struct vcpu *x)
     return must_yield;
 }
 
+static bool made_anew, stays_down;
+
+bool vm_restart(struct vcpu *x)
+{
+    x->vm->state = made_anew ? VM_RUNNING : stays_down ? VM_STOPPED : VM_RESTARTING;
+    return made_anew;
+}
+
 void vm_vcpu_enter(struct vcpu *x)
 {
     (void)x;
@@ -190,6 +198,22 @@ TEST(stop)
     CHECK_EQ(run(1), VCPU_OFF);
     CHECK_EQ(step, 0); /* never entered */
     CHECK_EQ(v->requests, 0);
+}
+
+TEST(a_restart_comes_before_the_guest)
+{
+    setup(0);
+    vm.state = VM_RESTARTING;
+    CHECK_EQ(run(1), VCPU_READY);
+    CHECK_EQ(step, 0);
+    stays_down = true;
+    CHECK_EQ(run(1), VCPU_OFF);
+    CHECK_EQ(step, 0);
+    vm.state = VM_RESTARTING;
+    made_anew = true;
+    CHECK_EQ(run(1), VCPU_OFF); /* the script's end */
+    CHECK_EQ(step, 1);
+    vm.state = VM_RUNNING;
 }
 
 TEST(init_and_sipi)
@@ -394,7 +418,7 @@ TEST(double_faults)
     CHECK_EQ(v->inject.type, VM_EVENT_EXCEPTION);
 }
 
-static uint64_t skip(enum vm_exit_kind kind, uint64_t rip, uint8_t len, const char *bytes, unsigned n)
+static uint64_t skip_over(enum vm_exit_kind kind, uint64_t rip, uint8_t len, const char *bytes, unsigned n)
 {
     struct vm_exit e = {.kind = kind, .len = len};
 
@@ -408,28 +432,28 @@ static uint64_t skip(enum vm_exit_kind kind, uint64_t rip, uint8_t len, const ch
 TEST(lengths)
 {
     setup(0);
-    CHECK_EQ(skip(VM_EXIT_CPUID, 0x1000, 5, "", 0), 0x1005); /* the CPU said it */
-    CHECK_EQ(skip(VM_EXIT_CPUID, 0x1000, 0, "\x0f\xa2", 2), 0x1002);
-    CHECK_EQ(skip(VM_EXIT_CPUID, 0x1000, 0, "\x66\x0f\xa2", 3), 0x1003);
-    CHECK_EQ(skip(VM_EXIT_CPUID, 0x1000, 0, "\xf3\x48\x0f\xa2", 4), 0x1004);
-    CHECK_EQ(skip(VM_EXIT_HLT, 0x1000, 0, "\xf4", 1), 0x1001);
-    CHECK_EQ(skip(VM_EXIT_MSR, 0x1000, 0, "\x0f\x30", 2), 0x1002);
-    CHECK_EQ(skip(VM_EXIT_HYPERCALL, 0x1000, 0, "\x0f\x01\xd9", 3), 0x1003);
-    CHECK_EQ(skip(VM_EXIT_XSETBV, 0x1000, 0, "\x0f\x01\xd1", 3), 0x1003);
-    CHECK_EQ(skip(VM_EXIT_WBINVD, 0x1000, 0, "\x0f\x09", 2), 0x1002);
-    CHECK_EQ(skip(VM_EXIT_CPUID, 0x1000, 0, "", 0), 0x1002); /* unreadable: its page went away meanwhile */
+    CHECK_EQ(skip_over(VM_EXIT_CPUID, 0x1000, 5, "", 0), 0x1005); /* the CPU said it */
+    CHECK_EQ(skip_over(VM_EXIT_CPUID, 0x1000, 0, "\x0f\xa2", 2), 0x1002);
+    CHECK_EQ(skip_over(VM_EXIT_CPUID, 0x1000, 0, "\x66\x0f\xa2", 3), 0x1003);
+    CHECK_EQ(skip_over(VM_EXIT_CPUID, 0x1000, 0, "\xf3\x48\x0f\xa2", 4), 0x1004);
+    CHECK_EQ(skip_over(VM_EXIT_HLT, 0x1000, 0, "\xf4", 1), 0x1001);
+    CHECK_EQ(skip_over(VM_EXIT_MSR, 0x1000, 0, "\x0f\x30", 2), 0x1002);
+    CHECK_EQ(skip_over(VM_EXIT_HYPERCALL, 0x1000, 0, "\x0f\x01\xd9", 3), 0x1003);
+    CHECK_EQ(skip_over(VM_EXIT_XSETBV, 0x1000, 0, "\x0f\x01\xd1", 3), 0x1003);
+    CHECK_EQ(skip_over(VM_EXIT_WBINVD, 0x1000, 0, "\x0f\x09", 2), 0x1002);
+    CHECK_EQ(skip_over(VM_EXIT_CPUID, 0x1000, 0, "", 0), 0x1002); /* unreadable: its page went away meanwhile */
     CHECK(fake_hvm.shadow_cleared > 0);
 }
 
 TEST(rip_wraps_as_the_mode_says)
 {
     setup(0);
-    CHECK_EQ(skip(VM_EXIT_CPUID, 0xfffffffe, 0, "\x0f\xa2", 2), 0x100000000);
+    CHECK_EQ(skip_over(VM_EXIT_CPUID, 0xfffffffe, 0, "\x0f\xa2", 2), 0x100000000);
     fake_hvm.seg[SEG_CS].attr = 0xc9b; /* 32 bits */
-    CHECK_EQ(skip(VM_EXIT_CPUID, 0xfffffffe, 0, "\x0f\xa2", 2), 0);
-    CHECK_EQ(skip(VM_EXIT_CPUID, 0xfffe, 0, "\x0f\xa2", 2), 0x10000);
+    CHECK_EQ(skip_over(VM_EXIT_CPUID, 0xfffffffe, 0, "\x0f\xa2", 2), 0);
+    CHECK_EQ(skip_over(VM_EXIT_CPUID, 0xfffe, 0, "\x0f\xa2", 2), 0x10000);
     fake_hvm.seg[SEG_CS].attr = 0x9b; /* 16 */
-    CHECK_EQ(skip(VM_EXIT_CPUID, 0xfffe, 0, "\x0f\xa2", 2), 0);
+    CHECK_EQ(skip_over(VM_EXIT_CPUID, 0xfffe, 0, "\x0f\xa2", 2), 0);
 }
 
 TEST(exits_are_counted)

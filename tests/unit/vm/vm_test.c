@@ -35,7 +35,7 @@ const struct radix_format *hvm_p2m_format(void)
  */
 static unsigned at_step, fail_at;
 static int out;
-static unsigned loads, resets, assigns, releases;
+static unsigned loads, resets, assigns, releases, ioapic_resets;
 
 static int make(void)
 {
@@ -61,6 +61,12 @@ PAIR(uart)
 PAIR(rtc)
 PAIR(vpci)
 PAIR(hvm_vm)
+
+void ioapic_reset(struct vm *vm)
+{
+    CHECK_EQ(vm->state, VM_STOPPED);
+    ioapic_resets++;
+}
 
 int power_create(struct vm *vm)
 {
@@ -134,11 +140,27 @@ void setup_stopped(void)
     stopped_for_good++;
 }
 
+static bool in_reset, must_yield;
+static int assign_rc;
+
+bool setup_can_assign(const struct vm *vm)
+{
+    (void)vm;
+    return !in_reset;
+}
+
+bool sched_must_yield(const struct vcpu *v)
+{
+    CHECK_EQ(v->id, 0);
+    return must_yield;
+}
+
 int setup_assign(struct vm *vm)
 {
     (void)vm;
+    CHECK(!in_reset);
     assigns++;
-    return 0;
+    return assign_rc;
 }
 
 void assign_release_all(struct vm *vm)
@@ -153,7 +175,7 @@ static struct boot_guest cfg = {
 static struct vm *create(void)
 {
     at_step = fail_at = 0;
-    loads = resets = assigns = releases = 0;
+    loads = resets = assigns = releases = ioapic_resets = 0;
     fake_log_reset();
     return vm_create(&cfg, false);
 }
@@ -213,11 +235,13 @@ TEST(bad_configurations)
     cfg.cpus = 0;
 }
 
-/* The vCPU leaves its CPU, as sched.c does it. */
+/* The vCPU leaves its CPU, as sched.c does it; a restart is done at once. */
 static void leave(struct vcpu *v)
 {
     v->state = VCPU_OFF;
     vm_vcpu_left(v);
+    if (v->vm->state == VM_RESTARTING)
+        CHECK(vm_restart(v->vm->vcpu[0]));
 }
 
 TEST(start_and_stop)
@@ -297,6 +321,96 @@ TEST(crash_and_restart)
     CHECK_EQ(releases, 1);
     CHECK_EQ(assigns, 1);
     CHECK_EQ(vm->vcpu[0]->requests, 0);
+    CHECK_EQ(ioapic_resets, 1);
+}
+
+TEST(a_restart_lets_others_have_the_cpu)
+{
+    struct vm *vm;
+
+    cfg.memory = 3 * SIZE_2M;
+    vm = create();
+    cfg.memory = SIZE_2M;
+    CHECK_EQ(vm_start(vm), 0);
+    *(char *)p2m_ram(&vm->p2m, gpa(3 * SIZE_2M - 1), 1) = 1;
+    vm_power(vm, VM_POWER_RESET);
+    vm->vcpu[0]->state = VCPU_OFF;
+    vm_vcpu_left(vm->vcpu[0]);
+    CHECK_EQ(vm->state, VM_RESTARTING);
+    CHECK_EQ(vm->vcpu[0]->state, VCPU_READY);
+    CHECK_EQ(resets, 2);
+    must_yield = true;
+    for (unsigned i = 1; i <= 3; i++) {
+        CHECK(!vm_restart(vm->vcpu[0]));
+        CHECK_EQ(vm->zeroed, i * SIZE_2M);
+    }
+    CHECK_EQ(*(char *)p2m_ram(&vm->p2m, gpa(3 * SIZE_2M - 1), 1), 0);
+    in_reset = true;
+    CHECK(!vm_restart(vm->vcpu[0]));
+    CHECK_EQ(loads, 1);
+    vm_stop(vm, NULL, false, "asked"); /* nothing runs yet that could be stopped */
+    vm_vcpu_enter(vm->vcpu[1]);
+    CHECK_EQ(vm_start(vm), -EBUSY);
+    CHECK_EQ(vm->running, 1);
+    in_reset = false;
+    CHECK(vm_restart(vm->vcpu[0]));
+    must_yield = false;
+    CHECK_EQ(vm->state, VM_RUNNING);
+    CHECK_EQ(loads, 2);
+    CHECK_EQ(assigns, 1);
+    vm_power(vm, VM_POWER_OFF);
+    leave(vm->vcpu[0]);
+    CHECK_EQ(vm->state, VM_STOPPED);
+    CHECK_EQ(resets, 4); /* no timer of its goes on */
+}
+
+TEST(a_restart_that_fails)
+{
+    struct vm *vm = create();
+
+    CHECK_EQ(vm_start(vm), 0);
+    assign_rc = -ETIMEDOUT;
+    vm_power(vm, VM_POWER_RESET);
+    vm->vcpu[0]->state = VCPU_OFF;
+    vm_vcpu_left(vm->vcpu[0]);
+    CHECK(!vm_restart(vm->vcpu[0]));
+    assign_rc = 0;
+    CHECK_EQ(vm->state, VM_STOPPED);
+    CHECK(fake_log_has("stays down"));
+    vm->vcpu[0]->state = VCPU_OFF; /* vcpu_run() says so */
+    vm_vcpu_left(vm->vcpu[0]);
+    CHECK_EQ(vm->running, 0);
+    CHECK_EQ(vm->state, VM_STOPPED);
+}
+
+TEST(resets_do_not_flood_the_log)
+{
+    struct vm *vm = create();
+
+    CHECK_EQ(vm_start(vm), 0);
+    fake_log_reset();
+    fake_ratelimit_full = true;
+    vm_power(vm, VM_POWER_RESET);
+    leave(vm->vcpu[0]);
+    CHECK_EQ(vm->state, VM_RUNNING);
+    CHECK_EQ(fake_log_lines, 0);
+    fake_ratelimit_full = false;
+}
+
+TEST(who_is_in_the_guest_leaves_it)
+{
+    struct vm *vm = create();
+
+    memset(fake_kicks, 0, sizeof(fake_kicks));
+    vm->vcpu[0]->state = VCPU_RUNNING; /* here */
+    vm->vcpu[1]->state = VCPU_RUNNING;
+    vm->vcpu[1]->cpu = 3;
+    vm_interrupt(vm);
+    CHECK_EQ(fake_kicks[0], 0);
+    CHECK_EQ(fake_kicks[3], 1);
+    vm->vcpu[1]->state = VCPU_BLOCKED;
+    vm_interrupt(vm);
+    CHECK_EQ(fake_kicks[3], 1);
 }
 
 TEST(three_crashes_in_a_minute_are_enough)

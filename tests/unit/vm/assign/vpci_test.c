@@ -11,6 +11,7 @@
 #include "tests/unit/fake/paging.c"
 #include "tests/unit/fake/pci.c"
 #include "tests/unit/fake/strlcpy.c"
+#include "tests/unit/fake/time.c"
 
 #include "vm/assign/function.c"
 #include "vm/assign/msix.c"
@@ -57,6 +58,14 @@ void vm_io_unregister(struct vm *m, enum io_space space, uint64_t base)
     for (unsigned i = 0; i < m->nio[space]; i++)
         if (m->io[space][i].base == base)
             m->io[space][i] = m->io[space][--m->nio[space]];
+}
+
+static unsigned map_changes;
+
+void vm_interrupt(struct vm *m)
+{
+    (void)m;
+    map_changes++;
 }
 
 void vm_complain(struct vm *m, const char *fmt, ...)
@@ -148,6 +157,12 @@ static void table_w(unsigned entry, unsigned field, uint32_t val)
     r->fn(NULL, r->dev, &a);
 }
 
+static void in_order(const struct pci_dev *d, unsigned off, unsigned size, uint32_t val)
+{
+    (void)off, (void)size, (void)val;
+    CHECK_EQ(d->flr_ns, 0);
+}
+
 /* --- tests ----------------------------------------------------------------------------------------------------- */
 
 TEST(empty_bus_reads_ones_and_has_a_bridge)
@@ -220,7 +235,9 @@ TEST(bar_sizing_and_mapping_follow_command)
     CHECK_EQ(vm.nio[IO_MEM], 1);
     CHECK_EQ(vm.io[IO_MEM][0].base, GPA_PCI_WINDOW + 0x4000);
     CHECK_EQ(vm.io[IO_MEM][0].size, PAGE_SIZE);
+    map_changes = 0;
     cfg_w(1, PCI_COMMAND, 2, 0);
+    CHECK_EQ(map_changes, 2);
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
     CHECK_EQ(vm.nio[IO_MEM], 0);
     tear_down();
@@ -370,6 +387,33 @@ TEST(guest_reset_of_a_vf_clears_its_state)
     CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, 0);
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
     CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 16, 2);
+    tear_down();
+}
+
+TEST(the_time_of_a_reset_is_waited_for_elsewhere)
+{
+    set_up();
+    CHECK(!assign_must_wait(vf));
+    vf->flr_ns = time_ns();
+    CHECK(assign_must_wait(vf));
+    fake_time_advance(100 * NS_PER_MS);
+    CHECK(!assign_must_wait(vf));
+    vf->flr_ns = 0;
+    tear_down();
+}
+
+/* Its registers are left alone until the reset is over; then it is reset again. */
+TEST(release_of_a_vf_in_reset)
+{
+    set_up();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
+    CHECK_EQ(fake_pci_flrs, 2);
+    CHECK(vf->flr_ns != 0);
+    fake_pci_wr = in_order;
+    assign_release_all(&vm);
+    fake_pci_wr = NULL;
+    CHECK_EQ(fake_pci_flrs, 3);
     tear_down();
 }
 
