@@ -57,6 +57,7 @@ bool svm_supported(const char **why)
     f->flush_by_asid = edx & CPUID_SVM_EDX_FLUSH;
     f->decode_assists = edx & CPUID_SVM_EDX_DECODE;
     f->rdtscp = ext_edx & CPUID_EXT_EDX_RDTSCP;
+    f->ibpb = cpuid(CPUID_EXT8, 0).ebx & CPUID_EXT8_EBX_IBPB;
     f->leaf_1g = ext_edx & CPUID_80000001_EDX_1G;
     find_xstate(f);
     return true;

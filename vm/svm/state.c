@@ -258,12 +258,23 @@ static void xstate_put(struct vcpu_hw *hw)
         xsave(hw->xstate);
 }
 
+/* What one guest has taught the branch predictor must not steer another one. */
+static void forget_branches(struct svm_cpu *c, const struct vm *vm)
+{
+    if (c->vm == vm)
+        return;
+    c->vm = vm;
+    if (svm_features.ibpb)
+        wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+}
+
 void svm_load(struct vcpu *v)
 {
     struct vcpu_hw *hw = v->hw;
     struct svm_cpu *c = svm_this_cpu();
 
     hw->host_hpa = c->host_vmcb;
+    forget_branches(c, v->vm);
     if (hw->cpu != cpu_id() || hw->asid_generation != c->asid_generation) {
         hw->cpu = cpu_id();
         hw->asid_generation = 0;

@@ -31,7 +31,7 @@ struct vcpu_hw {
 
 /* Filled once by svm_supported(): what this machine's CPUs have. */
 struct svm_features {
-    bool nrips, clean, flush_by_asid, decode_assists, xsave, xsaveopt, rdtscp, leaf_1g;
+    bool nrips, clean, flush_by_asid, decode_assists, xsave, xsaveopt, rdtscp, leaf_1g, ibpb;
     uint32_t asids;       /* valid ones are 1 .. asids - 1 */
     uint32_t xstate_size; /* bytes */
     uint64_t xcr0;        /* all states there are */
@@ -44,6 +44,7 @@ struct svm_cpu {
     hpa_t host_vmcb;
     uint32_t next_asid;
     uint64_t asid_generation; /* ASIDs of older ones are void */
+    const struct vm *vm;      /* whose vCPU was here last */
 };
 
 /* cpu.c */

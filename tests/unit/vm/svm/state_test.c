@@ -40,8 +40,16 @@ static uint64_t read_msr(uint32_t msr)
     return *msr_slot(msr);
 }
 
+static unsigned barriers;
+static uint32_t ext8_ebx;
+
 static void write_msr(uint32_t msr, uint64_t val)
 {
+    if (msr == MSR_PRED_CMD) {
+        CHECK_EQ(val, 1);
+        barriers++;
+        return;
+    }
     *msr_slot(msr) = val;
 }
 
@@ -56,6 +64,8 @@ static struct cpuid_regs leaf(uint32_t l, uint32_t sub)
         return (struct cpuid_regs){0x8000001e, 0, 0, 0};
     case 0x80000001:
         return (struct cpuid_regs){0, 0, has_svm ? 4 : 0, 1u << 26 | 1u << 27};
+    case 0x80000008:
+        return (struct cpuid_regs){0, ext8_ebx, 0, 0};
     case 0x8000000a:
         return (struct cpuid_regs){1, asid_count, 0, svm_edx};
     }
@@ -432,6 +442,29 @@ TEST(what_moves_with_the_vcpu)
     CHECK_EQ(fake_svm.fxsaves, 1);
     CHECK_EQ(fake_svm.fxrstors, 1);
     svm_features.xsave = true;
+    teardown();
+}
+
+TEST(a_barrier_between_guests)
+{
+    struct vm other;
+
+    ext8_ebx = BIT32(12);
+    setup(1);
+    svm_this_cpu()->vm = NULL;
+    barriers = 0;
+    svm_load(&v);
+    svm_put(&v);
+    svm_load(&v);
+    CHECK_EQ(barriers, 1);
+    v.vm = &other;
+    svm_load(&v);
+    CHECK_EQ(barriers, 2);
+    svm_features.ibpb = false;
+    v.vm = &vm;
+    svm_load(&v);
+    CHECK_EQ(barriers, 2);
+    ext8_ebx = 0;
     teardown();
 }
 
