@@ -26,7 +26,7 @@
 
 struct load_piece {
     uint64_t at, size; /* guest physical */
-    const void *src;   /* NULL: nothing is written */
+    const void *src;
     uint64_t src_size; /* the rest is zero, as the RAM of a new VM is */
 };
 
@@ -66,23 +66,21 @@ MUST_USE int load_initrd(struct load_plan *p, uint64_t limit);
 /* Guest RAM below 1 MiB, for fill(). */
 void *load_low(const struct load_plan *p, uint64_t at);
 
-/* The memory map, as every format tells it: type 1 is RAM, 2 is reserved. */
+/* The memory map, as every format tells it: type 1 is RAM, 2 is reserved. Laid out as in the zero page and in
+ * Multiboot. */
 #define LOAD_RANGES 4
 struct load_range {
     uint64_t base, size;
     uint32_t type;
-};
+} __attribute__((packed));
 unsigned load_ranges(const struct load_plan *p, struct load_range out[LOAD_RANGES]);
 
-/* The formats. Each plan_*() returns 0 and the start state in *p, or load_fail(). */
+/* The formats. Each plan returns 0 and the start state in *p, or load_fail(). */
 bool bzimage_is(const struct load_plan *p);
 MUST_USE int bzimage_plan(struct load_plan *p);
 bool elf_is(const struct load_plan *p);
+MUST_USE int elf_plan(struct load_plan *p); /* with a PVH note, or else Multiboot */
 MUST_USE int
-elf_plan(struct load_plan *p,
-         uint64_t *pvh_entry); /* *pvh_entry 0: no PVH note; p->entry is e_entry as a physical address */
-void pvh_start(struct load_plan *p, uint64_t pvh_entry);
-bool multiboot_is(const struct load_plan *p);
-MUST_USE int multiboot_plan(struct load_plan *p, bool elf); /* elf: elf_plan() has been done */
+multiboot_start(struct load_plan *p); /* for elf_plan(), p->entry being e_entry as a physical address */
 
 #endif

@@ -54,13 +54,9 @@ struct boot_params {
     uint8_t pad2[SETUP_HEADER - 0x1e9];
     uint8_t setup_header[0x290 - SETUP_HEADER];
     uint8_t pad3[0x2d0 - 0x290];
-    struct {
-        uint64_t addr, size;
-        uint32_t type;
-    } __attribute__((packed)) e820[E820_MAX];
+    struct load_range e820[E820_MAX];
     uint8_t pad4[PAGE_SIZE - 0xcd0];
 } __attribute__((packed));
-_Static_assert(offsetof(struct boot_params, acpi_rsdp_addr) == 0x70, "zero-page.rst");
 _Static_assert(offsetof(struct boot_params, e820_entries) == 0x1e8, "zero-page.rst");
 _Static_assert(offsetof(struct boot_params, e820) == 0x2d0, "zero-page.rst");
 _Static_assert(sizeof(struct boot_params) == PAGE_SIZE, "zero-page.rst");
@@ -122,7 +118,6 @@ static uint64_t load_address(const struct setup_header *h)
 static void fill_zero_page(const struct load_plan *p)
 {
     struct boot_params *bp = load_low(p, LOAD_INFO);
-    struct load_range range[LOAD_RANGES];
     struct setup_header h;
 
     if (!read_setup(p, &h))
@@ -136,12 +131,7 @@ static void fill_zero_page(const struct load_plan *p)
     h.setup_data = 0;
     memcpy(bp->setup_header, &h, sizeof(h));
     bp->acpi_rsdp_addr = TABLES_RSDP;
-    bp->e820_entries = (uint8_t)load_ranges(p, range);
-    for (unsigned i = 0; i < bp->e820_entries; i++) {
-        bp->e820[i].addr = range[i].base;
-        bp->e820[i].size = range[i].size;
-        bp->e820[i].type = range[i].type;
-    }
+    bp->e820_entries = (uint8_t)load_ranges(p, bp->e820);
 }
 
 int bzimage_plan(struct load_plan *p)

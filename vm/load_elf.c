@@ -7,45 +7,32 @@
 #include "vm/emul/tables.h"
 #include "vm/load.h"
 
+#define ELF_CLASS   4 /* offset of EI_CLASS */
 #define ELFCLASS32  1
 #define ELFCLASS64  2
+#define ELF_DATA    5
 #define ELFDATA2LSB 1
+#define ELF_MACHINE 18
 #define EM_386      3
 #define EM_X86_64   62
 #define PT_LOAD     1
 #define PT_NOTE     4
 
-struct elf_ident {
-    uint8_t magic[4], class, data, version, pad[9];
-    uint16_t type, machine;
-    uint32_t elf_version;
+/* Where the fields that matter are in the file header and in a program header, whose type comes first. The
+ * two counts have 2 bytes, the type 4, all others `word`. */
+struct elf_layout {
+    uint8_t word, header_size, entry, phoff, phentsize, phnum;
+    uint8_t phdr_size, offset, vaddr, paddr, filesz, memsz;
 };
 
-struct elf32_header {
-    struct elf_ident ident;
-    uint32_t entry, phoff, shoff, flags;
-    uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+static const struct elf_layout layouts[] = {
+    [ELFCLASS32] = {4, 52, 24, 28, 42, 44, 32, 4, 8, 12, 16, 20},
+    [ELFCLASS64] = {8, 64, 24, 32, 54, 56, 56, 8, 16, 24, 32, 40},
 };
-_Static_assert(sizeof(struct elf32_header) == 52, "System V ABI 4");
 
-struct elf64_header {
-    struct elf_ident ident;
-    uint64_t entry, phoff, shoff;
-    uint32_t flags;
-    uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+struct segment {
+    uint64_t type, offset, vaddr, paddr, filesz, memsz;
 };
-_Static_assert(sizeof(struct elf64_header) == 64, "System V ABI 4");
-
-struct elf32_phdr {
-    uint32_t type, offset, vaddr, paddr, filesz, memsz, flags, align;
-};
-_Static_assert(sizeof(struct elf32_phdr) == 32, "System V ABI 5");
-
-struct elf64_phdr {
-    uint32_t type, flags;
-    uint64_t offset, vaddr, paddr, filesz, memsz, align;
-};
-_Static_assert(sizeof(struct elf64_phdr) == 56, "System V ABI 5");
 
 struct elf_note {
     uint32_t namesz, descsz, type;
@@ -55,61 +42,69 @@ struct elf_note {
 
 /* The file header, of either class. */
 struct elf {
-    bool is64;
-    uint64_t entry, phoff;
-    uint16_t phentsize, phnum;
+    const struct elf_layout *l;
+    uint64_t entry, phoff, phentsize, phnum;
 };
 
 bool elf_is(const struct load_plan *p)
 {
-    const void *ident = load_bytes(p, 0, sizeof(struct elf_ident));
+    const void *magic = load_bytes(p, 0, 4);
 
-    return ident && memcmp(ident, "\177ELF", 4) == 0;
+    return magic && memcmp(magic, "\177ELF", 4) == 0;
+}
+
+/* The number of `size` bytes at `off`, which is known to be in the file. */
+static uint64_t number(const struct load_plan *p, uint64_t off, unsigned size)
+{
+    uint64_t n = 0;
+
+    memcpy(&n, load_bytes(p, off, size), size);
+    return n;
 }
 
 static int read_header(const struct load_plan *p, struct elf *e)
 {
-    struct elf64_header h64 = {0};
-    struct elf32_header h32 = {0};
-    const struct elf_ident *id = load_bytes(p, 0, sizeof(*id));
+    uint64_t class, machine;
 
-    if (!id || id->data != ELFDATA2LSB || (id->class != ELFCLASS32 && id->class != ELFCLASS64))
-        return load_fail(p, "kernel is an ELF file of a kind that no x86 processor has");
-    e->is64 = id->class == ELFCLASS64;
-    if (!load_bytes(p, 0, e->is64 ? sizeof(h64) : sizeof(h32)))
+    if (!load_bytes(p, 0, layouts[ELFCLASS32].header_size))
         return load_fail(p, "kernel is cut off in its ELF header");
-    if (e->is64) {
-        memcpy(&h64, id, sizeof(h64));
-        *e = (struct elf){true, h64.entry, h64.phoff, h64.phentsize, h64.phnum};
-    } else {
-        memcpy(&h32, id, sizeof(h32));
-        *e = (struct elf){false, h32.entry, h32.phoff, h32.phentsize, h32.phnum};
-    }
-    if (id->machine != EM_X86_64 && id->machine != EM_386)
-        return load_fail(p, "kernel is an ELF file for machine %u, not for x86", id->machine);
-    if (e->phentsize != (e->is64 ? sizeof(struct elf64_phdr) : sizeof(struct elf32_phdr)) || e->phnum == 0)
+    class = number(p, ELF_CLASS, 1);
+    machine = number(p, ELF_MACHINE, 2);
+    if (number(p, ELF_DATA, 1) != ELFDATA2LSB || (class != ELFCLASS32 && class != ELFCLASS64))
+        return load_fail(p, "kernel is an ELF file of a kind that no x86 processor has");
+    e->l = &layouts[class];
+    if (!load_bytes(p, 0, e->l->header_size))
+        return load_fail(p, "kernel is cut off in its ELF header");
+    e->entry = number(p, e->l->entry, e->l->word);
+    e->phoff = number(p, e->l->phoff, e->l->word);
+    e->phentsize = number(p, e->l->phentsize, 2);
+    e->phnum = number(p, e->l->phnum, 2);
+    if (machine != EM_X86_64 && machine != EM_386)
+        return load_fail(p, "kernel is an ELF file for machine %lu, not for x86", machine);
+    if (e->phentsize != e->l->phdr_size || e->phnum == 0)
         return load_fail(p, "kernel's ELF program headers have an impossible size or number");
-    if (!load_bytes(p, e->phoff, (uint64_t)e->phentsize * e->phnum))
-        return load_fail(p, "kernel is cut off: its %u ELF program headers are not in the file", e->phnum);
+    if (!load_bytes(p, e->phoff, e->phentsize * e->phnum))
+        return load_fail(p, "kernel is cut off: its %lu ELF program headers are not in the file", e->phnum);
     return 0;
 }
 
 /* read_header() has seen that the table is in the file. */
-static struct elf64_phdr phdr(const struct load_plan *p, const struct elf *e, unsigned i)
+static struct segment segment(const struct load_plan *p, const struct elf *e, unsigned i)
 {
-    const void *src = load_bytes(p, e->phoff + (uint64_t)i * e->phentsize, e->phentsize);
-    struct elf64_phdr h;
-    struct elf32_phdr s;
+    const struct elf_layout *l = e->l;
+    uint64_t at = e->phoff + i * e->phentsize;
 
-    if (e->is64) {
-        memcpy(&h, src, sizeof(h));
-        return h;
-    }
-    memcpy(&s, src, sizeof(s));
-    return (struct elf64_phdr){s.type, s.flags, s.offset, s.vaddr, s.paddr, s.filesz, s.memsz, s.align};
+    return (struct segment){
+        .type = number(p, at, 4),
+        .offset = number(p, at + l->offset, l->word),
+        .vaddr = number(p, at + l->vaddr, l->word),
+        .paddr = number(p, at + l->paddr, l->word),
+        .filesz = number(p, at + l->filesz, l->word),
+        .memsz = number(p, at + l->memsz, l->word),
+    };
 }
 
-static int plan_segment(struct load_plan *p, const struct elf64_phdr *h)
+static int plan_segment(struct load_plan *p, const struct segment *h)
 {
     const void *src = load_bytes(p, h->offset, h->filesz);
 
@@ -122,9 +117,9 @@ static int plan_segment(struct load_plan *p, const struct elf64_phdr *h)
 }
 
 /* The value of the PVH note in one PT_NOTE segment, or 0. Name and value are padded to 4 bytes. */
-static uint64_t find_note(const struct load_plan *p, const struct elf64_phdr *h)
+static uint64_t find_note(const struct load_plan *p, const struct segment *h)
 {
-    uint64_t off = 0, name, desc, entry;
+    uint64_t off = 0, name, desc;
     struct elf_note note;
 
     while (h->filesz - off >= sizeof(note)) {
@@ -135,42 +130,10 @@ static uint64_t find_note(const struct load_plan *p, const struct elf64_phdr *h)
             return 0;
         if (note.type == XEN_ELFNOTE_PHYS32_ENTRY && note.namesz == 4 &&
             (note.descsz == 4 || note.descsz == 8) &&
-            memcmp(load_bytes(p, h->offset + name, 4), "Xen", 4) == 0) {
-            entry = 0;
-            memcpy(&entry, load_bytes(p, h->offset + desc, note.descsz), note.descsz);
-            return entry;
-        }
+            memcmp(load_bytes(p, h->offset + name, 4), "Xen", 4) == 0)
+            return number(p, h->offset + desc, note.descsz);
         off = MIN(h->filesz, desc + ALIGN_UP((uint64_t)note.descsz, 4));
     }
-    return 0;
-}
-
-int elf_plan(struct load_plan *p, uint64_t *pvh_entry)
-{
-    struct elf e = {0};
-    int err = read_header(p, &e);
-
-    if (err)
-        return err;
-    p->entry = e.entry;
-    *pvh_entry = 0;
-    for (unsigned i = 0; i < e.phnum; i++) {
-        struct elf64_phdr h = phdr(p, &e, i);
-
-        if (h.type == PT_LOAD) {
-            err = plan_segment(p, &h);
-            if (err)
-                return err;
-            if (e.entry >= h.vaddr && e.entry - h.vaddr < h.memsz)
-                p->entry = e.entry - h.vaddr + h.paddr;
-        } else if (h.type == PT_NOTE && !*pvh_entry) {
-            if (!load_bytes(p, h.offset, h.filesz))
-                return load_fail(p, "kernel is cut off: its ELF notes are not in the file");
-            *pvh_entry = find_note(p, &h);
-        }
-    }
-    if (*pvh_entry && !load_has(p, *pvh_entry))
-        return load_fail(p, "kernel's PVH entry 0x%lx is not in the kernel", *pvh_entry);
     return 0;
 }
 
@@ -221,9 +184,36 @@ static void fill_start_info(const struct load_plan *p)
         info->memmap[i] = (struct hvm_memmap_entry){range[i].base, range[i].size, range[i].type, 0};
 }
 
-void pvh_start(struct load_plan *p, uint64_t pvh_entry)
+int elf_plan(struct load_plan *p)
 {
+    uint64_t pvh_entry = 0;
+    struct elf e = {0};
+    int err = read_header(p, &e);
+
+    if (err)
+        return err;
+    p->entry = e.entry;
+    for (unsigned i = 0; i < e.phnum; i++) {
+        struct segment h = segment(p, &e, i);
+
+        if (h.type == PT_LOAD) {
+            err = plan_segment(p, &h);
+            if (err)
+                return err;
+            if (e.entry >= h.vaddr && e.entry - h.vaddr < h.memsz)
+                p->entry = e.entry - h.vaddr + h.paddr;
+        } else if (h.type == PT_NOTE && !pvh_entry) {
+            if (!load_bytes(p, h.offset, h.filesz))
+                return load_fail(p, "kernel is cut off: its ELF notes are not in the file");
+            pvh_entry = find_note(p, &h);
+        }
+    }
+    if (!pvh_entry)
+        return multiboot_start(p);
+    if (!load_has(p, pvh_entry))
+        return load_fail(p, "kernel's PVH entry 0x%lx is not in the kernel", pvh_entry);
     p->entry = pvh_entry;
     p->rbx = LOAD_INFO;
     p->fill = fill_start_info;
+    return load_initrd(p, SIZE_4G);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/loader.h"
-#include "kernel/lib/bits.h"
+#include "kernel/cpu/regs.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "vm/guestmem.h"
@@ -69,21 +69,20 @@ int load_initrd(struct load_plan *p, uint64_t limit)
 {
     uint64_t size = p->img->initrd ? p->img->initrd_size : 0;
     uint64_t top = MIN(limit, p->vm->p2m.ram_low);
-    const struct load_piece *q;
 
     if (size == 0)
         return 0;
-    for (;;) {
-        if (top < LOAD_1M || size > top - LOAD_1M)
-            return load_fail(
-                p, "no room for the initrd of %lu KiB beside the kernel: give the guest more memory",
-                size >> 10);
+    while (top >= LOAD_1M + PAGE_SIZE && size <= top - LOAD_1M - PAGE_SIZE) {
+        const struct load_piece *q;
+
         p->initrd = ALIGN_DOWN(top - size, PAGE_SIZE);
-        q = p->initrd < LOAD_1M ? NULL : overlapped(p, p->initrd, size);
-        if (!q && p->initrd >= LOAD_1M)
+        q = overlapped(p, p->initrd, size);
+        if (!q)
             return load_piece(p, p->initrd, size, p->img->initrd, size);
-        top = q ? q->at : 0;
+        top = q->at;
     }
+    return load_fail(p, "no room for the initrd of %lu KiB beside the kernel: give the guest more memory",
+                     size >> 10);
 }
 
 void *load_low(const struct load_plan *p, uint64_t at)
@@ -105,28 +104,15 @@ unsigned load_ranges(const struct load_plan *p, struct load_range out[LOAD_RANGE
 /* What the image is decides its content, not its name. */
 static int plan_image(struct load_plan *p)
 {
-    uint64_t pvh_entry = 0;
-    int err;
-
     if (p->vm->p2m.ram_low < SIZE_2M)
         return load_fail(p, "guest has less than 2 MiB of memory");
     if (strnlen(p->img->cmdline, LOAD_CMDLINE_MAX) == LOAD_CMDLINE_MAX)
         return load_fail(p, "command line is longer than %u characters", LOAD_CMDLINE_MAX - 1);
     if (bzimage_is(p))
         return bzimage_plan(p);
-    if (elf_is(p)) {
-        err = elf_plan(p, &pvh_entry);
-        if (err)
-            return err;
-        if (!pvh_entry && !multiboot_is(p))
-            return load_fail(p, "kernel is an ELF file with neither a PVH note nor a Multiboot 1 header");
-    } else if (!multiboot_is(p)) {
-        return load_fail(p, "kernel is neither a Linux bzImage nor an ELF or Multiboot 1 file");
-    }
-    if (!pvh_entry)
-        return multiboot_plan(p, elf_is(p));
-    pvh_start(p, pvh_entry);
-    return load_initrd(p, SIZE_4G);
+    if (elf_is(p))
+        return elf_plan(p);
+    return load_fail(p, "kernel is neither a Linux bzImage nor an ELF file");
 }
 
 static int write_pieces(const struct load_plan *p)
@@ -134,8 +120,7 @@ static int write_pieces(const struct load_plan *p)
     int err = 0;
 
     for (unsigned i = 0; i < p->npieces && !err; i++)
-        if (p->piece[i].src)
-            err = p2m_write(&p->vm->p2m, gpa(p->piece[i].at), p->piece[i].src, p->piece[i].src_size);
+        err = p2m_write(&p->vm->p2m, gpa(p->piece[i].at), p->piece[i].src, p->piece[i].src_size);
     return err;
 }
 
@@ -153,8 +138,8 @@ static void write_gdt(const struct load_plan *p)
 }
 
 /* Identity map of the first 4 GiB in 2 MiB pages (APM 2 5.3). */
-#define PTE_TABLE 0x07 /* P, R/W, U/S */
-#define PTE_2M    0xe3 /* P, R/W, A, D, PS */
+#define PTE_TABLE (PTE_P | PTE_RW)
+#define PTE_2M    (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_PS)
 
 static void write_page_tables(const struct load_plan *p)
 {
@@ -171,14 +156,6 @@ static void write_page_tables(const struct load_plan *p)
             pd[j] = (i * 512 + j) * SIZE_2M | PTE_2M;
     }
 }
-
-#define CR0_PE   BIT(0)
-#define CR0_ET   BIT(4)
-#define CR0_NE   BIT(5)
-#define CR0_PG   BIT(31)
-#define CR4_PAE  BIT(5)
-#define EFER_LME BIT(8)
-#define EFER_LMA BIT(10)
 
 static void set_segments(const struct load_plan *p, struct vcpu *v)
 {
