@@ -502,7 +502,7 @@ TEST(multiboot_starts_with_its_magic)
                  ((struct module *)at(mb->info.mods_addr))->start,
              sizeof(initrd));
     CHECK_EQ(mb->info.mmap_length, 72);
-    CHECK_EQ(((struct map_entry *)at(mb->info.mmap_addr))[1].base, 0x9fc00);
+    CHECK_EQ(((struct map_entry *)at(mb->info.mmap_addr))[1].range.base, 0x9fc00);
     CHECK(!strcmp(at(mb->info.cmdline), "console=ttyS0"));
     teardown();
 }
