@@ -8,15 +8,19 @@
 #include "kernel/mm/heap.h"
 
 #define CHANNELS     64
-#define BACKLOG_SIZE 8000 /* with the rest of the channel, two frames */
+#define RING_SIZE    8000 /* with the rest of a channel, two frames */
 #define PIECE_MAX    200
 #define SILENCE_NS   (200 * NS_PER_MS)
-#define TX_SIZE      4096
 #define TURN_BYTES   256 /* that one turn sends: about 300 us of port writes */
 #define POLL_NS      (10 * NS_PER_MS)
 #define POLL_BUSY_NS NS_PER_MS
 #define CTRL_A       1
 #define ESCAPE       0x1b
+
+struct ring {
+    unsigned start, len;
+    char bytes[RING_SIZE];
+};
 
 struct console_channel {
     const char *name;
@@ -27,8 +31,7 @@ struct console_channel {
     struct spinlock lock;
     uint64_t last_write_ns;
     uint32_t lost;
-    unsigned start, len;
-    char backlog[BACKLOG_SIZE];
+    struct ring backlog;
 };
 
 static struct {
@@ -38,32 +41,50 @@ static struct {
     unsigned turn;                 /* the channel after the one that was printed last */
     bool mid_line;
     bool polling;
-    unsigned tx_start, tx_len; /* tx: on its way to the UART, a ring */
-    char tx[TX_SIZE];
+    struct ring tx; /* on its way to the UART */
     /* Of the polling CPU alone. */
     unsigned ctrl_a;                 /* Ctrl-A seen and not handed on yet */
     struct console_channel *calling; /* whose input() is running */
     struct timer poll;
 } console;
 
+/* False if the oldest byte had to go for this one. */
+static bool ring_put(struct ring *r, char c)
+{
+    bool full = r->len == RING_SIZE;
+
+    r->bytes[(r->start + r->len) % RING_SIZE] = c;
+    r->start = (r->start + full) % RING_SIZE;
+    r->len += !full;
+    return !full;
+}
+
+static void ring_drop(struct ring *r, unsigned n)
+{
+    r->start = (r->start + n) % RING_SIZE;
+    r->len -= n;
+}
+
+static char ring_at(const struct ring *r, unsigned i)
+{
+    return r->bytes[(r->start + i) % RING_SIZE];
+}
+
 static bool send_some(void)
 {
-    size_t n = MIN(MIN(console.tx_len, TX_SIZE - console.tx_start), UART_FIFO);
+    unsigned n = MIN(MIN(console.tx.len, RING_SIZE - console.tx.start), UART_FIFO);
 
-    if (!n || !uart_send(console.tx + console.tx_start, n))
+    if (!n || !uart_send(console.tx.bytes + console.tx.start, n))
         return false;
-    console.tx_start = (unsigned)(console.tx_start + n) % TX_SIZE;
-    console.tx_len -= (unsigned)n;
+    ring_drop(&console.tx, n);
     return true;
 }
 
 static void put(char c)
 {
-    if (console.tx_len == TX_SIZE && !send_some()) { /* nobody takes it: the oldest goes */
-        console.tx_start = (console.tx_start + 1) % TX_SIZE;
-        console.tx_len--;
-    }
-    console.tx[(console.tx_start + console.tx_len++) % TX_SIZE] = c;
+    if (console.tx.len == RING_SIZE)
+        (void)send_some(); /* if nobody takes it, the oldest goes */
+    ring_put(&console.tx, c);
     console.mid_line = c != '\n';
 }
 
@@ -97,29 +118,38 @@ static void put_line(const char *fmt, ...)
     put_text("\n", 1);
 }
 
-/* Takes up to `max` bytes out of the backlog. Caller holds the channel's lock. */
-static unsigned take(struct console_channel *ch, char *dst, unsigned max)
-{
-    unsigned n = MIN(max, ch->len);
-
-    for (unsigned i = 0; i < n; i++)
-        dst[i] = ch->backlog[(ch->start + i) % BACKLOG_SIZE];
-    ch->start = (ch->start + n) % BACKLOG_SIZE;
-    ch->len -= n;
-    return n;
-}
-
 /* The length of what can be printed as a line now, its newline included, or 0. Caller holds the channel's
  * lock. */
 static unsigned ready_length(const struct console_channel *ch, bool flush)
 {
-    unsigned max = MIN(ch->len, PIECE_MAX);
+    unsigned max = MIN(ch->backlog.len, PIECE_MAX);
 
-    for (unsigned i = 0; i < max; i++) {
-        if (ch->backlog[(ch->start + i) % BACKLOG_SIZE] == '\n')
+    for (unsigned i = 0; i < max; i++)
+        if (ring_at(&ch->backlog, i) == '\n')
             return i + 1;
-    }
     return max == PIECE_MAX || flush || time_ns() - ch->last_write_ns >= SILENCE_NS ? max : 0;
+}
+
+/* Takes a line that is ready, or whatever there is if `raw`, out of the backlog; says what was lost before.
+ */
+static unsigned take(struct console_channel *ch, char dst[PIECE_MAX], bool raw, bool flush)
+{
+    uint32_t lost = 0;
+    unsigned n;
+
+    spin_lock(&ch->lock);
+    n = raw ? MIN(ch->backlog.len, PIECE_MAX) : ready_length(ch, flush);
+    for (unsigned i = 0; i < n; i++)
+        dst[i] = ring_at(&ch->backlog, i);
+    ring_drop(&ch->backlog, n);
+    if (n) {
+        lost = ch->lost;
+        ch->lost = 0;
+    }
+    spin_unlock(&ch->lock);
+    if (lost)
+        put_line("*** %s: %u bytes lost ***", ch->name, lost);
+    return n;
 }
 
 /*
@@ -143,32 +173,16 @@ static unsigned make_printable(char *s, unsigned n)
     return out;
 }
 
-static void put_lost(struct console_channel *ch, uint32_t lost)
-{
-    if (lost)
-        put_line("*** %s: %u bytes lost ***", ch->name, lost);
-}
-
 /* Prints one line, or piece, of a guest that has no focus; false if none is ready. */
 static bool print_line(struct console_channel *ch, bool flush)
 {
     char text[PIECE_MAX];
-    bool whole, was_open = ch->open_line;
-    uint32_t lost = 0;
-    unsigned n;
+    bool was_open = ch->open_line;
+    unsigned n = take(ch, text, false, flush);
 
-    spin_lock(&ch->lock);
-    n = take(ch, text, ready_length(ch, flush));
-    if (n) {
-        lost = ch->lost;
-        ch->lost = 0;
-    }
-    spin_unlock(&ch->lock);
     if (!n)
         return false;
-    put_lost(ch, lost);
-    whole = text[n - 1] == '\n';
-    ch->open_line = !whole;
+    ch->open_line = text[n - 1] != '\n';
     n = make_printable(text, n);
     if (n || !was_open) /* a newline alone ends the piece that went before */
         put_line("(%s) %.*s", ch->name, (int)n, text);
@@ -178,15 +192,8 @@ static bool print_line(struct console_channel *ch, bool flush)
 static bool print_focus(struct console_channel *ch)
 {
     char bytes[PIECE_MAX];
-    uint32_t lost;
-    unsigned n;
+    unsigned n = take(ch, bytes, true, false);
 
-    spin_lock(&ch->lock);
-    n = take(ch, bytes, sizeof(bytes));
-    lost = ch->lost;
-    ch->lost = 0;
-    spin_unlock(&ch->lock);
-    put_lost(ch, lost);
     for (unsigned i = 0; i < n; i++)
         put(bytes[i]);
     if (n)
@@ -213,20 +220,12 @@ static bool refill(bool flush)
 static bool send_turn(bool flush)
 {
     for (unsigned sent = 0; sent < TURN_BYTES; sent += UART_FIFO) {
-        if (!console.tx_len && !refill(flush))
+        if (!console.tx.len && !refill(flush))
             return false;
-        if (!send_some() && console.tx_len)
+        if (!send_some() && console.tx.len)
             return false;
     }
     return true;
-}
-
-static void send_log(bool all)
-{
-    unsigned max = all ? TX_SIZE : TURN_BYTES / UART_FIFO;
-
-    for (unsigned i = 0; i < max && send_some(); i++)
-        ;
 }
 
 void console_init(uint16_t port)
@@ -234,43 +233,41 @@ void console_init(uint16_t port)
     uart_init(port);
 }
 
+/* Before there is a timer that sends, and in a panic, all goes out at once. */
 void console_log(const char *s, size_t n, bool force)
 {
+    unsigned pieces = force || !console.polling ? RING_SIZE : TURN_BYTES / UART_FIFO;
+
     if (!force)
         spin_lock(&console.lock);
     put_line_start();
     put_text(s, n);
-    send_log(force || !console.polling);
+    while (pieces-- && send_some())
+        ;
     if (!force)
         spin_unlock(&console.lock);
 }
 
 void console_flush(void)
 {
-    spin_lock(&console.lock);
+    spin_guard(&console.lock);
     while (send_turn(true))
         ;
-    spin_unlock(&console.lock);
 }
 
 struct console_channel *console_open(const char *name, void (*input)(void *arg, char c), void *arg)
 {
     struct console_channel *ch = heap_alloc(sizeof(*ch));
-    unsigned i = 0;
 
     if (!ch)
         return NULL;
     ch->name = name;
     ch->input = input;
     ch->arg = arg;
-    spin_lock(&console.lock);
-    while (i < CHANNELS && console.channels[i])
-        i++;
-    if (i < CHANNELS)
-        console.channels[i] = ch;
-    spin_unlock(&console.lock);
-    if (i < CHANNELS)
-        return ch;
+    spin_guard(&console.lock);
+    for (unsigned i = 0; i < CHANNELS; i++)
+        if (!console.channels[i])
+            return console.channels[i] = ch;
     heap_free(ch, sizeof(*ch));
     return NULL;
 }
@@ -288,10 +285,9 @@ void console_close(struct console_channel *ch)
         set_focus(NULL);
     while (print_line(ch, true))
         ;
-    for (unsigned i = 0; i < CHANNELS; i++) {
+    for (unsigned i = 0; i < CHANNELS; i++)
         if (console.channels[i] == ch)
             console.channels[i] = NULL;
-    }
     spin_unlock(&console.lock);
     while (__atomic_load_n(&console.calling, __ATOMIC_ACQUIRE) == ch)
         __builtin_ia32_pause();
@@ -300,17 +296,10 @@ void console_close(struct console_channel *ch)
 
 void console_write(struct console_channel *ch, const char *s, size_t n)
 {
-    spin_lock(&ch->lock);
-    for (size_t i = 0; i < n; i++) {
-        if (ch->len == BACKLOG_SIZE) {
-            ch->start = (ch->start + 1) % BACKLOG_SIZE;
-            ch->len--;
-            ch->lost++;
-        }
-        ch->backlog[(ch->start + ch->len++) % BACKLOG_SIZE] = s[i];
-    }
+    spin_guard(&ch->lock);
+    for (size_t i = 0; i < n; i++)
+        ch->lost += !ring_put(&ch->backlog, s[i]);
     ch->last_write_ns = time_ns();
-    spin_unlock(&ch->lock);
 }
 
 /* The channel after the one that has the focus; the hypervisor comes first and after the last. */
@@ -318,14 +307,13 @@ static void focus_next(void)
 {
     unsigned i = 0;
 
-    spin_lock(&console.lock);
+    spin_guard(&console.lock);
     while (console.focus && console.channels[i] != console.focus)
         i++;
     i += console.focus != NULL;
     while (i < CHANNELS && !console.channels[i])
         i++;
     set_focus(i < CHANNELS ? console.channels[i] : NULL);
-    spin_unlock(&console.lock);
 }
 
 static void deliver(char c)

@@ -17,10 +17,9 @@ void log_set_level(enum log_level level)
 /* Texts may quote peers: nothing in them ends the line early or talks to the terminal. */
 static void make_printable(char *s)
 {
-    for (; *s; s++) {
+    for (; *s; s++)
         if (*s < ' ' || *s > '~')
             *s = '.';
-    }
 }
 
 void log_print(enum log_level level, const char *fmt, ...)
@@ -33,8 +32,8 @@ void log_print(enum log_level level, const char *fmt, ...)
 
     if (level > log_level)
         return;
-    head = (size_t)snprintf(line, sizeof(line), "[%5llu.%06llu] %s: ", (unsigned long long)(us / 1000000),
-                            (unsigned long long)(us % 1000000), names[level]);
+    head =
+        (size_t)snprintf(line, sizeof(line), "[%5lu.%06lu] %s: ", us / 1000000, us % 1000000, names[level]);
     va_start(ap, fmt);
     vsnprintf(line + head, sizeof(line) - head - 1, fmt, ap);
     va_end(ap);

@@ -244,7 +244,7 @@ TEST(a_turn_is_bounded_but_all_comes_soon)
     fake_time_advance(POLL_NS);
     CHECK(uart_len > 0 && uart_len <= TURN_BYTES);
     before = fake_now_ns;
-    while (console.channels[0]->len || console.channels[1]->len || console.tx_len)
+    while (console.channels[0]->backlog.len || console.channels[1]->backlog.len || console.tx.len)
         fake_time_advance(NS_PER_MS);
     CHECK(fake_now_ns - before < 100 * NS_PER_MS);
     stop();
