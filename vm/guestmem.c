@@ -123,44 +123,24 @@ int guest_translate(struct vcpu *v, gva_t addr, unsigned access, gpa_t *out, uin
     return err;
 }
 
-/* By pages; `buf` NULL only checks. */
-static int copy(struct vcpu *v, uint64_t addr, char *buf, unsigned size, unsigned access, uint32_t *error)
+int guest_copy(struct vcpu *v, gva_t addr, void *buf, unsigned size, unsigned access, uint32_t *error)
 {
-    struct p2m *p = &v->vm->p2m;
-    unsigned part;
     int err = 0;
 
-    if (error)
-        *error = 0;
-    for (; size && !err; size -= part, addr += part) {
+    for (unsigned done = 0, part; done < size && !err; done += part) {
+        gva_t from = gva(addr.a + done);
         gpa_t at;
 
-        part = (unsigned)MIN(size, PAGE_SIZE - (addr & PAGE_MASK));
-        err = guest_translate(v, gva(addr), access, &at, error);
+        part = (unsigned)MIN(size - done, PAGE_SIZE - (from.a & PAGE_MASK));
+        err = guest_translate(v, from, access, &at, error);
         if (err)
             break;
-        if (!buf)
-            err = p2m_is_ram(p, at, part) ? 0 : -EFAULT;
-        else if (access & ACCESS_WRITE)
-            err = p2m_write(p, at, buf, part);
-        else
-            err = p2m_read(p, at, buf, part);
-        buf = buf ? buf + part : NULL;
+        err = access & ACCESS_WRITE ? p2m_write(&v->vm->p2m, at, (char *)buf + done, part)
+                                    : p2m_read(&v->vm->p2m, at, (char *)buf + done, part);
+        if (err && error)
+            *error = 0;
     }
     return err;
-}
-
-int guest_read(struct vcpu *v, gva_t addr, void *dst, unsigned size, unsigned access, uint32_t *error)
-{
-    return copy(v, addr.a, dst, size, access & ~ACCESS_WRITE, error);
-}
-
-int guest_write(struct vcpu *v, gva_t addr, const void *src, unsigned size, unsigned access, uint32_t *error)
-{
-    int err = copy(v, addr.a, NULL, size, access | ACCESS_WRITE, error);
-
-    /* copy() only reads from the buffer when it writes to the guest. */
-    return err ? err : copy(v, addr.a, (char *)(uintptr_t)src, size, access | ACCESS_WRITE, error);
 }
 
 /*
@@ -240,7 +220,7 @@ static __attribute__((noinline)) unsigned fetch_slowly(struct vcpu *v, uint64_t 
     if (!page)
         return 0;
     memcpy(buf, page + (linear & PAGE_MASK), n);
-    return guest_read(v, gva(linear + n), buf + n, 15 - n, access, NULL) ? n : 15;
+    return guest_copy(v, gva(linear + n), buf + n, 15 - n, access, NULL) ? n : 15;
 }
 
 unsigned guest_fetch(struct vcpu *v, uint8_t buf[15])

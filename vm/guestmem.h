@@ -17,9 +17,11 @@ struct vcpu;
  */
 MUST_USE int guest_translate(struct vcpu *v, gva_t addr, unsigned access, gpa_t *out, uint32_t *error);
 
-/* Copies to or from guest RAM at a linear address, across pages. -EFAULT: nothing usable was copied; *error as above. */
-MUST_USE int guest_read(struct vcpu *v, gva_t addr, void *dst, unsigned size, unsigned access, uint32_t *error);
-MUST_USE int guest_write(struct vcpu *v, gva_t addr, const void *src, unsigned size, unsigned access, uint32_t *error);
+/*
+ * Copies between `buf` and guest RAM at a linear address, across pages: to the guest with ACCESS_WRITE. -EFAULT, *error as above (0: mapped, but
+ * not RAM): pages before the one that failed are copied.
+ */
+MUST_USE int guest_copy(struct vcpu *v, gva_t addr, void *buf, unsigned size, unsigned access, uint32_t *error);
 
 /* Bytes of the instruction at CS:RIP: at least one, at most 15, as far as they can be read; 0 if none. Remembers the page of the last fetch. */
 unsigned guest_fetch(struct vcpu *v, uint8_t buf[15]);

@@ -84,7 +84,6 @@ static uint32_t wide_dest(uint64_t dest8)
 
 void apic_send_icr(struct lapic *l, uint64_t icr)
 {
-    struct vm *vm = l->v->vm;
     uint64_t shorthand = FIELD_GET(ICR_SHORTHAND, icr);
     struct apic_message m = {
         .dest = apic_x2(l) ? (uint32_t)FIELD_GET(ICR_DEST, icr) : wide_dest(FIELD_GET(ICR_XAPIC_DEST, icr)),
@@ -104,17 +103,14 @@ void apic_send_icr(struct lapic *l, uint64_t icr)
     /* INIT level de-assert has had no effect since the Pentium 4 (SDM 3A 11.6.1). */
     if (m.mode == ICR_MODE_INIT && (icr & ICR_TRIGGER_LEVEL) && !(icr & ICR_LEVEL_ASSERT))
         return;
-    if (shorthand == SHORTHAND_NONE) {
-        deliver(vm, &m, NULL);
-    } else if (shorthand == SHORTHAND_OTHERS) {
-        m.dest = APIC_BROADCAST;
-        deliver(vm, &m, l->v);
-    } else if (m.mode ==
-               ICR_MODE_FIXED) { /* to oneself only fixed interrupts are valid (SDM 3A table 11-3) */
+    if (shorthand != SHORTHAND_NONE) {
         m.dest = shorthand == SHORTHAND_SELF ? l->v->id : APIC_BROADCAST;
         m.logical = false;
-        deliver(vm, &m, NULL);
     }
+    /* With oneself among the destinations by shorthand only fixed interrupts are valid (SDM 3A table 11-3).
+     */
+    if (m.mode == ICR_MODE_FIXED || shorthand == SHORTHAND_NONE || shorthand == SHORTHAND_OTHERS)
+        deliver(l->v->vm, &m, shorthand == SHORTHAND_OTHERS ? l->v : NULL);
 }
 
 /* False: not an interrupt message, or a delivery mode that no device of ours may ask for. */

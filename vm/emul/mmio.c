@@ -138,8 +138,7 @@ static int string_access(struct vcpu *v, gva_t addr, unsigned size, bool write, 
         return 0;
     }
     if (!err) {
-        err = write ? guest_write(v, addr, val, size, how, &error)
-                    : guest_read(v, addr, val, size, how, &error);
+        err = guest_copy(v, addr, val, size, how, &error);
         addr = gva(ALIGN_DOWN(addr.a + size - 1, PAGE_SIZE)); /* if it fails, then on its second page */
     }
     if (err) {

@@ -7,6 +7,7 @@
 #include "kernel/cpu/time.h"
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/regs.h"
 #include "vm/vcpu.h"
@@ -52,25 +53,18 @@ static void set_rate(struct vcpu_time_info *t, uint32_t khz)
     t->tsc_shift = shift;
 }
 
-/* Writes `size` bytes of a structure that begins with a version, so that a reader on another vCPU sees the
- * change. */
-static int publish(struct vcpu *v, gpa_t at, uint32_t *fresh, uint64_t size)
+/* Writes a structure that begins with a version, which is odd meanwhile for readers on other vCPUs. */
+static int publish(struct vcpu *v, gpa_t at, const void *fresh, uint64_t size)
 {
-    struct p2m *p = &v->vm->p2m;
-    uint32_t version;
+    uint32_t *version = p2m_ram(&v->vm->p2m, at, size), next;
 
-    if (!p2m_is_ram(p, at, size) || p2m_read(p, at, &version, sizeof(version)))
+    if (!version)
         return -EINVAL;
-    version |= 1;
-    *fresh = version;
-    if (p2m_write(p, at, fresh, sizeof(version)))
-        return -EINVAL;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (p2m_write(p, at, fresh, size))
-        return -EINVAL;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    version++;
-    return p2m_write(p, at, &version, sizeof(version)) ? -EINVAL : 0;
+    next = (__atomic_load_n(version, __ATOMIC_RELAXED) | 1) + 1;
+    __atomic_store_n(version, next - 1, __ATOMIC_SEQ_CST);
+    memcpy(version + 1, (const uint32_t *)fresh + 1, size - sizeof(next));
+    __atomic_store_n(version, next, __ATOMIC_SEQ_CST);
+    return 0;
 }
 
 static int publish_time(struct vcpu *v, gpa_t at)
@@ -78,7 +72,7 @@ static int publish_time(struct vcpu *v, gpa_t at)
     struct vcpu_time_info t = {.tsc_timestamp = v->tsc_offset, .flags = TSC_STABLE};
 
     set_rate(&t, time_tsc_khz());
-    return publish(v, at, &t.version, sizeof(t));
+    return publish(v, at, &t, sizeof(t));
 }
 
 /* The wall clock when the guest's clock was 0. */
@@ -87,7 +81,7 @@ static int publish_wall(struct vcpu *v, gpa_t at)
     uint64_t base = time_wall_base_ns();
     struct wall_clock w = {.sec = (uint32_t)(base / NS_PER_S), .nsec = (uint32_t)(base % NS_PER_S)};
 
-    return publish(v, at, &w.version, sizeof(w));
+    return publish(v, at, &w, sizeof(w));
 }
 
 int pvclock_msr_write(struct vcpu *v, uint32_t msr, uint64_t val)

@@ -54,7 +54,6 @@
 #define ICR_MODE_LOWEST   1
 #define SHORTHAND_NONE    0
 #define SHORTHAND_SELF    1
-#define SHORTHAND_ALL     2
 #define SHORTHAND_OTHERS  3
 
 #define DFR_FLAT GENMASK32(31, 28)
@@ -132,7 +131,6 @@
 #define MSR_TOP_MEM2        0xc001001d
 #define MSR_NB_CFG          0xc001001f
 #define MSR_LS_CFG          0xc0011020
-#define MSR_IC_CFG          0xc0011021
 #define MSR_DC_CFG          0xc0011022
 #define MSR_FP_CFG          0xc0011028
 #define MSR_DE_CFG          0xc0011029
