@@ -37,19 +37,53 @@ release_has() {
     [ -n "$v" ] && dpkg --compare-versions "$v" ge "$2"
 }
 
-plain=() back=()
-while read -r name suite least; do
-    case $name in '' | '#'*) continue ;; esac
-    name=$(resolve "$name")
-    if [ -z "$suite" ]; then
-        installed "$name" || plain+=("$name")
-    elif ! installed "$name" || ! recent "$name" "$least"; then
-        back+=("$name $least")
-    fi
-done <"$ROOT/tools/packages"
+# Fills plain (names) and back ("name least version"); false if nothing is missing.
+missing() {
+    local name suite least
+    plain=() back=()
+    while read -r name suite least; do
+        case $name in '' | '#'*) continue ;; esac
+        name=$(resolve "$name")
+        if [ -z "$suite" ]; then
+            installed "$name" || plain+=("$name")
+        elif ! installed "$name" || ! recent "$name" "$least"; then
+            back+=("$name $least")
+        fi
+    done <"$ROOT/tools/packages"
+    [ ${#plain[@]} -gt 0 ] || [ ${#back[@]} -gt 0 ]
+}
 
-if [ ${#plain[@]} -eq 0 ] && [ ${#back[@]} -eq 0 ]; then
-    exit 0
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+try_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -c "$APT_DIR/lists.conf" install -y -qq --no-install-recommends "$@" \
+        >"$APT_DIR/install.log" 2>&1 9>&-
+}
+
+# Lists of this morning may name a package that the archive has replaced since.
+install() {
+    try_install "$@" && return
+    apt_refresh now
+    try_install "$@" || {
+        tail -20 "$APT_DIR/install.log" >&2
+        echo "setup: apt could not install: $*" >&2
+        exit 1
+    }
+}
+
+missing || exit 0
+
+# Another make may be installing just this.
+mkdir -p "$APT_DIR"
+exec 9>"$APT_DIR/setup.lock"
+flock 9
+missing || exit 0
+if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+    echo "setup: missing: ${plain[*]} ${back[*]}" >&2
+    echo "setup: installing packages needs root: run make as root, or install sudo" >&2
+    exit 1
 fi
 
 apt_refresh
@@ -58,17 +92,6 @@ for item in "${back[@]}"; do
     read -r name least <<<"$item"
     if release_has "$name" "$least"; then plain+=("$name"); else fromback+=("$name"); fi
 done
-
-install() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        -o Dir::Etc::SourceList="$APT_DIR/sources.list" -o Dir::Etc::SourceParts="$APT_DIR/parts" \
-        -o Dir::State::Lists="$APT_DIR/lists" "$@" >"$APT_DIR/install.log" 2>&1 || {
-        tail -20 "$APT_DIR/install.log" >&2
-        echo "setup: apt could not install: $*" >&2
-        exit 1
-    }
-}
-
 if [ ${#plain[@]} -gt 0 ]; then
     echo "setup: installing ${plain[*]}"
     install "${plain[@]}"
