@@ -6,9 +6,10 @@ LWIP   := $(abspath $(THIRD))/lwip/src/src
 # Third-party code runs without stack protector, red zone and unwind tables too, and keeps its own warnings to itself.
 IODOM_TARGET := -m64 -O2 -g -fno-pic -fno-pie -mcmodel=small -mno-red-zone -fno-stack-protector -fcf-protection=none \
                 -fno-asynchronous-unwind-tables -fno-strict-aliasing -ffunction-sections -fdata-sections -U__linux__ -U__gnu_linux__
-IODOM_INC    := -nostdinc -isystem $(NEWLIB)/install/x86_64-elf/include -isystem $(shell $(CC) -print-file-name=include) \
+# Asked of the compiler when it is needed: before `make setup` there may be none.
+IODOM_INC     = -nostdinc -isystem $(NEWLIB)/install/x86_64-elf/include -isystem $(shell $(CC) -print-file-name=include) \
                 -isystem $(LWIP)/include -Idrivers/stack
-IODOM_CFLAGS := $(COMMON) -ffreestanding $(IODOM_TARGET) $(IODOM_INC)
+IODOM_CFLAGS  = $(COMMON) -ffreestanding $(IODOM_TARGET) $(IODOM_INC)
 
 IODOM_SRC := $(wildcard drivers/*.S drivers/*.c drivers/*/*.S drivers/*/*.c drivers/*/*/*.c)
 IODOM_OBJ := $(patsubst drivers/%,$(BUILD)/iodom/%.o,$(IODOM_SRC))

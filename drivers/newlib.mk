@@ -10,13 +10,15 @@ NEWLIB_OPTS  := --target=x86_64-elf --prefix=$(NEWLIB)/install --disable-multili
 NEWLIB_CFLAGS := $(IODOM_TARGET) -w -std=gnu11 -Wno-error=implicit-function-declaration -Wno-error=implicit-int \
                  -Wno-error=int-conversion -Wno-error=incompatible-pointer-types
 
-# A make of its own: what was given to ours on the command line (CC, BUILD) is not meant for newlib's.
+# A make of its own: what was given to ours on the command line (CC, BUILD) is not meant for newlib's. Only one at a time builds it;
+# one that had to wait finds it built.
 $(NEWLIB)/install/.built: $(THIRD)/newlib/.fetched drivers/newlib.mk
-	@echo "newlib: building (about a minute, once; log in $(NEWLIB)/build.log)"
-	@rm -rf $(NEWLIB)/build $(NEWLIB)/install && mkdir -p $(NEWLIB)/build
-	@cd $(NEWLIB)/build && unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL && \
+	@exec 9>$(THIRD)/.newlib.lock && flock 9 && \
+	if [ $@ -nt $(THIRD)/newlib/.fetched ] && [ $@ -nt drivers/newlib.mk ]; then exit 0; fi; \
+	echo "newlib: building (about a minute, once; log in $(THIRD)/newlib/build.log)" && \
+	rm -rf $(NEWLIB)/build $(NEWLIB)/install && mkdir -p $(NEWLIB)/build && cd $(NEWLIB)/build && \
+	unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL && \
 	{ ../src/configure $(NEWLIB_OPTS) $(NEWLIB_TOOLS) CFLAGS_FOR_TARGET="$(NEWLIB_CFLAGS)" && \
 	  make -j$$(nproc) MAKEINFO=true all-target-newlib && make MAKEINFO=true install-target-newlib; } \
-	>../build.log 2>&1 || { tail -20 ../build.log; false; }
-	@rm -rf $(NEWLIB)/build
-	@touch $@
+	>../build.log 2>&1 || { tail -20 ../build.log; exit 1; }; \
+	cd .. && rm -rf build && touch $@

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # fetch-kernel.sh stock|backports: brings Debian's own kernel package of this release (stock) or of its backports through apt, unpacks it
-# under $THIRD/linux-VERSION and points the link $THIRD/linux-stock or $THIRD/linux-backports there. Installs nothing.
+# under $THIRD/linux-VERSION and points the link $THIRD/linux-stock or $THIRD/linux-backports there. Installs nothing. One make at a time.
 set -euo pipefail
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 cd "$ROOT"
@@ -9,6 +9,12 @@ cd "$ROOT"
 THIRD=${THIRD:-build/third_party}
 flavour=${1:?usage: fetch-kernel.sh stock|backports}
 
+mkdir -p "$THIRD"
+exec 9>"$THIRD/.linux.lock"
+flock 9
+if [ "$THIRD/linux-$flavour/.fetched" -nt tools/fetch-kernel.sh ]; then
+    exit 0 # another make has just brought it
+fi
 apt_refresh
 codename=$(apt_codename)
 case $flavour in
@@ -35,9 +41,8 @@ if ! [ -e "$dir/.fetched" ]; then
     echo "fetch: $image $version"
     rm -rf "$dir"
     mkdir -p "$dir/deb"
-    here=$PWD
-    (cd "$dir/deb" && ROOT=$here apt_with_suites apt-get -qq -o APT::Sandbox::User=root download "$image=$version") 2>"$APT_DIR/fetch.log" || {
-        tail -3 "$APT_DIR/fetch.log" >&2
+    (cd "$dir/deb" && apt_with_suites apt-get -qq download "$image=$version") 2>"$APT_DIR/fetch-linux.log" || {
+        tail -3 "$APT_DIR/fetch-linux.log" >&2
         echo "fetch-kernel: apt could not download $image" >&2
         exit 1
     }
