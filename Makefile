@@ -52,6 +52,7 @@ setup:
 
 .PHONY: images
 images: $(IMAGES) guests
+	@:
 
 # --- hv.elf: the trusted computing base -------------------------------------------------------------------------
 
@@ -85,7 +86,7 @@ $(BUILD)/hv.elf: $(HV_OBJ) linker/hv.ld tools/symbols.sh
 # --- third-party sources: fetched through apt, built under build/third_party, never patched ---------------------
 
 $(THIRD)/%/.fetched: tools/fetch.sh
-	tools/fetch.sh $*
+	@tools/fetch.sh $*
 
 # --- BOOTX64.EFI ------------------------------------------------------------------------------------------------
 

@@ -21,24 +21,24 @@ BOOT_OBJ := $(patsubst boot/%,$(BUILD)/boot/%.o,$(BOOT_SRC)) $(BUILD)/boot/ini.o
 
 $(BUILD)/boot/%.c.o: boot/%.c boot/build.mk $(THIRD)/inih/.fetched
 	@mkdir -p $(@D)
-	$(CC) $(BOOT_CFLAGS) -c $< -o $@
+	$(call say,CC)$(CC) $(BOOT_CFLAGS) -c $< -o $@
 
 $(BUILD)/boot/%.S.o: boot/%.S boot/build.mk
 	@mkdir -p $(@D)
-	$(CC) $(BOOT_CFLAGS) -c $< -o $@
+	$(call say,AS)$(CC) $(BOOT_CFLAGS) -c $< -o $@
 
 # inih as it is: its own warnings are not ours to mend.
 $(BUILD)/boot/ini.o: $(THIRD)/inih/.fetched boot/ini_options.h boot/build.mk
 	@mkdir -p $(@D)
-	$(CC) $(BOOT_COMMON) -w -include boot/ini_options.h -c $(INIH)/ini.c -o $@
+	$(call say,CC)$(CC) $(BOOT_COMMON) -w -include boot/ini_options.h -c $(INIH)/ini.c -o $@
 
 # A shared object that GNU-EFI's start code relocates, then its sections as a PE file (GNU-EFI's README.gnuefi).
 $(BUILD)/boot/boot.so: $(BOOT_OBJ)
-	$(LD) -nostdlib -shared -Bsymbolic -znocombreloc -z noexecstack --no-undefined --build-id=none \
+	$(call say,LD)$(LD) -nostdlib -shared -Bsymbolic -znocombreloc -z noexecstack --no-undefined --build-id=none \
 	    -T $(EFI_LDS) $(EFI_CRT0) $(BOOT_OBJ) --start-group $(EFI_LIBS) --end-group -o $@
 
 $(BUILD)/BOOTX64.EFI: $(BUILD)/boot/boot.so
-	objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela -j '.rel.*' -j '.rela.*' -j .reloc \
+	$(call say,PE)objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela -j '.rel.*' -j '.rela.*' -j .reloc \
 	    --target=efi-app-x86_64 --subsystem=10 $< $@
 
 -include $(BOOT_OBJ:.o=.d)

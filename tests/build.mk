@@ -7,6 +7,7 @@ GUEST_LIB  := $(patsubst %,$(GUEST_DIR)/obj/%.o,$(wildcard tests/guest/lib/*.c t
 GUEST_ELFS := $(patsubst tests/guest/%.c,$(GUEST_DIR)/%.elf,$(wildcard tests/guest/*.c))
 
 guests: $(GUEST_ELFS) $(GUEST_DIR)/initrd.cpio.gz
+	@:
 
 $(GUEST_DIR)/obj/%.o: %
 	@mkdir -p $(@D)
@@ -46,6 +47,7 @@ UNIT_TESTS  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c te
 fake_x86 = $(if $(filter tests/unit/drivers/% tests/unit/boot/%,$(1)),,-include tests/unit/fake/x86.h)
 
 unit: $(UNIT_TESTS)
+	@:
 
 $(BUILD)/unit/%_test: tests/unit/%_test.c | $(THIRD)/inih/.fetched
 	@mkdir -p $(@D)
@@ -57,6 +59,7 @@ FUZZ_CFLAGS   = $(HOST_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize
 FUZZ_TARGETS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 fuzz: $(FUZZ_TARGETS)
+	@:
 
 $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c | $(THIRD)/inih/.fetched
 	@mkdir -p $(@D)
