@@ -8,9 +8,13 @@
 #define TEXT   (5 * PAGE_SIZE)
 #define RODATA (3 * PAGE_SIZE)
 #define DATA   (4 * PAGE_SIZE)
-__asm__(
-    ".globl image_start, text_end, rodata_end, image_end\n"
-    ".set image_start, 0x10000\n.set text_end, 0x15000\n.set rodata_end, 0x18000\n.set image_end, 0x1c000\n");
+__asm__(".pushsection .bss\n"
+        ".globl image_start, text_end, rodata_end, image_end\n"
+        "image_start: .skip 0x5000\n"
+        "text_end: .skip 0x3000\n"
+        "rodata_end: .skip 0x4000\n"
+        "image_end:\n"
+        ".popsection\n");
 
 #include "kernel/mm/paging.c"
 #include "kernel/mm/radix.c"
