@@ -29,11 +29,10 @@ struct vm;
 struct lapic {
     struct vcpu *v;
     uint32_t reg[APIC_REGS];
-    uint32_t irr_words;   /* any CPU: bit n is set if APIC_IRR + n may have a bit set */
-    uint32_t isr_words;   /* bit n: APIC_ISR + n has a bit set */
-    uint32_t esr_pending; /* any CPU */
-    uint32_t *pv_eoi;     /* the guest's word for paravirtual EOI, or NULL */
-    uint64_t base;        /* IA32_APIC_BASE; read by any CPU */
+    uint32_t irr_words; /* any CPU: bit n is set if APIC_IRR + n may have a bit set */
+    uint32_t isr_words; /* bit n: APIC_ISR + n has a bit set */
+    uint32_t *pv_eoi;   /* the guest's word for paravirtual EOI, or NULL */
+    uint64_t base;      /* IA32_APIC_BASE; read by any CPU */
     struct timer timer;
     uint32_t timer_shift; /* log2 of the divider when the count began */
     uint64_t period_ns;   /* any CPU: of the periodic timer */
@@ -64,9 +63,6 @@ static inline bool apic_x2(const struct lapic *l)
 {
     return __atomic_load_n(&l->base, __ATOMIC_RELAXED) & APIC_BASE_EXTD;
 }
-
-/* lapic.c */
-void apic_error(struct lapic *l, uint32_t esr_bits); /* any CPU */
 
 /* lapic_message.c: what a write of the ICR sends. */
 void apic_send_icr(struct lapic *l, uint64_t icr);

@@ -33,7 +33,7 @@ static const struct {
     [APIC_DFR] = {X_R | X_W, DFR_FLAT},
     [APIC_SVR] = {ALL, SVR_VALID},
     [APIC_ISR... APIC_IRR + APIC_WORDS - 1] = {ALL_R, 0},
-    [APIC_ESR] = {ALL, 0},
+    [APIC_ESR] = {ALL, 0}, /* errors are not reported: 0 */
     [APIC_ICR] = {ALL, ICR_VALID},
     [APIC_ICR2] = {X_R | X_W, GENMASK32(31, 24)},
     [APIC_LVTT] = {ALL, GENMASK32(18, 16) | GENMASK32(7, 0)},
@@ -192,12 +192,8 @@ void lapic_raise(struct vcpu *v, uint8_t vector, bool level)
     unsigned w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
 
-    if (!lapic_enabled(v))
+    if (!lapic_enabled(v) || vector < 16)
         return;
-    if (vector < 16) {
-        apic_error(l, ESR_RECV_ILLEGAL);
-        return;
-    }
     if (level)
         __atomic_fetch_or(&l->reg[APIC_TMR + w], bit, __ATOMIC_SEQ_CST);
     else if (apic_get(l, APIC_TMR + w) & bit)
@@ -206,16 +202,6 @@ void lapic_raise(struct vcpu *v, uint8_t vector, bool level)
         return; /* whoever set it has seen to the rest */
     __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
     vcpu_request(v, VCPU_REQ_EVENT);
-}
-
-/* SDM 3A 11.5.3. An error interrupt whose own vector is illegal would call itself for ever. */
-void apic_error(struct lapic *l, uint32_t esr_bits)
-{
-    uint32_t lvt = apic_get(l, APIC_LVTERR);
-
-    __atomic_fetch_or(&l->esr_pending, esr_bits, __ATOMIC_RELAXED);
-    if (!(lvt & LVT_MASKED) && (lvt & LVT_VECTOR) >= 16)
-        lapic_raise(l->v, (uint8_t)lvt, false);
 }
 
 uint8_t lapic_tpr(const struct vcpu *v)
@@ -267,9 +253,6 @@ static void reg_write(struct lapic *l, unsigned reg, uint32_t val)
     case APIC_SVR:
         write_svr(l, val);
         break;
-    case APIC_ESR:
-        l->reg[APIC_ESR] = __atomic_exchange_n(&l->esr_pending, 0, __ATOMIC_RELAXED);
-        break;
     case APIC_ICR:
         write_icr(l, l->reg[APIC_ICR2], val);
         break;
@@ -301,14 +284,10 @@ static void page_access(struct vcpu *v, void *dev, struct io_access *a)
     (void)dev;
     if ((l->base & (APIC_BASE_EN | APIC_BASE_EXTD)) != APIC_BASE_EN || a->size != 4 || (a->addr & 15) != 0)
         return;
-    if (!(rights & (a->write ? X_W : X_R))) {
-        apic_error(l, ESR_ILLEGAL_REG);
-        a->data = 0;
-    } else if (a->write) {
+    if (!a->write)
+        a->data = rights & X_R ? reg_read(l, reg) : 0;
+    else if (rights & X_W)
         reg_write(l, reg, (uint32_t)a->data & regs[reg].valid);
-    } else {
-        a->data = reg_read(l, reg);
-    }
 }
 
 /* x2APIC: MSRs (SDM 3A 11.12). Bits that are reserved are #GP; in the LVT two are only read-only. */
@@ -339,7 +318,6 @@ static void clear(struct lapic *l)
     for (unsigned i = 0; i < APIC_REGS; i++)
         __atomic_store_n(&l->reg[i], is_lvt(i) ? (uint32_t)LVT_MASKED : 0, __ATOMIC_SEQ_CST);
     l->isr_words = 0;
-    l->esr_pending = 0;
     apic_set(l, APIC_ID, l->v->id << 24);
     apic_set(l, APIC_VERSION, APIC_VERSION_VALUE);
     apic_set(l, APIC_SVR, 0xff);

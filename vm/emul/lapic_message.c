@@ -96,10 +96,6 @@ void apic_send_icr(struct lapic *l, uint64_t icr)
         m.lowest = shorthand == SHORTHAND_NONE;
         m.mode = ICR_MODE_FIXED;
     }
-    if (m.mode == ICR_MODE_FIXED && m.vector < 16) {
-        apic_error(l, ESR_SEND_ILLEGAL);
-        return;
-    }
     /* INIT level de-assert has had no effect since the Pentium 4 (SDM 3A 11.6.1). */
     if (m.mode == ICR_MODE_INIT && (icr & ICR_TRIGGER_LEVEL) && !(icr & ICR_LEVEL_ASSERT))
         return;
