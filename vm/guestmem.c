@@ -2,146 +2,11 @@
 #include "vm/guestmem.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "vm/emul/regs.h"
 #include "vm/hvm.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
-
-/* APM 2 5.4 */
-#define PTE_US BIT(2)
-
-/* Page-fault error code (APM 2 8.4.2) */
-#define PF_P  BIT32(0)
-#define PF_W  BIT32(1)
-#define PF_U  BIT32(2)
-#define PF_ID BIT32(4)
-
-/* One paging mode: where its tables start and how an address is cut. */
-struct walk {
-    uint64_t cr0, cr4, efer;
-    unsigned levels, index_bits, entry_size;
-    uint64_t table;
-};
-
-/* What a walk found: the physical address, the entry that maps it, and the rights all levels leave. */
-struct leaf {
-    uint64_t addr, entry_at, entry,
-        rights; /* rights: PTE_RW and PTE_US where every level has them, PTE_NX where one has it */
-};
-
-static struct walk walk_init(const struct vcpu *v)
-{
-    struct walk w = {.cr0 = hvm_reg(v, REG_CR0), .cr4 = hvm_reg(v, REG_CR4), .efer = hvm_reg(v, REG_EFER)};
-    uint64_t cr3 = hvm_reg(v, REG_CR3);
-
-    w.levels = !(w.cr4 & CR4_PAE) ? 2 : w.efer & EFER_LMA ? 4 : 3;
-    w.index_bits = w.levels == 2 ? 10 : 9;
-    w.entry_size = w.levels == 2 ? 4 : 8;
-    w.table = cr3 & (w.levels == 4 ? PTE_TARGET : w.levels == 3 ? GENMASK(31, 5) : GENMASK(31, 12));
-    return w;
-}
-
-/* True if an entry of `level` (0: PTE) ends the walk. */
-static bool is_leaf(const struct walk *w, uint64_t entry, unsigned level)
-{
-    if (level == 0 || !(entry & PTE_PS))
-        return level == 0;
-    if (w->levels == 2)
-        return w->cr4 & CR4_PSE;
-    return level == 1 || (level == 2 && w->levels == 4);
-}
-
-/* From the root to the leaf of `addr`. False: an entry is not present, or is not in RAM. */
-static bool walk(struct vcpu *v, struct walk w, uint64_t addr, struct leaf *out)
-{
-    out->rights = PTE_RW | PTE_US;
-    for (unsigned level = w.levels; level-- > 0;) {
-        unsigned shift = PAGE_SHIFT + w.index_bits * level;
-        uint64_t offset = BIT(shift) - 1;
-
-        out->entry = 0;
-        out->entry_at = w.table + ((addr >> shift) & (BIT(w.index_bits) - 1)) * w.entry_size;
-        if (p2m_read(&v->vm->p2m, gpa(out->entry_at), &out->entry, w.entry_size) || !(out->entry & PTE_P))
-            return false;
-        w.table = out->entry & PTE_TARGET;
-        if (w.levels != 3 || level != 2) /* the PDPTEs of PAE have no rights */
-            out->rights &= out->entry | ~(PTE_RW | PTE_US);
-        out->rights |= w.efer & EFER_NXE ? out->entry & PTE_NX : 0;
-        if (is_leaf(&w, out->entry, level)) {
-            out->addr = (w.table & ~offset) | (addr & offset);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* APM 2 5.6: supervisor and user rights, write protection, no-execute, SMEP, SMAP. */
-static bool allowed(const struct vcpu *v, const struct walk *w, uint64_t rights, unsigned access)
-{
-    bool user_page = rights & PTE_US, user = access & ACCESS_USER;
-
-    if (user && !user_page)
-        return false;
-    if (access & ACCESS_FETCH)
-        return !(rights & PTE_NX) && !(!user && user_page && (w->cr4 & CR4_SMEP));
-    if (!user && user_page && (w->cr4 & CR4_SMAP) && !(v->rflags & RFLAGS_AC))
-        return false;
-    return !(access & ACCESS_WRITE) || (rights & PTE_RW) || (!user && !(w->cr0 & CR0_WP));
-}
-
-static int translate(struct vcpu *v, const struct walk *w, uint64_t addr, unsigned access, struct leaf *out,
-                     uint32_t *error)
-{
-    bool present = walk(v, *w, addr, out);
-
-    if (present && allowed(v, w, out->rights, access))
-        return 0;
-    if (error) {
-        *error = present ? PF_P : 0;
-        *error |= access & ACCESS_WRITE ? PF_W : 0;
-        *error |= access & ACCESS_USER ? PF_U : 0;
-        *error |= (access & ACCESS_FETCH) && ((w->efer & EFER_NXE) || (w->cr4 & CR4_SMEP)) ? PF_ID : 0;
-    }
-    return -EFAULT;
-}
-
-int guest_translate(struct vcpu *v, gva_t addr, unsigned access, gpa_t *out, uint32_t *error)
-{
-    struct walk w = walk_init(v);
-    struct leaf leaf;
-    int err;
-
-    if (!(w.cr0 & CR0_PG)) {
-        *out = gpa(addr.a & UINT32_MAX);
-        return 0;
-    }
-    err = translate(v, &w, w.levels == 4 ? addr.a : addr.a & UINT32_MAX, access, &leaf, error);
-    if (!err)
-        *out = gpa(leaf.addr);
-    return err;
-}
-
-int guest_copy(struct vcpu *v, gva_t addr, void *buf, unsigned size, unsigned access, uint32_t *error)
-{
-    int err = 0;
-
-    for (unsigned done = 0, part; done < size && !err; done += part) {
-        gva_t from = gva(addr.a + done);
-        gpa_t at;
-
-        part = (unsigned)MIN(size - done, PAGE_SIZE - (from.a & PAGE_MASK));
-        err = guest_translate(v, from, access, &at, error);
-        if (err)
-            break;
-        err = access & ACCESS_WRITE ? p2m_write(&v->vm->p2m, at, (char *)buf + done, part)
-                                    : p2m_read(&v->vm->p2m, at, (char *)buf + done, part);
-        if (err && error)
-            *error = 0;
-    }
-    return err;
-}
 
 /*
  * The page that a CPU's last fetch of 64-bit code came from. It counts while the vCPU, its CR3, the page and
@@ -179,25 +44,33 @@ void guest_forget(const struct vcpu *v)
     }
 }
 
-/* Fills the CPU's entry for the page of `linear`. Without paging there is no entry to compare: then nothing
- * is remembered. */
-static const uint8_t *fetch_page(struct vcpu *v, uint64_t linear, unsigned access, struct fetch_page *f)
+/* Fills an entry for the page of `linear`. Only entries of 64 bits are compared; without them nothing is
+ * remembered. */
+static const uint8_t *fetch_page(struct vcpu *v, uint64_t linear, struct fetch_page *f)
 {
-    struct walk w = walk_init(v);
-    struct leaf leaf;
+    uint64_t cr4 = hvm_reg(v, REG_CR4), cr3 = hvm_reg(v, REG_CR3), table = cr3 & ~(uint64_t)0x1f, offset;
+    unsigned levels = !(cr4 & CR4_PAE) ? 2 : hvm_reg(v, REG_EFER) & EFER_LMA ? 4 : 3;
+    unsigned bits = levels == 2 ? 10 : 9, size = levels == 2 ? 4 : 8, level = levels;
 
-    f->owner = NULL;
-    if (!(w.cr0 & CR0_PG))
-        return p2m_ram(&v->vm->p2m, gpa(linear & ~PAGE_MASK), PAGE_SIZE);
-    if (translate(v, &w, linear, access, &leaf, NULL))
-        return NULL;
-    f->page = p2m_ram(&v->vm->p2m, gpa(leaf.addr & ~PAGE_MASK), PAGE_SIZE);
-    f->entry_at = p2m_ram(&v->vm->p2m, gpa(leaf.entry_at), sizeof(leaf.entry));
-    f->entry = leaf.entry;
-    f->linear = linear & ~PAGE_MASK;
-    f->cr3 = hvm_reg(v, REG_CR3);
-    f->generation = v->vm->p2m.generation;
-    if (f->page && f->entry_at && w.entry_size == sizeof(leaf.entry))
+    *f = (struct fetch_page){.cr3 = cr3, .linear = linear & ~PAGE_MASK, .generation = v->vm->p2m.generation};
+    if (!(hvm_reg(v, REG_CR0) & CR0_PG))
+        return p2m_ram(&v->vm->p2m, gpa(f->linear), PAGE_SIZE);
+    if (levels != 3)
+        table &= PTE_TARGET;
+    do {
+        level--;
+        offset = BIT(PAGE_SHIFT + bits * level) - 1;
+        table += (linear >> (PAGE_SHIFT + bits * level) & (BIT(bits) - 1)) * size;
+        f->entry_at = p2m_ram(&v->vm->p2m, gpa(table), size);
+        if (!f->entry_at)
+            return NULL;
+        memcpy(&f->entry, f->entry_at, size);
+        table = f->entry & PTE_TARGET;
+        if (!(f->entry & PTE_P))
+            return NULL;
+    } while (level > 0 && !(f->entry & PTE_PS));
+    f->page = p2m_ram(&v->vm->p2m, gpa((table & ~offset) | (f->linear & offset)), PAGE_SIZE);
+    if (f->page && size == sizeof(f->entry))
         __atomic_store_n(&f->owner, v, __ATOMIC_RELEASE);
     return f->page;
 }
@@ -213,14 +86,20 @@ static inline bool remembered(const struct vcpu *v, uint64_t linear, uint64_t cr
 static __attribute__((noinline)) unsigned fetch_slowly(struct vcpu *v, uint64_t linear, struct fetch_page *f,
                                                        uint8_t buf[15])
 {
-    unsigned access = ACCESS_FETCH | (hvm_cpl(v) == 3 ? ACCESS_USER : 0);
     unsigned n = (unsigned)MIN(PAGE_SIZE - (linear & PAGE_MASK), 15);
-    const uint8_t *page = fetch_page(v, linear, access, f);
+    const uint8_t *page = fetch_page(v, linear, f);
+    struct fetch_page next;
 
     if (!page)
         return 0;
     memcpy(buf, page + (linear & PAGE_MASK), n);
-    return guest_copy(v, gva(linear + n), buf + n, 15 - n, access, NULL) ? n : 15;
+    if (n == 15)
+        return n;
+    page = fetch_page(v, linear + n, &next);
+    if (!page)
+        return n;
+    memcpy(buf + n, page, 15 - n);
+    return 15;
 }
 
 unsigned guest_fetch(struct vcpu *v, uint8_t buf[15])

@@ -22,10 +22,9 @@ static void check(const struct insn *i, unsigned bits, unsigned n)
 {
     REQUIRE(i->len >= 1 && i->len <= INSN_MAX && i->len <= n);
     REQUIRE(i->op > INSN_NONE && i->op <= INSN_OTHER);
-    REQUIRE(is_size(i->size) && is_size(i->reg_size) && is_size(i->addr_size));
-    REQUIRE(bits == 64 || (i->size <= 4 && i->reg_size <= 4 && i->addr_size <= 4));
+    REQUIRE(is_size(i->size) && is_size(i->reg_size));
+    REQUIRE(bits == 64 || (i->size <= 4 && i->reg_size <= 4));
     REQUIRE(i->reg < GPRS && i->rm < GPRS);
-    REQUIRE(i->segment <= SEG_GS);
     REQUIRE(!i->reg_high || (i->reg <= RBX && i->reg_size == 1));
 }
 

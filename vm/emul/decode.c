@@ -2,7 +2,6 @@
 #include "vm/emul/decode.h"
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
-#include "vm/hvm.h"
 #include "vm/vcpu.h"
 
 /* What follows an opcode, and how its operands are to be read. */
@@ -31,8 +30,6 @@ static const struct opcode one_byte[256] = {
     [0x8a ... 0x8b] = {INSN_MOV, MODRM | WIDTH},
     [0xa0 ... 0xa1] = {INSN_MOV, MOFFS | WIDTH},
     [0xa2 ... 0xa3] = {INSN_MOV, MOFFS | WIDTH | TO_RM},
-    [0xa4 ... 0xa5] = {INSN_MOVS, WIDTH},
-    [0xaa ... 0xab] = {INSN_STOS, WIDTH},
     [0xc6 ... 0xc7] = {INSN_MOV, MODRM | WIDTH | TO_RM | IMMZ},
     [0xe4 ... 0xe7] = {INSN_OTHER, IMM8}, /* IN, OUT */
     [0xec ... 0xef] = {INSN_OTHER, 0},    /* IN, OUT */
@@ -62,7 +59,8 @@ struct decoder {
     struct opcode code;
     bool byte;   /* operands of 8 bits */
     uint8_t rex; /* 0: none; otherwise 0x40 to 0x4f */
-    bool size_prefix, addr_prefix;
+    bool size_prefix, addr_prefix, lock;
+    unsigned addr_size; /* 2, 4, 8 */
 };
 
 static bool next(struct decoder *d, uint8_t *b)
@@ -75,22 +73,17 @@ static bool next(struct decoder *d, uint8_t *b)
 
 /* Legacy prefixes in any order, then REX (APM 3 1.2). True if `b` was one; a REX that another prefix follows
  * counts for nothing. */
-static bool prefix(struct decoder *d, uint8_t b, struct insn *out)
+static bool prefix(struct decoder *d, uint8_t b)
 {
     bool rex = d->bits == 64 && (b & 0xf0) == 0x40, rep = (b & 0xfe) == 0xf2;
-    bool es_cs_ss_ds = (b & 0xe7) == 0x26, fs_gs = (b & 0xfe) == 0x64;
+    bool segment = (b & 0xe7) == 0x26 || (b & 0xfe) == 0x64; /* ES, CS, SS, DS; FS, GS */
 
-    if (!rex && !rep && !es_cs_ss_ds && !fs_gs && b != 0x66 && b != 0x67 && b != 0xf0)
+    if (!rex && !rep && !segment && b != 0x66 && b != 0x67 && b != 0xf0)
         return false;
     d->rex = rex ? b : 0;
     d->size_prefix |= b == 0x66;
     d->addr_prefix |= b == 0x67;
-    out->lock |= b == 0xf0;
-    out->rep |= rep;
-    if (fs_gs)
-        out->segment = (uint8_t)(SEG_FS + (b & 1));
-    else if (es_cs_ss_ds && d->bits != 64)
-        out->segment = (uint8_t)(SEG_ES + (b >> 3 & 3));
+    d->lock |= b == 0xf0;
     return true;
 }
 
@@ -102,7 +95,7 @@ static bool opcode(struct decoder *d, struct insn *out)
     do {
         if (!next(d, &b))
             return false;
-    } while (prefix(d, b, out));
+    } while (prefix(d, b));
     if (b == 0x0f) {
         if (!next(d, &b))
             return false;
@@ -117,13 +110,13 @@ static bool opcode(struct decoder *d, struct insn *out)
     return out->op != INSN_NONE;
 }
 
-static void sizes(const struct decoder *d, struct insn *out)
+static void sizes(struct decoder *d, struct insn *out)
 {
     unsigned flags = d->code.flags;
 
-    out->addr_size = (uint8_t)(d->bits / 8);
+    d->addr_size = d->bits / 8;
     if (d->addr_prefix)
-        out->addr_size = d->bits == 32 ? 2 : 4;
+        d->addr_size = d->bits == 32 ? 2 : 4;
     out->size = (d->bits != 16) != d->size_prefix ? 4 : 2;
     if (flags & CONTROL)
         out->size = d->bits == 64 ? 8 : 4;
@@ -145,9 +138,9 @@ static bool skip(struct decoder *d, size_t size)
 }
 
 /* SIB and displacement (APM 3 tables 1-11 to 1-17). */
-static bool address(struct decoder *d, unsigned mod, unsigned rm, const struct insn *out)
+static bool address(struct decoder *d, unsigned mod, unsigned rm)
 {
-    bool small = out->addr_size == 2;
+    bool small = d->addr_size == 2;
     uint8_t sib;
 
     if (!small && rm == RSP) {
@@ -187,7 +180,7 @@ static bool modrm(struct decoder *d, struct insn *out)
     out->mem = mod != 3;
     if (!out->mem)
         out->rm = (uint8_t)(rm | (d->rex & REX_B ? 8 : 0));
-    else if (!address(d, mod, rm, out))
+    else if (!address(d, mod, rm))
         return false;
     return group(d, reg, out);
 }
@@ -212,14 +205,14 @@ static bool moffs(struct decoder *d, struct insn *out)
 {
     out->mem = true;
     out->reg = RAX;
-    return skip(d, out->addr_size);
+    return skip(d, d->addr_size);
 }
 
 int insn_decode(const uint8_t *buf, unsigned n, unsigned bits, struct insn *out)
 {
     struct decoder d = {.at = buf, .end = buf + MIN(n, (unsigned)INSN_MAX), .bits = bits};
 
-    *out = (struct insn){.segment = SEG_DS};
+    *out = (struct insn){0};
     if (!opcode(&d, out))
         return -EINVAL;
     sizes(&d, out);
@@ -229,7 +222,7 @@ int insn_decode(const uint8_t *buf, unsigned n, unsigned bits, struct insn *out)
         return -EINVAL;
     if ((d.code.flags & (IMM8 | IMMZ)) && !immediate(&d, out))
         return -EINVAL;
-    if ((d.code.flags & CONTROL) && out->lock) /* CR8 without REX (APM 3, MOV CRn) */
+    if ((d.code.flags & CONTROL) && d.lock) /* CR8 without REX (APM 3, MOV CRn) */
         out->reg |= 8;
     out->to_rm = d.code.flags & TO_RM;
     out->len = (uint8_t)(d.at - buf);

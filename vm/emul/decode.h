@@ -15,7 +15,6 @@ enum insn_op {
     INSN_NONE,
     INSN_ADD, INSN_OR, INSN_ADC, INSN_SBB, INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP, INSN_TEST,
     INSN_MOV, INSN_MOVZX, INSN_MOVSX,
-    INSN_MOVS, INSN_STOS,
     INSN_MOV_TO_CR, INSN_LMSW,
     INSN_OTHER, /* known by its length only: CPUID, HLT, RDMSR, VMMCALL, IN, OUT ... */
 };
@@ -23,19 +22,15 @@ enum insn_op {
 struct insn {
     enum insn_op op;
     uint8_t len;
-    uint8_t size;     /* bytes of the memory operand (of each element of a string): 1, 2, 4, 8 */
+    uint8_t size;     /* bytes of the memory operand: 1, 2, 4, 8 */
     uint8_t reg_size; /* bytes of the register operand: differs from `size` in MOVZX and MOVSX only */
-    uint8_t addr_size;/* 2, 4, 8 */
     bool mem;         /* the ModRM (or moffs) operand is memory; otherwise it is register `rm` */
     bool to_rm;       /* the ModRM operand is the destination (MOV 88/89, ADD 00/01 ...); otherwise `reg` is */
     bool has_imm;     /* the source is `imm`, not a register */
     bool reg_high;    /* `reg` is AH, CH, DH, BH for 0..3 */
-    bool rep;         /* F3 or F2 */
-    bool lock;
     uint8_t reg;      /* enum gpr; the number of the control register in MOV CR */
     uint8_t rm;       /* enum gpr if !mem; the other register of MOV CR */
     uint64_t imm;     /* sign-extended */
-    uint8_t segment;  /* enum vm_seg of a string's source, after overrides */
 };
 
 /* Length (1..15) of an instruction that the decoder knows, or -EINVAL. `n` bytes are at hand; bits is 16, 32 or 64: the code segment's mode. */

@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
 #include "vm/emul/decode.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/operand.h"
 #include "vm/emul/regs.h"
 #include "vm/guestmem.h"
-#include "vm/hvm.h"
 #include "vm/vm.h"
 
 #define RFLAGS_STATUS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
-
-/* Elements of a string that one exit handles; the guest comes back for the rest, with its interrupts taken in
- * between. */
-#define STRING_BURST 64
-
-/* --- MOV and arithmetic: the exit says where the operand is --- */
 
 static uint64_t device_read(struct vcpu *v, gpa_t at, unsigned size)
 {
@@ -107,78 +99,6 @@ static void modify(struct vcpu *v, const struct insn *insn, gpa_t at)
         reg_set(v, insn, r);
 }
 
-/* --- strings: one side is RAM, or another device; both go through the guest's page tables --- */
-
-/* Bases of CS, DS, ES and SS count for nothing in 64-bit mode (APM 2 4.5.3). */
-static gva_t string_address(const struct vcpu *v, const struct insn *insn, unsigned segment, unsigned reg)
-{
-    uint64_t offset = low_bytes(v->gpr[reg], insn->addr_size);
-    bool long_mode = guest_bits(v) == 64;
-    struct vm_segment seg;
-
-    if (long_mode && segment < SEG_FS)
-        return gva(offset);
-    hvm_segment(v, (enum vm_seg)segment, &seg);
-    return gva(long_mode ? offset + seg.base : (offset + seg.base) & UINT32_MAX);
-}
-
-/* One element. -EFAULT: #PF is queued. */
-static int string_access(struct vcpu *v, gva_t addr, unsigned size, bool write, uint64_t *val)
-{
-    unsigned how = (write ? ACCESS_WRITE : 0) | (hvm_cpl(v) == 3 ? ACCESS_USER : 0);
-    uint32_t error;
-    gpa_t at;
-    int err = guest_translate(v, addr, how, &at, &error);
-
-    if (!err && !p2m_is_ram(&v->vm->p2m, at, 1)) {
-        if (write)
-            device_write(v, at, size, *val);
-        else
-            *val = device_read(v, at, size);
-        return 0;
-    }
-    if (!err) {
-        err = guest_copy(v, addr, val, size, how, &error);
-        addr = gva(ALIGN_DOWN(addr.a + size - 1, PAGE_SIZE)); /* if it fails, then on its second page */
-    }
-    if (err) {
-        hvm_set_reg(v, REG_CR2, addr.a);
-        vcpu_exception(v, VEC_PF, true, error);
-    }
-    return err;
-}
-
-static int string_element(struct vcpu *v, const struct insn *insn)
-{
-    uint64_t val = v->gpr[RAX], step = v->rflags & RFLAGS_DF ? -(uint64_t)insn->size : insn->size;
-    bool load = insn->op == INSN_MOVS;
-    int err = 0;
-
-    if (load)
-        err = string_access(v, string_address(v, insn, insn->segment, RSI), insn->size, false, &val);
-    if (!err)
-        err = string_access(v, string_address(v, insn, SEG_ES, RDI), insn->size, true, &val);
-    if (err)
-        return err;
-    if (load)
-        gpr_set(v, RSI, insn->addr_size, v->gpr[RSI] + step);
-    gpr_set(v, RDI, insn->addr_size, v->gpr[RDI] + step);
-    return 0;
-}
-
-/* True when the instruction is done; otherwise RIP stays on it (more elements, or #PF is queued). */
-static bool string_run(struct vcpu *v, const struct insn *insn)
-{
-    if (!insn->rep)
-        return string_element(v, insn) == 0;
-    for (unsigned i = 0; i < STRING_BURST && low_bytes(v->gpr[RCX], insn->addr_size); i++) {
-        if (string_element(v, insn))
-            return false;
-        gpr_set(v, RCX, insn->addr_size, v->gpr[RCX] - 1);
-    }
-    return !low_bytes(v->gpr[RCX], insn->addr_size);
-}
-
 /*
  * The CPU has translated the address that faulted: that is the operand, and the guest's tables need not be
  * walked again. (One that began in RAM on the page before is cut to what faulted; no device is meant to be
@@ -191,18 +111,13 @@ bool emul_mmio(struct vcpu *v, const struct vm_exit *e)
     unsigned n = guest_fetch(v, buf);
     struct insn insn;
 
-    if (insn_decode(buf, n, guest_bits(v), &insn))
+    if (insn_decode(buf, n, guest_bits(v), &insn) || !insn.mem || insn.op > INSN_MOVSX ||
+        (at.a & PAGE_MASK) + insn.size > PAGE_SIZE)
         return false;
-    if (insn.op == INSN_MOVS || insn.op == INSN_STOS) {
-        if (!string_run(v, &insn))
-            return true;
-    } else if (!insn.mem || insn.op > INSN_MOVSX || (at.a & PAGE_MASK) + insn.size > PAGE_SIZE) {
-        return false;
-    } else if (insn.op >= INSN_MOV) {
+    if (insn.op >= INSN_MOV)
         move(v, &insn, at);
-    } else {
+    else
         modify(v, &insn, at);
-    }
     vcpu_skip(v, &(struct vm_exit){.len = insn.len});
     return true;
 }

@@ -82,9 +82,7 @@
 #define RFLAGS_AF BIT(4)
 #define RFLAGS_ZF BIT(6)
 #define RFLAGS_SF BIT(7)
-#define RFLAGS_DF BIT(10)
 #define RFLAGS_OF BIT(11)
-#define RFLAGS_AC BIT(18)
 
 #define XCR0_X87    BIT(0)
 #define XCR0_SSE    BIT(1)

@@ -41,7 +41,8 @@ static const struct length_case lengths[] = {
     {"test byte [rax], imm8", 64, 3, {0xf6, 0x00, 1}},
     {"mov [si], ax", 16, 2, {0x89, 0x04}},
     {"mov [disp32], eax by SIB", 64, 7, {0x89, 0x04, 0x25, 1, 2, 3, 4}},
-    {"rep stosb with 32-bit address", 64, 3, {0xf3, 0x67, 0xaa}},
+    {"mov eax, fs:[eax] (67)", 64, 4, {0x64, 0x67, 0x8b, 0x00}},
+    {"mov ax, es:[eax]", 32, 4, {0x26, 0x66, 0x8b, 0x00}},
     {"a useless REX before a prefix", 64, 4, {0x48, 0x66, 0x8b, 0x00}},
     {"15 bytes",
      64,
@@ -67,17 +68,12 @@ TEST(lengths_of_the_instructions_that_exit)
 TEST(unknown_and_overlong_instructions_are_refused)
 {
     static const struct length_case bad[] = {
-        {"0f 0b", 64, 2, {0x0f, 0x0b}},
-        {"vex", 64, 3, {0xc5, 0xf8, 0x77}},
-        {"arpl", 32, 2, {0x63, 0x00}},
-        {"mul", 64, 2, {0xf7, 0x20}},
-        {"push [rax]", 64, 2, {0xff, 0x30}},
-        {"mov es, [rax]", 64, 2, {0x8e, 0x00}},
-        {"not", 64, 2, {0xf7, 0x10}},
-        {"xchg", 64, 2, {0x87, 0x00}},
-        {"cmpxchg", 64, 3, {0x0f, 0xb1, 0x00}},
-        {"insb", 64, 1, {0x6c}},
-        {"mov rax, cr4", 64, 3, {0x0f, 0x20, 0xe0}},
+        {"0f 0b", 64, 2, {0x0f, 0x0b}},         {"vex", 64, 3, {0xc5, 0xf8, 0x77}},
+        {"arpl", 32, 2, {0x63, 0x00}},          {"mul", 64, 2, {0xf7, 0x20}},
+        {"push [rax]", 64, 2, {0xff, 0x30}},    {"mov es, [rax]", 64, 2, {0x8e, 0x00}},
+        {"not", 64, 2, {0xf7, 0x10}},           {"xchg", 64, 2, {0x87, 0x00}},
+        {"cmpxchg", 64, 3, {0x0f, 0xb1, 0x00}}, {"insb", 64, 1, {0x6c}},
+        {"rep stosb", 64, 2, {0xf3, 0xaa}},     {"mov rax, cr4", 64, 3, {0x0f, 0x20, 0xe0}},
     };
     uint8_t prefixes[32];
 
@@ -173,22 +169,6 @@ TEST(groups_give_their_operations)
     CHECK_EQ(DECODE(64, "\x0f\x01\xd9").op, INSN_OTHER);
 }
 
-TEST(strings_with_their_prefixes)
-{
-    struct insn i = DECODE(64, "\xf3\x48\xa5"); /* rep movsq */
-
-    CHECK_EQ(i.op, INSN_MOVS);
-    CHECK(i.rep);
-    CHECK_EQ(i.size, 8);
-    CHECK_EQ(i.segment, SEG_DS);
-    i = DECODE(64, "\x64\x67\xa5"); /* movsd from fs:[esi] */
-    CHECK_EQ(i.segment, SEG_FS);
-    CHECK_EQ(i.addr_size, 4);
-    CHECK_EQ(DECODE(16, "\x26\xa5").segment, SEG_ES);
-    CHECK_EQ(DECODE(16, "\xab").size, 2);
-    CHECK_EQ(DECODE(16, "\xaa").size, 1);
-}
-
 TEST(mov_to_cr_names_both_registers)
 {
     struct insn i = DECODE(64, "\x45\x0f\x22\xc1"); /* mov cr8, r9 */
@@ -202,13 +182,6 @@ TEST(mov_to_cr_names_both_registers)
     CHECK_EQ(i.rm, RBX);
     CHECK_EQ(i.size, 4);
     CHECK_EQ(DECODE(32, "\xf0\x0f\x22\xc0").reg, 8); /* lock mov cr0, eax: CR8 */
-}
-
-TEST(segment_overrides_count_in_64_bit_mode_only_for_fs_and_gs)
-{
-    CHECK_EQ(DECODE(64, "\x65\xa5").segment, SEG_GS);
-    CHECK_EQ(DECODE(64, "\x2e\xa5").segment, SEG_DS);
-    CHECK_EQ(DECODE(32, "\x2e\xa5").segment, SEG_CS);
 }
 
 TEST_MAIN()
