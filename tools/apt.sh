@@ -92,7 +92,7 @@ apt_refresh() {
     mkdir -p "$APT_DIR"
     (
         flock 9
-        if [ "${1:-}" = now ] || [ -z "$(find "$stamp" -mmin -1440 2>/dev/null)" ]; then
+        if [ "${1:-}" = now ] || [ ! -e "$APT_DIR/lists.conf" ] || [ -z "$(find "$stamp" -mmin -1440 2>/dev/null)" ]; then
             apt_update 9>&-
             touch "$stamp"
         fi
