@@ -150,8 +150,8 @@ struct hvm_modlist_entry {
 };
 
 struct hvm_memmap_entry {
-    uint64_t addr, size;
-    uint32_t type, reserved;
+    struct load_range range;
+    uint32_t reserved;
 };
 
 /* Everything in one page. */
@@ -181,7 +181,7 @@ static void fill_start_info(const struct load_plan *p)
     if (p->initrd)
         info->module = (struct hvm_modlist_entry){.paddr = p->initrd, .size = p->img->initrd_size};
     for (unsigned i = 0; i < n; i++)
-        info->memmap[i] = (struct hvm_memmap_entry){range[i].base, range[i].size, range[i].type, 0};
+        info->memmap[i] = (struct hvm_memmap_entry){range[i], 0};
 }
 
 int elf_plan(struct load_plan *p)

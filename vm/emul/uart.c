@@ -16,18 +16,14 @@
 #define REG_IER      1 /* DLM with DLAB */
 #define IER_RDA      BIT32(0)
 #define IER_THRE     BIT32(1)
-#define IER_RLS      BIT32(2)
 #define REG_IIR      2 /* RO */
 #define IIR_NONE     0x01
 #define IIR_THRE     0x02
 #define IIR_RDA      0x04
-#define IIR_RLS      0x06
-#define IIR_TIMEOUT  0x0c
 #define IIR_FIFO     0xc0
 #define REG_FCR      2 /* WO */
 #define FCR_ENABLE   BIT32(0)
 #define FCR_CLEAR_RX BIT32(1)
-#define FCR_TRIGGER  GENMASK32(7, 6)
 #define REG_LCR      3
 #define LCR_DLAB     BIT32(7)
 #define REG_MCR      4
@@ -38,7 +34,6 @@
 #define MCR_LOOP     BIT32(4)
 #define REG_LSR      5 /* RO */
 #define LSR_DR       BIT32(0)
-#define LSR_OE       BIT32(1)
 #define LSR_THRE     BIT32(5)
 #define LSR_TEMT     BIT32(6)
 #define REG_MSR      6 /* RO */
@@ -56,10 +51,11 @@ struct uart {
     struct spinlock lock; /* taken before the I/O APIC's and the console's */
     struct vm *vm;
     struct console_channel *channel;
-    uint8_t reg[REGS]; /* what was written to IER, LCR, MCR and SCR; that to FCR is in `fcr` */
-    uint8_t fcr, divisor[2];
+    uint8_t reg[REGS]; /* what was written to IER, LCR, MCR and SCR */
+    uint8_t divisor[2];
+    bool fifo;         /* enabled by the FCR */
     bool thre_pending; /* "transmitter empty" has not been read from the IIR */
-    bool overrun, line;
+    bool line;
     uint8_t rx[RX_QUEUE];
     unsigned rx_first, rx_count;
     char tx[FIFO];
@@ -74,15 +70,11 @@ static void tx_flush(struct uart *u)
     u->tx_count = 0;
 }
 
+/* What finds no room is lost. In loopback there is as much as in a 16550A. */
 static void rx_put(struct uart *u, uint8_t c)
 {
-    unsigned loop_room = u->fcr & FCR_ENABLE ? FIFO : 1;
-
-    if (u->rx_count >= (u->reg[REG_MCR] & MCR_LOOP ? loop_room : RX_QUEUE)) {
-        u->overrun = true;
-        return;
-    }
-    u->rx[(u->rx_first + u->rx_count++) % RX_QUEUE] = c;
+    if (u->rx_count < (u->reg[REG_MCR] & MCR_LOOP ? FIFO : RX_QUEUE))
+        u->rx[(u->rx_first + u->rx_count++) % RX_QUEUE] = c;
 }
 
 static uint8_t rx_get(struct uart *u)
@@ -97,20 +89,12 @@ static uint8_t rx_get(struct uart *u)
     return c;
 }
 
-/* The interrupt that has the highest priority (table IV). Fewer bytes than the trigger level count as timed
- * out at once. */
+/* The interrupt that has the highest priority (table IV). Received bytes do not wait for a trigger level. */
 static uint8_t iir(const struct uart *u)
 {
-    static const uint8_t triggers[] = {1, 4, 8, 14};
-    unsigned trigger = u->fcr & FCR_ENABLE ? triggers[FIELD_GET(FCR_TRIGGER, u->fcr)] : 1;
-
-    if ((u->reg[REG_IER] & IER_RLS) && u->overrun)
-        return IIR_RLS;
     if ((u->reg[REG_IER] & IER_RDA) && u->rx_count != 0)
-        return u->rx_count >= trigger ? IIR_RDA : IIR_TIMEOUT;
-    if ((u->reg[REG_IER] & IER_THRE) && u->thre_pending)
-        return IIR_THRE;
-    return IIR_NONE;
+        return IIR_RDA;
+    return (u->reg[REG_IER] & IER_THRE) && u->thre_pending ? IIR_THRE : IIR_NONE;
 }
 
 static void update_line(struct uart *u)
@@ -136,11 +120,11 @@ static void write_data(struct uart *u, uint8_t val)
 
 static void write_fcr(struct uart *u, uint8_t val)
 {
-    if (((val ^ u->fcr) & FCR_ENABLE) || ((val & FCR_ENABLE) && (val & FCR_CLEAR_RX))) {
+    bool enable = val & FCR_ENABLE;
+
+    if (enable != u->fifo || (enable && (val & FCR_CLEAR_RX)))
         u->rx_count = 0;
-        u->overrun = false;
-    }
-    u->fcr = val & FCR_ENABLE ? val & (FCR_ENABLE | FCR_TRIGGER) : 0;
+    u->fifo = enable;
 }
 
 static void reg_write(struct uart *u, unsigned reg, uint8_t val)
@@ -178,16 +162,13 @@ static uint8_t read_iir(struct uart *u)
     tx_flush(u);
     if (id == IIR_THRE)
         u->thre_pending = false;
-    return id | (u->fcr & FCR_ENABLE ? IIR_FIFO : 0);
+    return id | (u->fifo ? IIR_FIFO : 0);
 }
 
 static uint8_t read_lsr(struct uart *u)
 {
-    uint32_t lsr = LSR_THRE | LSR_TEMT | (u->rx_count ? LSR_DR : 0) | (u->overrun ? LSR_OE : 0);
-
     tx_flush(u);
-    u->overrun = false;
-    return (uint8_t)lsr;
+    return (uint8_t)(LSR_THRE | LSR_TEMT | (u->rx_count ? LSR_DR : 0));
 }
 
 static uint8_t reg_read(struct uart *u, unsigned reg)

@@ -354,7 +354,7 @@ TEST(elf_with_a_pvh_note_starts_in_flat_protected_mode)
     CHECK_EQ(info->start.rsdp_paddr, 0xe0000);
     CHECK_EQ(info->start.nr_modules, 1);
     CHECK_EQ(info->start.memmap_entries, 3);
-    CHECK_EQ(((struct hvm_memmap_entry *)at(info->start.memmap_paddr))[2].size, RAM - 0x100000);
+    CHECK_EQ(((struct hvm_memmap_entry *)at(info->start.memmap_paddr))[2].range.size, RAM - 0x100000);
     CHECK_EQ(((struct hvm_modlist_entry *)at(info->start.modlist_paddr))->size, sizeof(initrd));
     CHECK_EQ(info->module.paddr, RAM - 12288);
     CHECK(!strcmp(at(info->start.cmdline_paddr), "console=ttyS0"));
