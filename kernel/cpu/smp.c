@@ -53,7 +53,7 @@ static void prepare_trampoline(hpa_t page)
     args = (struct trampoline_args *)((char *)hpa_to_ptr(page) + (trampoline_args - trampoline_start));
     args->far_offset += (uint32_t)page.a;
     args->gdt_base += (uint32_t)page.a;
-    args->cr3 = (uint32_t)paging_root().a;
+    args->cr3 = (uint32_t)read_cr3();
     paging_map_trampoline(page);
 }
 
@@ -108,7 +108,7 @@ unsigned smp_start(const struct bootinfo *bi, void (*entry)(void))
     if (!paging_map_stacks(0))
         panic("smp: no memory for the boot processor's stacks");
     cpu_set_stacks(0);
-    if (paging_root().a >= SIZE_4G) {
+    if (read_cr3() >= SIZE_4G) {
         log_warn("smp: no memory below 4 GiB for the page tables' root: only the boot processor is used");
         return cpu_count();
     }

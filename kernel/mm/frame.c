@@ -90,8 +90,6 @@ hpa_t frame_alloc(unsigned order)
     hpa_t block;
     bool ok;
 
-    if (order > FRAME_ORDER_MAX)
-        return hpa(0);
     spin_lock(&frames.lock);
     ok = block_take(order, &frame);
     spin_unlock(&frames.lock);
@@ -106,13 +104,15 @@ void frame_free(hpa_t block, unsigned order)
 {
     uint64_t frame = (block.a >> PAGE_SHIFT) - frames.base;
 
+    bool ok;
+
     spin_lock(&frames.lock);
-    if (frame >= frames.count || frames.state[frame] != (FRAME_USED | order)) {
-        spin_unlock(&frames.lock);
-        panic("frame: %#llx is no block of order %u", (unsigned long long)block.a, order);
-    }
-    block_free(frame, order);
+    ok = frame < frames.count && frames.state[frame] == (FRAME_USED | order);
+    if (ok)
+        block_free(frame, order);
     spin_unlock(&frames.lock);
+    if (!ok)
+        panic("frame: %#lx is no block of order %u", block.a, order);
 }
 
 uint64_t frame_bytes_free(void)
@@ -147,13 +147,9 @@ bool frame_is_ram(hpa_t start, uint64_t size)
     return false;
 }
 
-/* Ranges that are listed as usable but are not ours to give out. */
-struct hole {
-    uint64_t start, end;
-};
-
-/* Gives [start, end) to the buddy lists in the largest aligned blocks, leaving the holes out. */
-static void add_range(uint64_t start, uint64_t end, const struct hole *holes, unsigned nholes)
+/* Gives [start, end) to the buddy lists in the largest aligned blocks, leaving the holes out: ranges that are
+ * listed as usable but are not ours to give out. */
+static void add_range(uint64_t start, uint64_t end, const struct frame_range *holes, unsigned nholes)
 {
     if (start >= end)
         return;
@@ -164,15 +160,16 @@ static void add_range(uint64_t start, uint64_t end, const struct hole *holes, un
             return;
         }
     }
-    for (uint64_t at = (start >> PAGE_SHIFT) - frames.base, stop = (end >> PAGE_SHIFT) - frames.base;
-         at < stop;) {
+    frames.bytes_total += end - start;
+    for (uint64_t at = start; at < end;) {
+        uint64_t frame = (at >> PAGE_SHIFT) - frames.base;
         unsigned order = 0;
 
-        while (order < FRAME_ORDER_MAX && IS_ALIGNED(at, BIT(order + 1)) && at + BIT(order + 1) <= stop)
+        while (order < FRAME_ORDER_MAX && IS_ALIGNED(frame, BIT(order + 1)) &&
+               PAGE_SIZE << (order + 1) <= end - at)
             order++;
-        block_free(at, order);
-        frames.bytes_total += PAGE_SIZE << order;
-        at += BIT(order);
+        block_free(frame, order);
+        at += PAGE_SIZE << order;
     }
 }
 
@@ -199,27 +196,26 @@ static void merge_ram(const struct boot_mem *mem, uint64_t count)
 
 /* Where `size` bytes of the allocator's own data fit: the first usable range above 1 MiB that is large
  * enough, clear of holes. */
-static uint64_t find_room(const struct boot_mem *mem, uint64_t count, uint64_t size, const struct hole *holes,
-                          unsigned nholes)
+static uint64_t find_room(const struct boot_mem *mem, uint64_t count, uint64_t size,
+                          const struct frame_range *holes, unsigned nholes)
 {
     for (uint64_t i = 0; i < count; i++) {
         uint64_t at = MAX(mem[i].base, BIT(20)), end = mem[i].base + mem[i].size;
 
-        for (unsigned h = 0; h < nholes; h++) {
+        for (unsigned h = 0; h < nholes; h++)
             if (at < holes[h].end && at + size > holes[h].start)
                 at = holes[h].end;
-        }
         if (mem[i].type == BOOT_MEM_USABLE && at < end && size <= end - at)
             return at;
     }
-    panic("frame: no room for %llu bytes of frame states", (unsigned long long)size);
+    panic("frame: no room for %lu bytes of frame states", size);
 }
 
 void frame_init(const struct bootinfo *bi)
 {
     const struct boot_mem *mem = hpa_to_ptr(hpa(bi->mem));
     uint64_t low = UINT64_MAX, high = 0, states, ranges, own;
-    struct hole holes[] = {
+    struct frame_range holes[] = {
         {0, PAGE_SIZE},
         {bi->trampoline, bi->trampoline + PAGE_SIZE},
         {bi->image_base, ALIGN_UP(bi->image_base + bi->image_size, PAGE_SIZE)},
@@ -227,10 +223,10 @@ void frame_init(const struct bootinfo *bi)
     };
 
     for (uint64_t i = 0; i < bi->mem_count; i++) {
-        if (mem[i].type != BOOT_MEM_USABLE || !mem[i].size)
-            continue;
-        low = MIN(low, mem[i].base);
-        high = MAX(high, mem[i].base + mem[i].size);
+        if (mem[i].type == BOOT_MEM_USABLE && mem[i].size) {
+            low = MIN(low, mem[i].base);
+            high = MAX(high, mem[i].base + mem[i].size);
+        }
     }
     if (low >= high)
         panic("frame: the memory map has no usable memory");
@@ -240,7 +236,7 @@ void frame_init(const struct bootinfo *bi)
     states = ALIGN_UP(frames.count, PAGE_SIZE);
     ranges = ALIGN_UP(bi->mem_count * sizeof(struct frame_range), PAGE_SIZE);
     own = find_room(mem, bi->mem_count, states + ranges + PAGE_SIZE, holes, ARRAY_SIZE(holes) - 1);
-    holes[ARRAY_SIZE(holes) - 1] = (struct hole){own, own + states + ranges + PAGE_SIZE};
+    holes[ARRAY_SIZE(holes) - 1] = (struct frame_range){own, own + states + ranges + PAGE_SIZE};
     frames.state = hpa_to_ptr(hpa(own));
     memset(frames.state, FRAME_NONE, states);
     frames.ram = hpa_to_ptr(hpa(own + states));
@@ -249,9 +245,8 @@ void frame_init(const struct bootinfo *bi)
 
     for (unsigned order = 0; order <= FRAME_ORDER_MAX; order++)
         list_init(&frames.free[order]);
-    for (uint64_t i = 0; i < bi->mem_count; i++) {
+    for (uint64_t i = 0; i < bi->mem_count; i++)
         if (mem[i].type == BOOT_MEM_USABLE)
             add_range(mem[i].base, mem[i].base + mem[i].size, holes, ARRAY_SIZE(holes));
-    }
     merge_ram(mem, bi->mem_count);
 }

@@ -38,13 +38,10 @@ static unsigned frame_order(size_t size)
 /* Cuts a fresh frame into objects of a class. Caller holds the lock. */
 static void refill(unsigned class)
 {
-    size_t size = (size_t)1 << (class + CLASS_MIN_SHIFT);
     hpa_t frame = frame_alloc(FRAME_ORDER_4K);
 
-    if (!frame.a)
-        return;
-    for (size_t at = 0; at < PAGE_SIZE; at += size) {
-        struct free_object *o = (struct free_object *)((char *)hpa_to_ptr(frame) + at);
+    for (size_t at = 0; frame.a && at < PAGE_SIZE; at += (size_t)1 << (class + CLASS_MIN_SHIFT)) {
+        struct free_object *o = hpa_to_ptr(hpa(frame.a + at));
 
         o->next = heap_free_list[class];
         heap_free_list[class] = o;
@@ -63,14 +60,14 @@ void *heap_alloc(size_t size)
         block = frame_alloc(frame_order(size));
         return block.a ? hpa_to_ptr(block) : NULL;
     }
-    spin_lock(&heap_lock);
+    spin_guard(&heap_lock);
     if (!heap_free_list[class])
         refill(class);
     o = heap_free_list[class];
-    if (o)
-        heap_free_list[class] = o->next;
-    spin_unlock(&heap_lock);
-    return o ? memset(o, 0, (size_t)1 << (class + CLASS_MIN_SHIFT)) : NULL;
+    if (!o)
+        return NULL;
+    heap_free_list[class] = o->next;
+    return memset(o, 0, (size_t)1 << (class + CLASS_MIN_SHIFT));
 }
 
 void heap_free(void *p, size_t size)
@@ -84,8 +81,7 @@ void heap_free(void *p, size_t size)
         frame_free(ptr_to_hpa(p), frame_order(size));
         return;
     }
-    spin_lock(&heap_lock);
+    spin_guard(&heap_lock);
     o->next = heap_free_list[class];
     heap_free_list[class] = o;
-    spin_unlock(&heap_lock);
 }

@@ -50,10 +50,9 @@ static unsigned x86_flags(uint64_t entry)
            (entry & PTE_PCD ? RADIX_UC : 0);
 }
 
-static const struct radix_format x86_format_2m = {1,           x86_leaf,   x86_table, x86_present,
-                                                  x86_is_leaf, x86_target, x86_flags, true};
-static const struct radix_format x86_format_1g = {2,           x86_leaf,   x86_table, x86_present,
-                                                  x86_is_leaf, x86_target, x86_flags, true};
+/* 1 GiB leaves where the processor has them: paging_init(). */
+static struct radix_format x86_format = {1,           x86_leaf,   x86_table, x86_present,
+                                         x86_is_leaf, x86_target, x86_flags, true};
 
 static struct {
     struct spinlock lock; /* of the tree and of mmio_next */
@@ -65,7 +64,7 @@ static struct {
 static void map(uint64_t va, hpa_t target, uint64_t size, unsigned flags)
 {
     if (size && radix_map(&paging.tree, va & VA_MASK, target, size, flags))
-        panic("paging: no memory to map %#llx", (unsigned long long)va);
+        panic("paging: no memory to map %#lx", va);
 }
 
 static void map_image(const struct bootinfo *bi)
@@ -84,17 +83,12 @@ static void map_image(const struct bootinfo *bi)
 /* Global entries of the tables at hand-off go only when PGE does (SDM 3A 4.10.4.1). */
 void paging_init(const struct bootinfo *bi)
 {
-    bool has_1g = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_1G;
     const struct frame_range *ram;
     unsigned count = frame_ram_ranges(&ram);
     uint64_t cr4 = read_cr4();
 
-    paging.tree = (struct radix){
-        .format = has_1g ? &x86_format_1g : &x86_format_2m,
-        .root = frame_low_page(),
-        .levels = 4,
-        .tables = 1,
-    };
+    x86_format.max_leaf_level = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_1G ? 2 : 1;
+    paging.tree = (struct radix){.format = &x86_format, .root = frame_low_page(), .levels = 4, .tables = 1};
     for (unsigned i = 0; i < count; i++)
         map(DIRECT_MAP_BASE + ram[i].start, hpa(ram[i].start), ram[i].end - ram[i].start, RADIX_R | RADIX_W);
     map_image(bi);
@@ -103,26 +97,17 @@ void paging_init(const struct bootinfo *bi)
     write_cr4(cr4);
 }
 
-hpa_t paging_root(void)
-{
-    return paging.tree.root;
-}
-
 void paging_map_trampoline(hpa_t page)
 {
-    spin_lock(&paging.lock);
+    spin_guard(&paging.lock);
     map(page.a, page, PAGE_SIZE, RADIX_R | RADIX_X);
-    spin_unlock(&paging.lock);
 }
 
 void paging_unmap_trampoline(hpa_t page)
 {
-    int err;
-
-    spin_lock(&paging.lock);
-    err = radix_unmap(&paging.tree, page.a, PAGE_SIZE);
-    spin_unlock(&paging.lock);
-    ASSERT(!err);
+    spin_guard(&paging.lock);
+    if (radix_unmap(&paging.tree, page.a, PAGE_SIZE))
+        panic("paging: the trampoline stays mapped");
     invlpg(page.a);
 }
 
@@ -136,37 +121,31 @@ uint64_t paging_stack_top(unsigned cpu, enum stack which)
 /* The lowest page of each slot stays unmapped. */
 uint64_t paging_map_stacks(unsigned cpu)
 {
-    int err = 0;
+    spin_guard(&paging.lock);
+    for (unsigned i = 0; i < STACKS_PER_CPU * STACK_PAGES; i++) {
+        hpa_t frame = frame_alloc(FRAME_ORDER_4K);
+        uint64_t va = paging_stack_top(cpu, i / STACK_PAGES) - (i % STACK_PAGES + 1) * PAGE_SIZE;
 
-    spin_lock(&paging.lock);
-    for (unsigned which = 0; which < STACKS_PER_CPU && !err; which++) {
-        for (unsigned page = 1; page <= STACK_PAGES && !err; page++) {
-            hpa_t frame = frame_alloc(FRAME_ORDER_4K);
-            uint64_t va = paging_stack_top(cpu, which) - page * PAGE_SIZE;
-
-            err = frame.a ? radix_map(&paging.tree, va & VA_MASK, frame, PAGE_SIZE, RADIX_R | RADIX_W) : -1;
-        }
+        if (!frame.a || radix_map(&paging.tree, va & VA_MASK, frame, PAGE_SIZE, RADIX_R | RADIX_W))
+            return 0;
     }
-    spin_unlock(&paging.lock);
-    return err ? 0 : paging_stack_top(cpu, STACK_MAIN);
+    return paging_stack_top(cpu, STACK_MAIN);
 }
 
 volatile void *mmio_map(hpa_t start, uint64_t size)
 {
     hpa_t first = hpa(ALIGN_DOWN(start.a, PAGE_SIZE));
     uint64_t span = ALIGN_UP(start.a + size, PAGE_SIZE) - first.a,
-             align = span >= SIZE_2M ? SIZE_2M : PAGE_SIZE, va = 0;
+             align = span >= SIZE_2M ? SIZE_2M : PAGE_SIZE, va;
 
     if (!size || start.a + size < start.a || start.a + size > PTE_TARGET)
         return NULL;
-    spin_lock(&paging.lock);
+    spin_guard(&paging.lock);
     /* The same offset in a large page on both sides, so that large leaves fit. */
     va = ALIGN_UP(paging.mmio_next, align) + (first.a & (align - 1));
-    if (span <= MMIO_MAP_END - va &&
-        !radix_map(&paging.tree, va & VA_MASK, first, span, RADIX_R | RADIX_W | RADIX_UC))
-        paging.mmio_next = va + span;
-    else
-        va = 0;
-    spin_unlock(&paging.lock);
-    return va ? (volatile char *)va + (start.a - first.a) : NULL;
+    if (span > MMIO_MAP_END - va ||
+        radix_map(&paging.tree, va & VA_MASK, first, span, RADIX_R | RADIX_W | RADIX_UC))
+        return NULL;
+    paging.mmio_next = va + span;
+    return (volatile char *)va + (start.a - first.a);
 }

@@ -11,9 +11,6 @@
  * frame_init(). */
 void paging_init(const struct bootinfo *bi);
 
-/* CR3 for application processors. */
-hpa_t paging_root(void);
-
 /* Identity-maps (or unmaps) one page, read + execute, for the start of application processors. */
 void paging_map_trampoline(hpa_t page);
 void paging_unmap_trampoline(hpa_t page);

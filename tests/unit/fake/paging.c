@@ -20,8 +20,3 @@ volatile void *mmio_map(hpa_t start, uint64_t size)
     memset(fake_mmio_blocks[fake_mmio_count], 0, size);
     return fake_mmio_blocks[fake_mmio_count++];
 }
-
-hpa_t paging_root(void)
-{
-    return hpa(0x1000);
-}

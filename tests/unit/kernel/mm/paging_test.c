@@ -92,7 +92,7 @@ TEST(nothing_is_writable_and_executable)
     CHECK(mmio_map(hpa(0xfed00000), 0x4000) != NULL);
     check_leaves(paging.tree.root, 3, &leaves);
     CHECK(leaves > 100);
-    CHECK_EQ(fake_cr[3], paging_root().a);
+    CHECK_EQ(fake_cr[3], paging.tree.root.a);
     CHECK_EQ(fake_cr[4], CR4_PGE);
 }
 
