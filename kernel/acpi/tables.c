@@ -26,24 +26,16 @@ struct acpi_rsdp {
 _Static_assert(sizeof(struct acpi_rsdp) == 36, "ACPI 6.5 table 5.3");
 
 /* MADT, 5.2.12. Every entry begins with type and length. */
-#define MADT_ENTRIES 44 /* offset of the first */
-#define MADT_LAPIC   0
-#define MADT_X2APIC  9
-#define MADT_ENABLED BIT32(0)
-
-struct madt_lapic {
-    uint8_t type, length, uid, apic_id;
-    uint32_t flags;
-} __attribute__((packed));
-
-struct madt_x2apic {
-    uint8_t type, length;
-    uint16_t reserved;
-    uint32_t apic_id, flags, uid;
-} __attribute__((packed));
-
-_Static_assert(sizeof(struct madt_lapic) == 8, "ACPI 6.5 table 5.21");
-_Static_assert(sizeof(struct madt_x2apic) == 16, "ACPI 6.5 table 5.36");
+#define MADT_ENTRIES      44 /* offset of the first */
+#define MADT_LAPIC        0  /* table 5.21 */
+#define MADT_LAPIC_SIZE   8
+#define MADT_LAPIC_ID     3
+#define MADT_LAPIC_FLAGS  4
+#define MADT_X2APIC       9 /* table 5.36 */
+#define MADT_X2APIC_SIZE  16
+#define MADT_X2APIC_ID    4
+#define MADT_X2APIC_FLAGS 8
+#define MADT_ENABLED      BIT32(0)
 
 static const struct acpi_header *tables[TABLES_MAX];
 static unsigned table_count;
@@ -175,20 +167,17 @@ const struct acpi_header *acpi_find(const char signature[4])
 /* True, and its id, if the entry of `length` bytes is a processor that can be used now. */
 static bool usable_cpu(const uint8_t *entry, size_t length, uint32_t *id)
 {
-    struct madt_x2apic x2;
-    struct madt_lapic l;
+    bool is_x2apic = entry[0] == MADT_X2APIC;
+    uint32_t flags;
 
-    if (entry[0] == MADT_LAPIC && length >= sizeof(l)) {
-        memcpy(&l, entry, sizeof(l));
-        *id = l.apic_id;
-        return (l.flags & MADT_ENABLED) && l.apic_id != UINT8_MAX; /* 255: all of them */
-    }
-    if (entry[0] == MADT_X2APIC && length >= sizeof(x2)) {
-        memcpy(&x2, entry, sizeof(x2));
-        *id = x2.apic_id;
-        return (x2.flags & MADT_ENABLED) && x2.apic_id != UINT32_MAX;
-    }
-    return false;
+    if ((!is_x2apic && entry[0] != MADT_LAPIC) || length < (is_x2apic ? MADT_X2APIC_SIZE : MADT_LAPIC_SIZE))
+        return false;
+    memcpy(&flags, entry + (is_x2apic ? MADT_X2APIC_FLAGS : MADT_LAPIC_FLAGS), sizeof(flags));
+    if (is_x2apic)
+        memcpy(id, entry + MADT_X2APIC_ID, sizeof(*id));
+    else
+        *id = entry[MADT_LAPIC_ID];
+    return (flags & MADT_ENABLED) && *id != (is_x2apic ? UINT32_MAX : UINT8_MAX); /* that means all of them */
 }
 
 /* Firmware may list a processor both as a local APIC and as an x2APIC. */

@@ -74,7 +74,6 @@
 #define ICR_SHORTHAND_OTHERS    3
 #define ICR_DEST                GENMASK(63, 32)
 #define MSR_X2APIC_LVT_TIMER    0x832
-#define LVT_VECTOR              GENMASK(7, 0)
 #define LVT_MASKED              BIT(16)
 #define LVT_TIMER_MODE          GENMASK(18, 17)
 #define LVT_TIMER_TSC_DEADLINE  2
@@ -86,14 +85,13 @@
 #define TIMER_DIVIDE_BY_1       0xb
 
 /* CPUID, SDM 2A table 3-17 */
-#define CPUID_1_ECX_X2APIC       BIT32(21)
-#define CPUID_1_ECX_TSC_DEADLINE BIT32(24)
-#define CPUID_1_ECX_XSAVE        BIT32(26)
-#define CPUID_7_EBX_SMEP         BIT32(7)
-#define CPUID_7_EBX_SMAP         BIT32(20)
-#define CPUID_7_ECX_UMIP         BIT32(2)
-#define CPUID_80000001_EDX_NX    BIT32(20)
-#define CPUID_80000001_EDX_1G    BIT32(26)
+#define CPUID_1_ECX_X2APIC    BIT32(21)
+#define CPUID_1_ECX_XSAVE     BIT32(26)
+#define CPUID_7_EBX_SMEP      BIT32(7)
+#define CPUID_7_EBX_SMAP      BIT32(20)
+#define CPUID_7_ECX_UMIP      BIT32(2)
+#define CPUID_80000001_EDX_NX BIT32(20)
+#define CPUID_80000001_EDX_1G BIT32(26)
 
 /* Page-table entries, SDM 3A 4.5 */
 #define PTE_P      BIT(0)

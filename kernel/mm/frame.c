@@ -103,7 +103,6 @@ hpa_t frame_alloc(unsigned order)
 void frame_free(hpa_t block, unsigned order)
 {
     uint64_t frame = (block.a >> PAGE_SHIFT) - frames.base;
-
     bool ok;
 
     spin_lock(&frames.lock);
@@ -147,19 +146,9 @@ bool frame_is_ram(hpa_t start, uint64_t size)
     return false;
 }
 
-/* Gives [start, end) to the buddy lists in the largest aligned blocks, leaving the holes out: ranges that are
- * listed as usable but are not ours to give out. */
-static void add_range(uint64_t start, uint64_t end, const struct frame_range *holes, unsigned nholes)
+/* Gives [start, end) to the buddy lists in the largest aligned blocks. */
+static void add_range(uint64_t start, uint64_t end)
 {
-    if (start >= end)
-        return;
-    for (unsigned i = 0; i < nholes; i++) {
-        if (holes[i].start < end && holes[i].end > start) {
-            add_range(start, holes[i].start, holes + i + 1, nholes - i - 1);
-            add_range(holes[i].end, end, holes + i + 1, nholes - i - 1);
-            return;
-        }
-    }
     frames.bytes_total += end - start;
     for (uint64_t at = start; at < end;) {
         uint64_t frame = (at >> PAGE_SHIFT) - frames.base;
@@ -194,49 +183,37 @@ static void merge_ram(const struct boot_mem *mem, uint64_t count)
     }
 }
 
-/* Where `size` bytes of the allocator's own data fit: the first usable range above 1 MiB that is large
- * enough, clear of holes. */
-static uint64_t find_room(const struct boot_mem *mem, uint64_t count, uint64_t size,
-                          const struct frame_range *holes, unsigned nholes)
+/* The part of a usable range that lies above 1 MiB; false if there is none. */
+static bool usable(const struct boot_mem *m, struct frame_range *r)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t at = MAX(mem[i].base, BIT(20)), end = mem[i].base + mem[i].size;
-
-        for (unsigned h = 0; h < nholes; h++)
-            if (at < holes[h].end && at + size > holes[h].start)
-                at = holes[h].end;
-        if (mem[i].type == BOOT_MEM_USABLE && at < end && size <= end - at)
-            return at;
-    }
-    panic("frame: no room for %lu bytes of frame states", size);
+    *r = (struct frame_range){MAX(m->base, BIT(20)), m->base + m->size};
+    return m->type == BOOT_MEM_USABLE && r->start < r->end;
 }
 
+/* The allocator's own data go to the start of the first range that is large enough. */
 void frame_init(const struct bootinfo *bi)
 {
-    const struct boot_mem *mem = hpa_to_ptr(hpa(bi->mem));
-    uint64_t low = UINT64_MAX, high = 0, states, ranges, own;
-    struct frame_range holes[] = {
-        {0, PAGE_SIZE},
-        {bi->trampoline, bi->trampoline + PAGE_SIZE},
-        {bi->image_base, ALIGN_UP(bi->image_base + bi->image_size, PAGE_SIZE)},
-        {0, 0},
-    };
+    const struct boot_mem *mem = hpa_to_ptr(hpa(bi->mem)), *end = mem + bi->mem_count;
+    uint64_t low = UINT64_MAX, high = 0, own = 0, states, ranges, size;
+    struct frame_range r;
 
-    for (uint64_t i = 0; i < bi->mem_count; i++) {
-        if (mem[i].type == BOOT_MEM_USABLE && mem[i].size) {
-            low = MIN(low, mem[i].base);
-            high = MAX(high, mem[i].base + mem[i].size);
+    for (const struct boot_mem *m = mem; m < end; m++) {
+        if (usable(m, &r)) {
+            low = MIN(low, r.start);
+            high = MAX(high, r.end);
         }
     }
-    if (low >= high)
-        panic("frame: the memory map has no usable memory");
     frames.base = ALIGN_DOWN(low >> PAGE_SHIFT, BIT(FRAME_ORDER_MAX));
-    frames.count = (high >> PAGE_SHIFT) - frames.base;
+    frames.count = high > low ? (high >> PAGE_SHIFT) - frames.base : 0;
 
     states = ALIGN_UP(frames.count, PAGE_SIZE);
     ranges = ALIGN_UP(bi->mem_count * sizeof(struct frame_range), PAGE_SIZE);
-    own = find_room(mem, bi->mem_count, states + ranges + PAGE_SIZE, holes, ARRAY_SIZE(holes) - 1);
-    holes[ARRAY_SIZE(holes) - 1] = (struct frame_range){own, own + states + ranges + PAGE_SIZE};
+    size = states + ranges + PAGE_SIZE;
+    for (const struct boot_mem *m = mem; m < end && !own; m++)
+        if (usable(m, &r) && size <= r.end - r.start)
+            own = r.start;
+    if (!own)
+        panic("frame: no usable memory has room for %lu bytes of frame states", size);
     frames.state = hpa_to_ptr(hpa(own));
     memset(frames.state, FRAME_NONE, states);
     frames.ram = hpa_to_ptr(hpa(own + states));
@@ -245,8 +222,8 @@ void frame_init(const struct bootinfo *bi)
 
     for (unsigned order = 0; order <= FRAME_ORDER_MAX; order++)
         list_init(&frames.free[order]);
-    for (uint64_t i = 0; i < bi->mem_count; i++)
-        if (mem[i].type == BOOT_MEM_USABLE)
-            add_range(mem[i].base, mem[i].base + mem[i].size, holes, ARRAY_SIZE(holes));
+    for (const struct boot_mem *m = mem; m < end; m++)
+        if (usable(m, &r))
+            add_range(r.start == own ? own + size : r.start, r.end);
     merge_ram(mem, bi->mem_count);
 }

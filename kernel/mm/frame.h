@@ -15,8 +15,8 @@
 #define FRAME_ORDER_1G  18
 #define FRAME_ORDER_MAX FRAME_ORDER_1G
 
-/* Takes all usable RAM of the boot memory map; boot CPU, once, before any other function here. Panics without
- * memory. */
+/* Takes all usable RAM of the boot memory map above 1 MiB; boot CPU, once, before any other function here.
+ * Panics without memory. */
 void frame_init(const struct bootinfo *bi);
 
 /* A zeroed block of 1 << order frames, aligned to its size, or hpa 0 if there is none (frame 0 is never given

@@ -5,7 +5,9 @@
 #include "kernel/mm/frame.c"
 #include "tests/unit/fake/log.c"
 
-#define RAM_SIZE ((uint64_t)32 << 20)
+#define RAM_SIZE   ((uint64_t)32 << 20)
+#define IMAGE      ((uint64_t)16 << 20)
+#define IMAGE_SIZE 0x13000
 
 static struct boot_mem map[8];
 static struct bootinfo bi;
@@ -19,7 +21,7 @@ static void use_map(unsigned count)
     frame_init(&bi);
 }
 
-/* One usable range; the image in its middle. */
+/* Something below 1 MiB, and usable memory with the image in its middle. */
 static void start(void)
 {
     if (!ram.a) {
@@ -29,11 +31,11 @@ static void start(void)
     }
     memset(hpa_to_ptr(ram), 0xaa, RAM_SIZE);
     memset(&bi, 0, sizeof(bi));
-    bi.trampoline = ram.a + (24 << 20);
-    bi.image_base = ram.a + (16 << 20);
-    bi.image_size = 0x12345;
-    map[0] = (struct boot_mem){ram.a, RAM_SIZE, BOOT_MEM_USABLE, 0};
-    use_map(1);
+    map[0] = (struct boot_mem){0x1000, 0x9e000, BOOT_MEM_USABLE, 0};
+    map[1] = (struct boot_mem){ram.a, IMAGE, BOOT_MEM_USABLE, 0};
+    map[2] = (struct boot_mem){ram.a + IMAGE, IMAGE_SIZE, BOOT_MEM_LOADER, 0};
+    map[3] = (struct boot_mem){ram.a + IMAGE + IMAGE_SIZE, RAM_SIZE - IMAGE - IMAGE_SIZE, BOOT_MEM_USABLE, 0};
+    use_map(4);
 }
 
 /* Takes all single frames; each one's byte in `seen` says so. Returns how many. */
@@ -60,10 +62,9 @@ TEST(every_frame_once_and_none_that_is_taken)
     n = take_all(seen);
     CHECK_EQ(n << PAGE_SHIFT, frame_bytes_total());
     CHECK_EQ(frame_bytes_free(), 0);
-    CHECK(!seen[(24 << 20) >> PAGE_SHIFT]);
     for (unsigned i = 0; i < 0x13; i++)
-        CHECK(!seen[((16 << 20) >> PAGE_SHIFT) + i]);
-    CHECK(seen[((16 << 20) >> PAGE_SHIFT) + 0x13]);
+        CHECK(!seen[(IMAGE >> PAGE_SHIFT) + i]);
+    CHECK(seen[(IMAGE >> PAGE_SHIFT) + 0x13]);
     CHECK(!seen[((uint64_t)(ptr_to_hpa(frames.state).a - ram.a)) >> PAGE_SHIFT]);
     CHECK(!seen[(frame_low_page().a - ram.a) >> PAGE_SHIFT]);
     CHECK_EQ(*(uint64_t *)hpa_to_ptr(frame_low_page()), 0);
@@ -158,6 +159,7 @@ TEST(ram_is_what_the_map_says_whatever_is_in_it)
 TEST(no_usable_memory_panics)
 {
     start();
+    CHECK(FAKE_EXPECT_PANIC(use_map(1))); /* only what lies below 1 MiB */
     map[0].type = BOOT_MEM_RESERVED;
     CHECK(FAKE_EXPECT_PANIC(use_map(1)));
     map[0] = (struct boot_mem){ram.a, PAGE_SIZE, BOOT_MEM_USABLE, 0};
