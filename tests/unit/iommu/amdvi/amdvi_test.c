@@ -25,7 +25,12 @@ static void mmio_write64(volatile void *base, reg64_t r, uint64_t v);
 
 #include "kernel/mm/radix.c"
 
+#include "iommu/amdvi/cmdq.c"
+#include "iommu/amdvi/devtab.c"
+#include "iommu/amdvi/flog.c"
+#include "iommu/amdvi/irtab.c"
 #include "iommu/amdvi/ivrs.c"
+#include "iommu/amdvi/pt.c"
 #include "iommu/amdvi/unit.c"
 
 #include "iommu/amdvi/amdvi.c"
@@ -387,11 +392,11 @@ static void free_units(void)
         free((void *)(uintptr_t)units[i].done);
     }
     memset(units, 0, sizeof(units));
-    if (empty_pt.a)
-        frame_free(empty_pt, 0);
-    if (empty_irt.a)
-        frame_free(empty_irt, 0);
-    empty_pt = empty_irt = hpa(0);
+    if (amdvi_empty_pt.a)
+        frame_free(amdvi_empty_pt, 0);
+    if (amdvi_empty_irt.a)
+        frame_free(amdvi_empty_irt, 0);
+    amdvi_empty_pt = amdvi_empty_irt = hpa(0);
 }
 
 /* Domains that the last test could not destroy because its hardware was hung. */
