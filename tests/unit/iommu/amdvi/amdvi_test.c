@@ -432,6 +432,8 @@ static void power_on(void)
     put_machine();
     for (unsigned i = 0; i < MODELS; i++) { /* the firmware's own use of the units goes on */
         set_reg(&model[i], IOMMU_CONTROL, CONTROL_EVT_LOG_EN | CONTROL_CMD_BUF_EN | CONTROL_IOMMU_EN);
+        set_reg(&model[i], EXCL_BASE, 0x100003); /* Allow, ExEn */
+        set_reg(&model[i], EXCL_LIMIT, 0x200000);
         set_reg(&model[i], IOMMU_STATUS, STATUS_CMD_BUF_RUN | STATUS_EVT_LOG_RUN);
         model[i].enabled = true;
         set_reg(&model[i], CMD_BUF_BASE, 8ull << 56);
@@ -440,6 +442,15 @@ static void power_on(void)
 }
 
 static const struct contract_hw hw = {power_on, dma, msi, hang, raise_fault};
+
+TEST(an_exclusion_range_of_the_firmware_is_cleared)
+{
+    power_on();
+    CHECK(reg(&model[0], EXCL_BASE) != 0);
+    CHECK_EQ(iommu_init(), 0);
+    CHECK_EQ(reg(&model[0], EXCL_BASE), 0);
+    CHECK_EQ(reg(&model[0], EXCL_LIMIT), 0);
+}
 
 TEST(units_without_what_we_need_are_refused)
 {
