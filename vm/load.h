@@ -56,7 +56,7 @@ const void *load_bytes(const struct load_plan *p, uint64_t off, uint64_t size);
  * earlier piece. */
 MUST_USE int load_piece(struct load_plan *p, uint64_t at, uint64_t size, const void *src, uint64_t src_size);
 
-/* True if a planned piece has a byte of the image at `addr`: somewhere to start. */
+/* True if a planned piece has a byte of the image at `addr`: somewhere for 32-bit code to start. */
 bool load_has(const struct load_plan *p, uint64_t addr);
 
 /* Adds the initrd, if there is one: page-aligned, as high as the other pieces allow, its end not above

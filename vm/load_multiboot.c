@@ -92,7 +92,7 @@ int multiboot_start(struct load_plan *p)
     unknown = h.flags & 0x1ffff & ~(FLAG_PAGE_ALIGN | FLAG_MEMORY | FLAG_VIDEO);
     if (unknown)
         return load_fail(p, "kernel asks for Multiboot features 0x%x, which it does not get", unknown);
-    if (p->entry > UINT32_MAX || !load_has(p, p->entry))
+    if (!load_has(p, p->entry))
         return load_fail(p, "kernel's entry 0x%lx is not in the kernel", p->entry);
     p->rax = START_MAGIC;
     p->rbx = LOAD_INFO;

@@ -59,7 +59,7 @@ int load_piece(struct load_plan *p, uint64_t at, uint64_t size, const void *src,
 
 bool load_has(const struct load_plan *p, uint64_t addr)
 {
-    for (unsigned i = 0; i < p->npieces; i++)
+    for (unsigned i = 0; i < p->npieces && addr <= UINT32_MAX; i++)
         if (addr >= p->piece[i].at && addr - p->piece[i].at < p->piece[i].src_size)
             return true;
     return false;

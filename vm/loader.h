@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Puts a kernel into a guest's memory and sets vCPU 0's start state: Linux bzImage (64-bit boot protocol, Documentation/arch/x86/boot.rst), ELF
- * with a PVH note (Xen's pvh.h start info), or Multiboot 1 ELF. The image is hostile: nothing outside the guest's RAM is written, and nothing is
- * written before every header has been checked.
+ * Puts a kernel into a guest's memory and sets vCPU 0's start state: Linux bzImage (64-bit boot protocol,
+ * Documentation/arch/x86/boot.rst), ELF with a PVH note (Xen's pvh.h start info), or Multiboot 1 ELF. The
+ * image is hostile: nothing outside the guest's RAM is written, and nothing is written before every header
+ * has been checked.
  */
 #ifndef VM_LOADER_H
 #define VM_LOADER_H

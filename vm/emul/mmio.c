@@ -32,7 +32,7 @@ static uint64_t reg_get(const struct vcpu *v, const struct insn *insn)
 static void reg_set(struct vcpu *v, const struct insn *insn, uint64_t val)
 {
     if (insn->reg_high)
-        gpr_set(v, insn->reg, 2, (val & 0xff) << 8 | (v->gpr[insn->reg] & 0xff));
+        gpr_set(v, insn->reg, 2, val << 8 | (v->gpr[insn->reg] & 0xff));
     else
         gpr_set(v, insn->reg, insn->reg_size, val);
 }

@@ -113,9 +113,9 @@ TEST(two_level_paging_with_large_pages)
     set32(PT + 5 * 4, 0x205000 | RW);
     set32(PML4 + 4, 0x400000 | RW | 0x80);
     CHECK(maps(0x5678, 0x205678));
+    CHECK(last_fetch[0].owner == NULL); /* an entry of 32 bits is not compared */
     CHECK(maps(0x412345, 0x412345));
     CHECK(maps(0x800000, 0));
-    CHECK(last_fetch[0].owner == NULL);
     teardown();
 }
 

@@ -376,6 +376,8 @@ TEST(elf_that_is_cut_off_is_refused)
     make_elf()->ph[2].offset = ELF_SIZE - 19;
     CHECK_REFUSED("notes are not in the file");
     make_elf();
+    img.kernel_size = 10;
+    CHECK_REFUSED("cut off in its ELF header");
     img.kernel_size = 40;
     CHECK_REFUSED("cut off in its ELF header");
     teardown();
@@ -411,6 +413,8 @@ TEST(elf_that_overlaps_itself_is_refused)
 
 TEST(elf_with_impossible_sizes_or_machine_is_refused)
 {
+    struct elf_image *e;
+
     setup();
     make_elf()->ph[1].memsz = 15;
     CHECK_REFUSED("larger in the file");
@@ -422,6 +426,17 @@ TEST(elf_with_impossible_sizes_or_machine_is_refused)
     CHECK_REFUSED("impossible size");
     make_elf()->entry = 0x201000;
     CHECK_REFUSED("not in the kernel");
+    vm.p2m.ram_low = RAM - SIZE_2M;
+    vm.p2m.ram_high = SIZE_2M;
+    make_elf()->ph[0].paddr = GPA_HIGH_RAM; /* 32-bit code cannot start there */
+    e = (struct elf_image *)image;
+    e->note.descsz = 8;
+    e->ph[2].filesz = 24;
+    e->entry = 0x40;
+    memcpy(e->text, (uint32_t[]){1}, 4); /* the upper half */
+    CHECK_REFUSED("entry 0x100000040 is not");
+    vm.p2m.ram_low = RAM;
+    vm.p2m.ram_high = 0;
     make_elf()->name[0] = 'Y';
     CHECK_REFUSED("neither a PVH note nor");
     make_elf()->note.descsz = 0xffffffff;

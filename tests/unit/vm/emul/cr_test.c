@@ -116,6 +116,7 @@ TEST(cr8_is_the_task_priority)
     CHECK(write_to(8, 9));
     CHECK_EQ(fake_lapic.tpr, 0x90);
     CHECK(!write_to(8, 16));
+    CHECK_EQ(fake_lapic.tpr, 0x90);
     CHECK(!write_to(5, 0));
     teardown();
 }

@@ -43,6 +43,7 @@ static const struct length_case lengths[] = {
     {"mov [disp32], eax by SIB", 64, 7, {0x89, 0x04, 0x25, 1, 2, 3, 4}},
     {"mov eax, fs:[eax] (67)", 64, 4, {0x64, 0x67, 0x8b, 0x00}},
     {"mov ax, es:[eax]", 32, 4, {0x26, 0x66, 0x8b, 0x00}},
+    {"mov eax, [si] (67)", 32, 3, {0x67, 0x8b, 0x04}},
     {"a useless REX before a prefix", 64, 4, {0x48, 0x66, 0x8b, 0x00}},
     {"15 bytes",
      64,
@@ -136,6 +137,14 @@ TEST(sizes_of_extending_moves)
     i = DECODE(64, "\x66\x0f\xbe\x00"); /* movsx ax, byte [rax] */
     CHECK_EQ(i.size, 1);
     CHECK_EQ(i.reg_size, 2);
+}
+
+TEST(a_rex_before_another_prefix_counts_for_nothing)
+{
+    CHECK_EQ(DECODE(64, "\x4c\x66\x8b\x00").size, 2);
+    CHECK_EQ(DECODE(64, "\x4c\x66\x8b\x00").reg, RAX);
+    CHECK_EQ(DECODE(64, "\x66\x4c\x8b\x00").size, 8);
+    CHECK_EQ(DECODE(64, "\x66\x4c\x8b\x00").reg, R8);
 }
 
 TEST(immediates_are_sign_extended)

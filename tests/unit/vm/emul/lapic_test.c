@@ -224,7 +224,7 @@ TEST(x2apic_gp_rules)
         {APIC_ICR, true, 0x40000, BIT(20)},
         {APIC_ICR, true, 0x40000, BIT(12)},
         {APIC_ICR2, false, 0, 0},
-        {APIC_LVT, true, 0x700ff, BIT(19)},
+        {APIC_LVT, true, 0x750ff, BIT(19)}, /* two read-only bits */
         {APIC_LVT + 1, true, 0x107ff, BIT(17)},
         {APIC_LVT + 3, true, 0x1a7ff, BIT(11)},
         {APIC_LVT + 5, true, 0x100ff, BIT(8)},
@@ -351,7 +351,7 @@ TEST(x2apic_icr_destinations)
         {0x0000000100000055, 0x2}, {0x0000000300000055, 0x8},
         {0x0000000400000055, 0x0}, {0x0001000000000055, 0x0},
         {0xffffffff00000055, 0xf}, {0x000000ff00000055, 0x0}, /* 8-bit broadcast is not one here */
-        {0x0000000000040055, 0x1},                            /* shorthands: self, all, others */
+        {0x0000000000040055, 0x1}, {0x0000000000040855, 0x1}, /* shorthands: self, all, others */
         {0x0000000000080055, 0xf}, {0x00000000000c0055, 0xe},
         {0x0000000600000855, 0x6}, /* logical: cluster 0, members 1 and 2 */
         {0x0001000600000855, 0x0}, {0xffffffff00000855, 0xf},
@@ -361,6 +361,7 @@ TEST(x2apic_icr_destinations)
 
     setup(4, true);
     CHECK_EQ(x2_read(APIC_LDR), 1);
+    CHECK_EQ(fake_vm.vcpu[3].lapic->reg[APIC_ID], 3);
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         CHECK_EQ(x2_write(APIC_ICR, rows[i].icr), 0);
         CHECK_EQ(got(), rows[i].mask);

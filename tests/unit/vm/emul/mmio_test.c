@@ -93,6 +93,12 @@ TEST(mov_stores_and_loads_in_all_sizes)
     set_dev(0x12);
     RUN("\x8a\x2b");
     CHECK_EQ(v.gpr[RCX], 0xffffffffffff1277);
+    RUN("\x0a\x2b"); /* or ch, [rbx] */
+    CHECK_EQ(v.gpr[RCX], 0xffffffffffff1277);
+    RUN("\x2a\x2b"); /* sub ch, [rbx] */
+    CHECK_EQ(v.gpr[RCX], 0xffffffffffff0077);
+    RUN("\x2a\x2b"); /* below 0: the byte above stays */
+    CHECK_EQ(v.gpr[RCX], 0xffffffffffffee77);
     RUN("\x48\xc7\x03\xfe\xff\xff\xff"); /* mov qword [rbx], -2 */
     CHECK_EQ(dev(8), ~(uint64_t)1);
     teardown();
@@ -138,6 +144,10 @@ TEST(arithmetic_and_its_flags)
     RUN("\x83\x13\x00");              /* adc dword [rbx], 0 */
     CHECK_EQ(dev(4), 1);
     CHECK_FLAGS(0);
+    v.rflags |= 1; /* is not added by ADD and SUB */
+    RUN("\x83\x03\x00");
+    CHECK_EQ(dev(4), 1);
+    v.rflags |= 1;
     RUN("\x83\x2b\x02"); /* sub dword [rbx], 2 */
     CHECK_EQ(dev(4), 0xffffffff);
     CHECK_FLAGS(0x80 | 0x10 | 4 | 1);

@@ -137,7 +137,9 @@ TEST(transmitter_interrupt)
     CHECK(irq_level);
     CHECK_EQ(in(REG_IIR), IIR_THRE);
     CHECK(!irq_level);
-    CHECK_EQ(in(REG_IIR), IIR_NONE); /* reading it has cleared it */
+    CHECK_EQ(in(REG_IIR), IIR_NONE);  /* reading it has cleared it */
+    out(REG_IER, IER_THRE | IER_RDA); /* it was on */
+    CHECK_EQ(in(REG_IIR), IIR_NONE);
     out(REG_IER, 0);
     out(REG_IER, IER_THRE); /* again, as Linux' test for a broken one wants */
     CHECK_EQ(in(REG_IIR), IIR_THRE);
@@ -166,6 +168,9 @@ TEST(receiver_interrupt)
     CHECK_EQ(in(REG_IIR), IIR_FIFO | IIR_RDA);
     out(REG_FCR, FCR_ENABLE | FCR_CLEAR_RX);
     CHECK_EQ(in(REG_IIR), IIR_FIFO | IIR_NONE);
+    key('c');
+    out(REG_FCR, 0); /* switching it off clears it */
+    CHECK_EQ(in(REG_IIR), IIR_NONE);
     CHECK_EQ(in(REG_DATA), 0);
     teardown();
 }
