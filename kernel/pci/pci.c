@@ -141,22 +141,8 @@ static void read_bars(struct pci_dev *d)
     pci_write16(d, PCI_COMMAND, command);
 }
 
-/* The buses of one window that are still to be looked at. Each comes in once, whatever bridges say. */
-struct bus_queue {
-    uint8_t bus[256];
-    bool seen[256];
-    unsigned head, tail;
-};
-
-static void queue_bus(struct bus_queue *q, unsigned bus)
-{
-    if (!q->seen[bus])
-        q->bus[q->tail++] = (uint8_t)bus;
-    q->seen[bus] = true;
-}
-
-/* Whether the function is there. */
-static bool scan_function(rid_t r, struct bus_queue *q)
+/* Whether the function is there. The bus behind a bridge has a higher number than the bridge's own. */
+static bool scan_function(rid_t r, bool reached[256])
 {
     struct pci_dev *d, probe = {.rid = r};
     unsigned secondary;
@@ -174,25 +160,24 @@ static bool scan_function(rid_t r, struct bus_queue *q)
     pci_add(d);
     secondary = pci_read8(d, PCI_SECONDARY_BUS);
     if (d->header_type == PCI_LAYOUT_BRIDGE && secondary > (r.id >> 8 & 0xff))
-        queue_bus(q, secondary);
+        reached[secondary] = true;
     return true;
 }
 
-static void scan_bus(unsigned segment, unsigned bus, struct bus_queue *q)
+static void scan_bus(unsigned segment, unsigned bus, bool reached[256])
 {
     for (unsigned dev = 0; dev < 32; dev++) {
         struct pci_dev probe = {.rid = rid(segment, bus, dev << 3)};
 
-        if (!scan_function(probe.rid, q) || !(pci_read8(&probe, PCI_HEADER_TYPE) & PCI_HEADER_MULTI))
+        if (!scan_function(probe.rid, reached) || !(pci_read8(&probe, PCI_HEADER_TYPE) & PCI_HEADER_MULTI))
             continue;
         for (unsigned fn = 1; fn < 8; fn++)
-            scan_function(rid(segment, bus, dev << 3 | fn), q);
+            scan_function(rid(segment, bus, dev << 3 | fn), reached);
     }
 }
 
 int pci_init(const struct bootinfo *bi)
 {
-    static struct bus_queue q; /* too large for a stack; boot only */
     const struct ecam_window *w;
     unsigned count = 0;
     int rc = ecam_init();
@@ -201,10 +186,12 @@ int pci_init(const struct bootinfo *bi)
     last = &first;
     room_init(bi);
     for (unsigned i = 0; !rc && (w = ecam_window(i)); i++) {
-        memset(&q, 0, sizeof(q));
-        queue_bus(&q, w->first);
-        while (q.head < q.tail)
-            scan_bus(w->segment, q.bus[q.head++], &q);
+        bool reached[256] = {false};
+
+        reached[w->first] = true;
+        for (unsigned bus = w->first; bus <= w->last; bus++)
+            if (reached[bus])
+                scan_bus(w->segment, bus, reached);
     }
     for (struct pci_dev *d = first; d; d = d->next)
         count++;
