@@ -70,11 +70,11 @@ static char ring_at(const struct ring *r, unsigned i)
     return r->bytes[(r->start + i) % RING_SIZE];
 }
 
-static bool send_some(void)
+static bool send_some(bool wait)
 {
     unsigned n = MIN(MIN(console.tx.len, RING_SIZE - console.tx.start), UART_FIFO);
 
-    if (!n || !uart_send(console.tx.bytes + console.tx.start, n))
+    if (!n || !uart_send(console.tx.bytes + console.tx.start, n, wait))
         return false;
     ring_drop(&console.tx, n);
     return true;
@@ -83,7 +83,7 @@ static bool send_some(void)
 static void put(char c)
 {
     if (console.tx.len == RING_SIZE)
-        (void)send_some(); /* if nobody takes it, the oldest goes */
+        (void)send_some(!console.polling); /* if nobody takes it, the oldest goes */
     ring_put(&console.tx, c);
     console.mid_line = c != '\n';
 }
@@ -216,14 +216,17 @@ static bool refill(bool flush)
     return false;
 }
 
-/* Sends about TURN_BYTES; true if the UART would take more and there is more. Caller holds the lock. */
+/*
+ * Sends about TURN_BYTES; true if there is more. Only a flush waits for the UART, and gives up on one that is
+ * stuck: a turn of the poll must not hold its CPU for as long as a slow line takes. Caller holds the lock.
+ */
 static bool send_turn(bool flush)
 {
     for (unsigned sent = 0; sent < TURN_BYTES; sent += UART_FIFO) {
         if (!console.tx.len && !refill(flush))
             return false;
-        if (!send_some() && console.tx.len)
-            return false;
+        if (!send_some(flush) && console.tx.len)
+            return !flush;
     }
     return true;
 }
@@ -242,7 +245,7 @@ void console_log(const char *s, size_t n, bool force)
         spin_lock(&console.lock);
     put_line_start();
     put_text(s, n);
-    while (pieces-- && send_some())
+    while (pieces-- && send_some(force || !console.polling))
         ;
     if (!force)
         spin_unlock(&console.lock);

@@ -55,10 +55,12 @@ void uart_init(uint16_t port)
     set(UART_MCR, MCR_DTR | MCR_RTS);
 }
 
-bool uart_send(const char *s, size_t n)
+bool uart_send(const char *s, size_t n, bool wait)
 {
-    uart_stuck = !wait_until(status(LSR_THRE), uart_stuck ? 0 : SEND_TIMEOUT);
-    if (uart_stuck)
+    bool empty = wait_until(status(LSR_THRE), wait && !uart_stuck ? SEND_TIMEOUT : 0);
+
+    uart_stuck = (wait || uart_stuck) && !empty;
+    if (!empty)
         return false;
     for (size_t i = 0; i < n && i < UART_FIFO; i++)
         set(UART_THR, (uint8_t)s[i]);

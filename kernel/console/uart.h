@@ -11,10 +11,10 @@
 void uart_init(uint16_t port);
 
 /*
- * Sends up to UART_FIFO bytes. Waits a bounded time for the FIFO to be empty; returns false, with nothing
- * sent, if it is not: at once if it was stuck the last time, too.
+ * Sends up to UART_FIFO bytes if the FIFO is empty; `wait`: or becomes so within a bounded time (none if it
+ * did not the last time). False: nothing was sent.
  */
-MUST_USE bool uart_send(const char *s, size_t n);
+MUST_USE bool uart_send(const char *s, size_t n, bool wait);
 
 /* One received byte, or -1. */
 int uart_receive(void);
