@@ -116,7 +116,7 @@ static bool fetch_table(const struct reader *r, uint64_t pa, struct table *t)
     return true;
 }
 
-/* --- one function for each table ------------------------------------------------------------------------ */
+/* --- one function for each table --- */
 
 static void read_madt(const struct reader *r, const struct table *t)
 {
@@ -237,7 +237,7 @@ static void read_table(const struct reader *r, uint64_t pa)
             known[i].read(r, &t);
 }
 
-/* --- the way there -------------------------------------------------------------------------------------- */
+/* --- the way there --- */
 
 void acpi_read(struct acpi_facts *f, uint64_t rsdp, const struct boot_mem *mem, size_t nmem,
                void (*warn)(const char *line))

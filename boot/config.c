@@ -96,7 +96,7 @@ static int on_key(void *user, const char *section, const char *name, const char 
     return set_key(p, s, name, value);
 }
 
-/* --- the first pass: bytes, lines, section headers ------------------------------------------------------ */
+/* --- the first pass: bytes, lines, section headers --- */
 
 static bool check_bytes(struct parser *p, const char *text, size_t size)
 {
@@ -242,7 +242,7 @@ static bool find_sections(struct parser *p, const char *text, size_t size)
     return true;
 }
 
-/* --- after the last line: what must be there, and what must fit together -------------------------------- */
+/* --- after the last line: what must be there, and what must fit together --- */
 
 static bool nic_is_whole(struct parser *p, unsigned i)
 {

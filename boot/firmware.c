@@ -61,7 +61,7 @@ uint64_t fw_ms(uint64_t since)
     return (rdtsc() - since) / tsc_per_ms;
 }
 
-/* --- pages ---------------------------------------------------------------------------------------------- */
+/* --- pages --- */
 
 static bool remember(EFI_PHYSICAL_ADDRESS base, UINTN pages)
 {
@@ -118,7 +118,7 @@ void *fw_table(const EFI_GUID *guid)
     return NULL;
 }
 
-/* --- clock ---------------------------------------------------------------------------------------------- */
+/* --- clock --- */
 
 /* Days from 1970-01-01 to the first of `month` (1 to 12) of `year`, Gregorian. */
 static uint64_t days_to_month(unsigned year, unsigned month)
@@ -146,7 +146,7 @@ uint64_t fw_wall_seconds(void)
     return seconds;
 }
 
-/* --- leaving -------------------------------------------------------------------------------------------- */
+/* --- leaving --- */
 
 bool fw_memory_map(struct fw_map *map)
 {

@@ -84,7 +84,7 @@ static unsigned find_ext(cfg_t c, unsigned id)
     return 0;
 }
 
-/* --- BARs ----------------------------------------------------------------------------------------------- */
+/* --- BARs --- */
 
 struct bar {
     uint64_t base, size; /* size 0: not implemented, or I/O ports */
@@ -140,7 +140,7 @@ void pci_nic_facts(const struct acpi_facts *a, uint32_t rid, struct nic_facts *f
     }
 }
 
-/* --- all functions -------------------------------------------------------------------------------------- */
+/* --- all functions --- */
 
 /* Calls `visit` for each function that answers, until it returns true. */
 static bool each_function(const struct acpi_facts *a, bool (*visit)(cfg_t c, uint32_t rid, void *arg),
@@ -203,7 +203,7 @@ bool pci_find_mac(const struct acpi_facts *a, const uint8_t mac[6], uint32_t *ri
     return true;
 }
 
-/* --- free 32-bit MMIO space ----------------------------------------------------------------------------- */
+/* --- free 32-bit MMIO space --- */
 
 struct range {
     uint64_t base, end;

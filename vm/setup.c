@@ -32,8 +32,7 @@ static struct {
     struct timer late;
 } setup = {.calls = RATELIMIT_INIT(20, 2)};
 
-/* --- NICs and their VFs
- * ---------------------------------------------------------------------------------------- */
+/* --- NICs and their VFs --- */
 
 static int nic_enable(const struct boot_nic *n, struct pci_dev *pf)
 {
@@ -76,8 +75,7 @@ static void nics_enable(void)
     }
 }
 
-/* --- the I/O domain
- * -------------------------------------------------------------------------------------------- */
+/* --- the I/O domain --- */
 
 /* NIC i of the information is PCI slot i + 1, so NICs that failed are left out and do not take a number. */
 static void info_nic(struct iodom_nic *out, uint32_t nic)
@@ -137,8 +135,7 @@ static void iodom_start(const struct bootinfo *bi)
         log_error("iodom: cannot be started");
 }
 
-/* --- guests
- * ---------------------------------------------------------------------------------------------------- */
+/* --- guests --- */
 
 static struct pci_dev *vf_dev(const struct boot_vf *vf)
 {

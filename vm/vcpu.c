@@ -18,8 +18,7 @@
 #define ATTR_L       BIT32(9)
 #define ATTR_D       BIT32(10)
 
-/* --- life
- * -------------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 int vcpu_create(struct vm *vm, unsigned id)
 {
@@ -93,8 +92,7 @@ static void sipi_start(struct vcpu *v)
     v->wait_sipi = false;
 }
 
-/* --- requests
- * ---------------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 /*
  * Order matters: the bits are set before the state is read, and sched.c announces the state before it reads
@@ -115,8 +113,7 @@ void vcpu_request(struct vcpu *v, uint32_t bits)
         vm_vcpu_enter(v);
 }
 
-/* --- events
- * ------------------------------------------------------------------------------------------------------ */
+/* --- events --- */
 
 /* Contributory exceptions (APM 2 table 8-3). */
 static bool contributory(uint8_t vector)
@@ -181,8 +178,7 @@ static void deliver_pending(struct vcpu *v)
     hvm_want_window(v, v->nmi_pending || vector >= 0);
 }
 
-/* --- running
- * ----------------------------------------------------------------------------------------------------- */
+/* --- running --- */
 
 /* What other CPUs asked for, then what is pending. VCPU_RUNNING: enter the guest. */
 static enum vcpu_state prepare(struct vcpu *v)
@@ -249,8 +245,7 @@ enum vcpu_state vcpu_run(struct vcpu *v)
     return next;
 }
 
-/* --- instructions
- * ------------------------------------------------------------------------------------------------ */
+/* --- instructions --- */
 
 static unsigned code_bits(const struct vcpu *v)
 {
@@ -294,8 +289,7 @@ void vcpu_skip(struct vcpu *v, const struct vm_exit *e)
     hvm_clear_shadow(v);
 }
 
-/* --- for the log
- * ------------------------------------------------------------------------------------------------- */
+/* --- for the log --- */
 
 void vcpu_log(const struct vcpu *v)
 {

@@ -50,8 +50,7 @@ static void vms_add(struct vm *vm)
     spin_unlock(&vms_lock);
 }
 
-/* --- what a guest can make the log say
- * -------------------------------------------------------------------------------------- */
+/* --- what a guest can make the log say --- */
 
 static void say(struct vm *vm, struct ratelimit *budget, enum log_level level, const char *fmt, va_list ap)
 {
@@ -93,8 +92,7 @@ static void tell(struct vm *vm, const char *fmt, ...)
     va_end(ap);
 }
 
-/* --- building
- * ---------------------------------------------------------------------------------------------------- */
+/* --- building --- */
 
 static int map_for_devices(gpa_t at, hpa_t target, uint64_t size, void *arg)
 {
@@ -290,8 +288,7 @@ struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
     return vm;
 }
 
-/* --- starting and stopping
- * --------------------------------------------------------------------------------------- */
+/* --- starting and stopping --- */
 
 void vm_vcpu_enter(struct vcpu *v)
 {
@@ -484,8 +481,7 @@ void vm_interrupt(struct vm *vm)
     }
 }
 
-/* --- trapped regions
- * --------------------------------------------------------------------------------------------- */
+/* --- trapped regions --- */
 
 /* Index of the first region that ends above `addr`; regions are sorted and do not overlap. The caller holds
  * leaf_lock. */

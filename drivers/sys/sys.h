@@ -18,16 +18,14 @@
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 #define PAGE_BYTES    4096ull
 
-/* --- start-up (config.c): called by start.S with the address of struct hvm_start_info; calls main()
- * ----------------- */
+/* --- start-up (config.c): called by start.S with the address of struct hvm_start_info; calls main() --- */
 
 void sys_start(uint64_t start_info) __attribute__((noreturn));
 
 /* The configuration, checked and copied at start; NULL if there was none or it was unusable. */
 const struct iodom_info *sys_config(void);
 
-/* --- memory (page.c): identity map; the image W^X, nothing else but what is asked for
- * ------------------------------- */
+/* --- memory (page.c): identity map; the image W^X, nothing else but what is asked for --- */
 
 void page_init(void);
 
@@ -35,8 +33,7 @@ void page_init(void);
  * unmapped. */
 volatile void *page_map_device(uint64_t pa, size_t size);
 
-/* --- traps and interrupts (trap.c, trap.S)
- * --------------------------------------------------------------------------- */
+/* --- traps and interrupts (trap.c, trap.S) --- */
 
 #define IRQ_VECTOR_BASE 0x20
 #define IRQ_COUNT       16
@@ -52,8 +49,7 @@ int irq_alloc(void);
 /* Whether interrupt `irq` came since the last call. */
 bool irq_take(unsigned irq);
 
-/* --- time (clock.c, apic.c)
- * ------------------------------------------------------------------------------------------ */
+/* --- time (clock.c, apic.c) --- */
 
 void clock_init(uint32_t tsc_khz);
 uint64_t clock_ns(void);   /* since start */
@@ -86,14 +82,12 @@ static inline __attribute__((warn_unused_result)) bool sys_wait_result(bool ok)
     return ok;
 }
 
-/* --- hypercalls (hypercall.c): -ENOSYS where no hypervisor of ours answers
- * ------------------------------------------- */
+/* --- hypercalls (hypercall.c): -ENOSYS where no hypervisor of ours answers --- */
 
 void hypercall_init(void);
 long hypercall(unsigned nr, uint64_t a, uint64_t b, uint64_t c);
 
-/* --- PCI (pci.c): functions of virtual bus 0 by device and function number
- * ------------------------------------------ */
+/* --- PCI (pci.c): functions of virtual bus 0 by device and function number --- */
 
 uint32_t pci_read(unsigned devfn, unsigned reg, unsigned size);
 void pci_write(unsigned devfn, unsigned reg, unsigned size, uint32_t v);
@@ -113,8 +107,7 @@ void pci_enable(unsigned devfn, uint32_t bits);
  * cannot. */
 int pci_msix_enable(unsigned devfn, const unsigned *irq, unsigned n);
 
-/* --- console (console.c): 16550 at COM1, polled
- * ---------------------------------------------------------------------- */
+/* --- console (console.c): 16550 at COM1, polled --- */
 
 void console_init(void);
 void console_write(const char *s, size_t n);

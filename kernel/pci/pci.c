@@ -189,6 +189,8 @@ int pci_init(const struct bootinfo *bi)
         bool reached[256] = {false};
 
         reached[w->first] = true;
+        pci_reserve(hpa(w->base.a + ((uint64_t)w->first << ECAM_BUS_SHIFT)),
+                    (w->last - w->first + (uint64_t)1) << ECAM_BUS_SHIFT);
         for (unsigned bus = w->first; bus <= w->last; bus++)
             if (reached[bus])
                 scan_bus(w->segment, bus, reached);

@@ -97,17 +97,12 @@ static uint64_t function_meets(const struct pci_dev *d, struct range want, rid_t
 /* The end of something that is in the way, or 0 if `want` is free. */
 static uint64_t in_the_way(struct range want, rid_t r)
 {
-    const struct ecam_window *w;
     uint64_t end = 0;
 
     for (uint64_t i = 0; i < memory_count && !end; i++)
         end = meets((struct range){memory[i].base, memory[i].base + memory[i].size}, want);
     for (unsigned i = 0; i < reserved_count && !end; i++)
         end = meets(reserved[i], want);
-    for (unsigned i = 0; !end && (w = ecam_window(i)); i++)
-        end = meets((struct range){w->base.a + ((uint64_t)w->first << ECAM_BUS_SHIFT),
-                                   w->base.a + ((uint64_t)(w->last + 1) << ECAM_BUS_SHIFT)},
-                    want);
     for (const struct pci_dev *d = pci_first(); d && !end; d = d->next)
         end = function_meets(d, want, r);
     return end;

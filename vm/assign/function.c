@@ -35,8 +35,7 @@ static void cfg_set(uint8_t *cfg, unsigned off, unsigned size, uint32_t v)
     memcpy(cfg + off, &v, size);
 }
 
-/* --- BARs
- * ------------------------------------------------------------------------------------------------------ */
+/* --- BARs --- */
 
 static unsigned bar_reg(unsigned i)
 {
@@ -162,8 +161,7 @@ int function_place_bars(struct vfunction *f, uint64_t *next)
     return 0;
 }
 
-/* --- capabilities
- * ---------------------------------------------------------------------------------------------- */
+/* --- capabilities --- */
 
 static void copy_hw(struct vfunction *f, unsigned to, unsigned from, unsigned bytes)
 {
@@ -234,8 +232,7 @@ void function_destroy(struct vfunction *f)
     msix_destroy(&f->msix);
 }
 
-/* --- the guest's accesses
- * -------------------------------------------------------------------------------------- */
+/* --- the guest's accesses --- */
 
 /* The hardware always decodes memory; whether the guest may reach it is the nested table's business. */
 static void command_update(struct vfunction *f)

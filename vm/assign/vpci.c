@@ -100,8 +100,7 @@ void vpci_destroy(struct vm *vm)
     vm->vpci = NULL;
 }
 
-/* --- hand-over
- * ------------------------------------------------------------------------------------------------- */
+/* --- hand-over --- */
 
 static int free_slot(const struct vpci *p)
 {

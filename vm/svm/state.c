@@ -15,8 +15,7 @@
 #define MXCSR_RESET  0x1f80
 #define FX_MXCSR     24 /* offset in the FXSAVE area (APM 2 figure 11-7) */
 
-/* --- registers
- * --------------------------------------------------------------------------------------------------- */
+/* --- registers --- */
 
 #define SAVE(member) offsetof(struct vmcb_save, member)
 
@@ -139,8 +138,7 @@ void svm_set_tsc_offset(struct vcpu *v, uint64_t offset)
     v->hw->vmcb->control.clean &= ~CLEAN_INTERCEPT;
 }
 
-/* --- reset (APM 2 tables 14-1 and 14-2)
- * -------------------------------------------------------------------------- */
+/* --- reset (APM 2 tables 14-1 and 14-2) --- */
 
 static void reset_segments(struct vmcb_save *s)
 {
@@ -193,8 +191,7 @@ void svm_reset(struct vcpu *v)
     reset_xstate(hw);
 }
 
-/* --- address space ids (15.16)
- * ------------------------------------------------------------------------------------ */
+/* --- address space ids (15.16) --- */
 
 void svm_flush(struct vcpu *v)
 {
@@ -229,8 +226,7 @@ void svm_flush_now(struct vcpu *v)
         asid_renew(v);
 }
 
-/* --- switching vCPUs
- * ---------------------------------------------------------------------------------------------- */
+/* --- switching vCPUs --- */
 
 static void xstate_load(const struct vcpu_hw *hw)
 {

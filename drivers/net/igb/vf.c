@@ -21,8 +21,7 @@ static void set_bit(struct igb *g, igb_reg r, uint32_t bits, bool on)
     igb_wr(g, r, on ? v | bits : v & ~bits);
 }
 
-/* --- receive addresses
- * ---------------------------------------------------------------------------------------------- */
+/* --- receive addresses --- */
 
 void igb_rar_set(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool)
 {
@@ -252,8 +251,7 @@ void igb_vf_clean(struct igb *g, unsigned vf)
     s->broken = true;
 }
 
-/* --- the whole switch
- * ----------------------------------------------------------------------------------------------- */
+/* --- the whole switch --- */
 
 void igb_vmdq_setup(struct igb *g)
 {

@@ -77,8 +77,7 @@ static inline void igb_wr(const struct igb *g, igb_reg r, uint32_t v)
         fake_on_write(r.off, v);
 }
 
-/* --- the VF's side
- * -------------------------------------------------------------------------------------------------- */
+/* --- the VF's side --- */
 
 static inline void fake_vf_send(unsigned vf, const uint32_t *msg, unsigned n)
 {

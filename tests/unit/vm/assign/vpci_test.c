@@ -19,7 +19,7 @@
 
 #include "vm/vcpu.h"
 
-/* --- the machine ----------------------------------------------------------------------------------------------- */
+/* --- the machine --- */
 
 static struct fake_pci *hw; /* the physical function */
 
@@ -73,7 +73,7 @@ void vm_complain(struct vm *m, const char *fmt, ...)
     (void)m, (void)fmt;
 }
 
-/* --- helpers --------------------------------------------------------------------------------------------------- */
+/* --- helpers --- */
 
 static struct pci_dev *vf;
 
@@ -163,7 +163,7 @@ static void in_order(const struct pci_dev *d, unsigned off, unsigned size, uint3
     CHECK_EQ(d->flr_ns, 0);
 }
 
-/* --- tests ----------------------------------------------------------------------------------------------------- */
+/* --- tests --- */
 
 TEST(empty_bus_reads_ones_and_has_a_bridge)
 {
