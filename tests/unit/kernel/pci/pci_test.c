@@ -26,7 +26,7 @@ static unsigned model_count;
 static struct ecam_window window = {{0xe0000000}, 0, 0, 255};
 static bool window_off;
 static struct boot_mem mem[] = {{0, 0x80000000, BOOT_MEM_USABLE, 0},
-                                {0xe0000000, 0x10000000, BOOT_MEM_RESERVED, 0}};
+                                {0xf0000000, 0x1000, BOOT_MEM_RESERVED, 0}};
 static struct bootinfo info;
 static unsigned dead_vfs;
 
