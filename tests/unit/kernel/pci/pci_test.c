@@ -354,6 +354,19 @@ TEST(vf_bars_keep_clear_of_all_else)
     CHECK_EQ(b->vf[7]->bar[0].base.a, 0xc0448000 + 7 * 0x4000);
 }
 
+TEST(configuration_space_is_no_place_for_vf_bars)
+{
+    struct pci_dev *pf;
+
+    reset();
+    add_igb(0x28);
+    CHECK_EQ(scan(), 0);
+    pf = pci_find((rid_t){0x28});
+    pci_reserve(hpa(0xc0200000), 0x1fe00000); /* up to the ECAM window, behind which a page is reserved */
+    CHECK_EQ(pci_sriov_enable(pf, 1), 0);
+    CHECK_EQ(pf->vf[0]->bar[0].base.a, 0xf0004000);
+}
+
 TEST(no_room_for_vf_bars)
 {
     struct model *m;
