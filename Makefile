@@ -6,6 +6,7 @@ BOARD ?= amd
 CFG   ?= tests/guest/demo/lastmile.cfg
 OUT   ?= $(BUILD)/lastmile.img
 T     ?=
+JOBS  ?= $(shell nproc)
 
 # Passed on to tools/ and tests/: which emulator, firmware and size of machine a board gets.
 export QEMU OVMF BOCHS SMP MEM NETDEV QEMU_ARGS BUILD THIRD BOARD
@@ -34,7 +35,7 @@ IMAGES := $(BUILD)/BOOTX64.EFI $(BUILD)/hv.elf $(BUILD)/iodom.elf
 .SECONDARY:
 
 all: setup
-	@$(MAKE) --no-print-directory images
+	@$(MAKE) --no-print-directory -j$(JOBS) images
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -109,7 +110,7 @@ run: all
 	@tools/run.py --board $(BOARD) --cfg $(CFG) --build $(BUILD)
 
 test: setup
-	@$(MAKE) --no-print-directory images unit fuzz
+	@$(MAKE) --no-print-directory -j$(JOBS) images unit fuzz
 	@tests/run.py --build $(BUILD) $(if $(T),--only '$(T)')
 
 bench: all
