@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ticket lock. The hypervisor runs with interrupts off but for two windows (idle, and right after a VM exit),
- * where no lock is held; so there is no interrupt-saving variant. Order of locks: ARCHITECTURE.md, "Locks".
+ * Ticket lock. The hypervisor runs with interrupts off but for windows (ARCHITECTURE.md, section 5) in which no lock is held;
+ * so there is no interrupt-saving variant. Order of locks: ARCHITECTURE.md, "Locks".
  */
 #ifndef KERNEL_LIB_SPINLOCK_H
 #define KERNEL_LIB_SPINLOCK_H
