@@ -25,11 +25,6 @@ uint64_t time_tsc_to_ns(uint64_t ticks)
     return (uint64_t)((unsigned __int128)ticks * 1000000 / fake_tsc_khz);
 }
 
-uint64_t time_ns_to_tsc(uint64_t ns)
-{
-    return (uint64_t)((unsigned __int128)ns * fake_tsc_khz / 1000000);
-}
-
 uint64_t time_wall_base_ns(void)
 {
     return fake_wall_base_ns;
