@@ -34,19 +34,31 @@ if [ -z "$version" ]; then
     echo "fetch-kernel: the archive has no linux-image-amd64 in: $suites" >&2
     exit 1
 fi
-image=$(apt_with_suites apt-cache show "linux-image-amd64=$version" | sed -n 's/^Depends: *\(linux-image-[^ ]*\).*/\1/p' | head -1)
+
+# Those packages that package $1 depends on, of the kernel's parts in $2.
+depends() {
+    apt_with_suites apt-cache show "$1=$version" | sed -n 's/^Depends: *//p' | tr ',' '\n' |
+        sed -nE "s/^ *(linux-($2)-[0-9][^ ]*).*/\1/p" | sort -u
+}
+
+# Later kernels come in parts: the image's package has the kernel and its modules beside it.
+image=$(depends linux-image-amd64 image)
+mapfile -t packages < <(depends "${image:?fetch-kernel: linux-image-amd64 $version depends on no image}" 'binary|modules')
+packages+=("$image")
 
 dir="$THIRD/linux-$version"
 if ! [ -e "$dir/.fetched" ]; then
     echo "fetch: $image $version"
     rm -rf "$dir"
     mkdir -p "$dir/deb"
-    (cd "$dir/deb" && apt_with_suites apt-get -qq download "$image=$version") 2>"$APT_DIR/fetch-linux.log" || {
+    (cd "$dir/deb" && apt_with_suites apt-get -qq download "${packages[@]/%/=$version}") 2>"$APT_DIR/fetch-linux.log" || {
         tail -3 "$APT_DIR/fetch-linux.log" >&2
-        echo "fetch-kernel: apt could not download $image" >&2
+        echo "fetch-kernel: apt could not download ${packages[*]}" >&2
         exit 1
     }
-    dpkg -x "$dir"/deb/*.deb "$dir"
+    for deb in "$dir"/deb/*.deb; do
+        dpkg -x "$deb" "$dir"
+    done
     rm -r "$dir/deb"
 fi
 touch "$dir/.fetched"

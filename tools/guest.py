@@ -131,9 +131,9 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    kernels = sorted((args.kernel / "boot").glob("vmlinuz-*"))
+    kernels = [*args.kernel.glob("boot/vmlinuz-*"), *args.kernel.glob("usr/lib/modules/*/vmlinuz")]
     if not kernels:
-        sys.exit(f"guest: no kernel in {args.kernel}/boot")
+        sys.exit(f"guest: no kernel in {args.kernel}")
     data = initrd(args)
     shutil.copyfile(kernels[0], args.out / "vmlinuz")
     (args.out / "initrd.cpio.gz").write_bytes(data)
