@@ -38,7 +38,10 @@
 #define IVHD_11H            0x11
 #define IVHD_40H            0x40
 #define IVHD_EFR            24u
-#define IVHD_EFR_GASUP      BIT(7)
+#define IVHD_EFR_XTSUP      BIT(2) /* x2APIC destinations */
+#define IVHD_EFR_IASUP      BIT(6) /* INVALIDATE_IOMMU_ALL */
+#define IVHD_EFR_GASUP      BIT(7) /* 128-bit remapping entries */
+#define IVHD_EFR_NEEDED     (IVHD_EFR_XTSUP | IVHD_EFR_IASUP | IVHD_EFR_GASUP)
 #define IVHD_10H_DEVICES    24u
 #define IVHD_11H_DEVICES    40u
 #define IVHD_DEV_SPECIAL    72
@@ -215,7 +218,8 @@ static void read_ivrs(const struct reader *r, const struct table *t)
             continue;
         r->facts->iommu = IOMMU_AMDVI;
         ioapic |= ivhd_has_ioapic(b, full ? IVHD_11H_DEVICES : IVHD_10H_DEVICES, step);
-        wide |= full && step >= IVHD_11H_DEVICES && (get64(b + IVHD_EFR) & IVHD_EFR_GASUP);
+        wide |=
+            full && step >= IVHD_11H_DEVICES && (get64(b + IVHD_EFR) & IVHD_EFR_NEEDED) == IVHD_EFR_NEEDED;
     }
     r->facts->remapping = r->facts->iommu == IOMMU_AMDVI && ioapic && wide;
 }

@@ -109,10 +109,13 @@ TEST(amd_vi)
         uint64_t efr;
         bool ioapic, remapping;
     } rows[] = {
-        {IVHD_11H, IVHD_EFR_GASUP, true, true},
-        {IVHD_40H, IVHD_EFR_GASUP, true, true},
+        {IVHD_11H, IVHD_EFR_NEEDED, true, true},
+        {IVHD_40H, IVHD_EFR_NEEDED, true, true},
         {IVHD_11H, 0, true, false},
-        {IVHD_11H, IVHD_EFR_GASUP, false, false},
+        {IVHD_11H, IVHD_EFR_NEEDED, false, false},
+        {IVHD_11H, IVHD_EFR_NEEDED & ~IVHD_EFR_XTSUP, true, false},
+        {IVHD_11H, IVHD_EFR_NEEDED & ~IVHD_EFR_IASUP, true, false},
+        {IVHD_11H, IVHD_EFR_NEEDED & ~IVHD_EFR_GASUP, true, false},
         {IVHD_10H, 0, true, false},
     };
 
@@ -188,7 +191,7 @@ TEST(damaged_tables_are_left_out)
         uint32_t length;
 
         clear();
-        ivrs(IVHD_11H, IVHD_EFR_GASUP, true);
+        ivrs(IVHD_11H, IVHD_EFR_NEEDED, true);
         memcpy(&length, ram + TABLE(0) + 4, 4);
         ram[TABLE(0) + rows[i].offset] = rows[i].value;
         if (rows[i].sealed)
@@ -206,7 +209,7 @@ TEST(a_device_entry_beyond_its_block_is_not_read)
     clear();
     at = TABLE(0) + IVRS_ENTRIES;
     ram[at] = IVHD_40H;
-    put64(at + IVHD_EFR, IVHD_EFR_GASUP);
+    put64(at + IVHD_EFR, IVHD_EFR_NEEDED);
     ram[at + IVHD_11H_DEVICES] = IVHD_DEV_ACPI_HID;
     ram[at + 2] = IVHD_11H_DEVICES + 22;
     ram[at + IVHD_11H_DEVICES + IVHD_HID_UIDLEN] = 200;
@@ -227,7 +230,7 @@ TEST(a_device_entry_beyond_its_block_is_not_read)
 TEST(the_way_to_the_tables_is_checked)
 {
     clear();
-    ivrs(IVHD_11H, IVHD_EFR_GASUP, true);
+    ivrs(IVHD_11H, IVHD_EFR_NEEDED, true);
     put64(XSDT + 36, 0x10); /* a table outside the memory */
     read_all();
     CHECK(strstr(warnings, "not in memory") != NULL);
@@ -251,7 +254,7 @@ TEST(the_way_to_the_tables_is_checked)
     CHECK(strstr(warnings, "table XSDT ignored: bad checksum") != NULL);
 
     clear();
-    ivrs(IVHD_11H, IVHD_EFR_GASUP, true);
+    ivrs(IVHD_11H, IVHD_EFR_NEEDED, true);
     put64(XSDT + 36 + 8, (uint64_t)ram + XSDT); /* a table that leads back */
     ntables = 2;
     read_all();
