@@ -81,7 +81,7 @@ static bool check_nic(const struct config *cfg, const struct boot_facts *f, unsi
                             "%u VFs, but this device has no SR-IOV, accepted: 0", b->vfs);
     if (b->vfs > n->total_vfs)
         return config_error(cfg, err, c->key_line[NIC_VFS], "vfs",
-                            "%u VFs, but the NIC has %u, accepted: 0 to %u", b->vfs, n->total_vfs,
+                            "%u VFs, but the NIC has %u for guests, accepted: 0 to %u", b->vfs, n->total_vfs,
                             n->total_vfs);
     if (!vf_bars_fit(n, b->vfs, f->mmio32_gap))
         return config_error(cfg, err, c->key_line[NIC_VFS], "vfs",

@@ -18,7 +18,7 @@ enum boot_iommu { IOMMU_NONE, IOMMU_AMDVI, IOMMU_VTD };
 struct nic_facts {
     bool found;
     bool sriov;
-    uint16_t total_vfs;
+    uint16_t total_vfs;    /* that guests can have: TotalVFs, less what the PF's driver needs itself */
     bool vf_bars_placed;   /* the firmware has given all VF BARs an address */
     uint64_t vf_bar_bytes; /* of the memory BARs of one VF */
     uint64_t vf_bar_align; /* the largest of them: what the VFs' block is aligned to */

@@ -34,10 +34,11 @@
  * Intel 82576: the receive address registers that the NIC loads from its EEPROM (82576 datasheet, section
  * 8.10.11).
  */
-#define ID_82576 0x10c98086u
-#define RAL0     0x5400u
-#define RAH0     0x5404u
-#define RAH_AV   BIT32(31)
+#define ID_82576  0x10c98086u
+#define VFS_82576 7
+#define RAL0      0x5400u
+#define RAH0      0x5404u
+#define RAH_AV    BIT32(31)
 
 #define RANGES_MAX 512
 #define MMIO32_END 0xfec00000u /* I/O APIC, HPET, local APIC, firmware */
@@ -127,6 +128,9 @@ void pci_nic_facts(const struct acpi_facts *a, uint32_t rid, struct nic_facts *f
         return;
     f->sriov = true;
     f->total_vfs = (uint16_t)(rd(c, cap + SRIOV_VFS) >> 16);
+    /* Of the 82576's eight pools the PF keeps one for its own queues. */
+    if (rd(c, PCI_ID) == ID_82576 && f->total_vfs > VFS_82576)
+        f->total_vfs = VFS_82576;
     f->vf_bars_placed = true;
     if (rd(c, cap + SRIOV_CONTROL) & SRIOV_VF_ENABLE)
         return; /* the firmware uses the VFs: their BARs are placed, and must not be sized */

@@ -25,7 +25,7 @@ vf = lan0/1 mac=02:00:00:00:00:02
 CASES = {
     "an unknown key": ("vfs = 2", "vfss = 2", "vfs"),
     "a bad number": ("vfs = 2", "vfs = two", "vfs"),
-    "more VFs than the NIC has": ("vfs = 2", "vfs = 9", "vfs"),
+    "more VFs than the NIC has": ("vfs = 2", "vfs = 8", "vfs"),
     "a NIC that is not there": ("00:05.0", "00:07.0", "pf"),
     "a guest given twice": ("[guest db]", "[guest web]", "web"),
     "a VF given twice": ("lan0/1", "lan0/0", "vf"),

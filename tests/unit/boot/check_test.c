@@ -85,7 +85,7 @@ TEST(nics)
     REFUSED("t.cfg:5: mac: no NIC found that has it", facts.nic[1].found = false);
     REFUSED("t.cfg:4: [nic]: [nic lan0] and [nic lan1] are one device", cfg.boot.nic[1].rid = 0x28);
     REFUSED("t.cfg:3: vfs: 4 VFs, but this device has no SR-IOV", facts.nic[0].sriov = false);
-    REFUSED("t.cfg:3: vfs: 4 VFs, but the NIC has 3, accepted: 0 to 3", facts.nic[0].total_vfs = 3);
+    REFUSED("t.cfg:3: vfs: 4 VFs, but the NIC has 3 for guests, accepted: 0 to 3", facts.nic[0].total_vfs = 3);
     TAKEN(facts.nic[0].sriov = false; cfg.boot.nic[0].vfs = 0);
 }
 
