@@ -60,7 +60,7 @@ TEST(a_nic_is_found_by_its_address)
     add_nic(5, 0);
     pci_nic_facts(&facts, 0x28, &f);
     CHECK(f.found && f.sriov);
-    CHECK_EQ(f.total_vfs, 8);
+    CHECK_EQ(f.total_vfs, 7);
     pci_nic_facts(&facts, 0x30, &f);
     CHECK(!f.found);
     pci_nic_facts(&facts, 0x1028, &f); /* another segment */
