@@ -243,6 +243,8 @@ void console_log(const char *s, size_t n, bool force)
 
     if (!force)
         spin_lock(&console.lock);
+    if (!force && console.focus && console.mid_line)
+        (void)print_focus(console.focus); /* the end of its line, if it has been said */
     put_line_start();
     put_text(s, n);
     while (pieces-- && send_some(force || !console.polling))

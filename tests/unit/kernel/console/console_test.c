@@ -200,6 +200,22 @@ TEST(the_focus_gets_its_bytes_as_they_are_and_others_wait)
     stop();
 }
 
+TEST(the_log_lets_the_focus_end_its_line)
+{
+    start();
+    uart_keys = "\1\1\1";
+    settle();
+    out_is("*** web: console (Ctrl-A three times switches) ***\r\n");
+    say(web, "do");
+    settle();
+    CHECK(out_is("do"));
+    say(web, "ne\r\n");
+    log_line("log\n");
+    settle();
+    CHECK(out_is("ne\r\nlog\r\n"));
+    stop();
+}
+
 TEST(a_full_backlog_loses_the_oldest_and_says_so)
 {
     char line[16];
