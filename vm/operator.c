@@ -127,7 +127,7 @@ static void input(void *arg, char c)
         say("\b \b");
     } else if (c >= ' ' && c < 0x7f && used < LINE_MAX - 1) {
         line[used++] = c;
-        say("%c", c);
+        console_write(channel, &c, 1);
     }
 }
 

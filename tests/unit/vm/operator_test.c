@@ -39,6 +39,7 @@ TEST(list_shows_each_vm)
 {
     web.p2m.ram_low = 256 << 20;
     type("list\r");
+    CHECK(!strncmp(fake_console, "list\r\n", 6));
     CHECK(shown("web              running      1     256       7\r\n"));
 }
 
