@@ -14,10 +14,6 @@
 
 #define VEC_DF 8
 
-#define EFER_LMA_BIT BIT(10)
-#define ATTR_L       BIT32(9)
-#define ATTR_D       BIT32(10)
-
 /* --- life --- */
 
 int vcpu_create(struct vm *vm, unsigned id)
@@ -247,16 +243,6 @@ enum vcpu_state vcpu_run(struct vcpu *v)
 
 /* --- instructions --- */
 
-static unsigned code_bits(const struct vcpu *v)
-{
-    struct vm_segment cs;
-
-    hvm_segment(v, SEG_CS, &cs);
-    if ((hvm_reg(v, REG_EFER) & EFER_LMA_BIT) && (cs.attr & ATTR_L))
-        return 64;
-    return cs.attr & ATTR_D ? 32 : 16;
-}
-
 /*
  * The exit says which instruction it was, so without a prefix the length is known: its opcode's. `first` is
  * that opcode's first byte.
@@ -275,7 +261,7 @@ static unsigned exit_insn_length(struct vcpu *v, enum vm_exit_kind kind)
 
     if (plain[kind].len && (n == 0 || buf[0] == plain[kind].first))
         return plain[kind].len;
-    len = insn_length(buf, n, code_bits(v));
+    len = insn_length(buf, n, guest_bits(v));
     return len > 0 ? (unsigned)len : plain[kind].len;
 }
 
@@ -284,8 +270,8 @@ void vcpu_skip(struct vcpu *v, const struct vm_exit *e)
     uint64_t old = v->rip;
 
     v->rip += e->len ? e->len : exit_insn_length(v, e->kind);
-    if ((old ^ v->rip) >> 16 && code_bits(v) != 64)
-        v->rip &= code_bits(v) == 32 ? GENMASK(31, 0) : GENMASK(15, 0); /* as the CPU wraps */
+    if ((old ^ v->rip) >> 16 && guest_bits(v) != 64)
+        v->rip &= guest_bits(v) == 32 ? GENMASK(31, 0) : GENMASK(15, 0); /* as the CPU wraps */
     hvm_clear_shadow(v);
 }
 

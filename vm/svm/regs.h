@@ -30,17 +30,6 @@
 #define MSR_VM_CR        0xc0010114
 #define VM_CR_SVMDIS     BIT(4)
 #define MSR_VM_HSAVE_PA  0xc0010117
-#define EFER_SVME        BIT(12)
-#define MSR_SYSENTER_CS  0x174
-#define MSR_SYSENTER_ESP 0x175
-#define MSR_SYSENTER_EIP 0x176
-#define MSR_STAR         0xc0000081
-#define MSR_LSTAR        0xc0000082
-#define MSR_CSTAR        0xc0000083
-#define MSR_SFMASK       0xc0000084
-#define MSR_FS_BASE      0xc0000100
-#define MSR_KERNEL_GS    0xc0000102
-#define MSR_TSC_AUX      0xc0000103
 
 /* VMCB 000h: bit n, MOV from CRn; bit 16 + n, MOV to CRn */
 #define INTERCEPT_CR_WRITE(n) BIT32(16 + (n))

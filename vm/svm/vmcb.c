@@ -54,7 +54,7 @@ static bool msr_is_switched(uint32_t msr)
 {
     static const uint32_t switched[] = {MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_STAR,
                                         MSR_LSTAR,       MSR_CSTAR,        MSR_SFMASK,       MSR_FS_BASE,
-                                        MSR_GS_BASE,     MSR_KERNEL_GS};
+                                        MSR_GS_BASE,     MSR_KERNEL_GS_BASE};
 
     for (unsigned i = 0; i < ARRAY_SIZE(switched); i++)
         if (switched[i] == msr)
