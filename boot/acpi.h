@@ -4,8 +4,7 @@
  * checked: one that does not lie in listed memory, is too short or has a wrong checksum is left out, with a
  * warning that names it. Knows no EFI type.
  */
-#ifndef BOOT_ACPI_H
-#define BOOT_ACPI_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "boot/check.h"
@@ -33,5 +32,3 @@ struct acpi_facts {
  */
 void acpi_read(struct acpi_facts *f, uint64_t rsdp, const struct boot_mem *mem, size_t nmem,
                void (*warn)(const char *line));
-
-#endif

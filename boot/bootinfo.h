@@ -4,8 +4,7 @@
  * physical, all memory it points to is of type BOOT_MEM_LOADER and stays until the hypervisor has started its
  * guests.
  */
-#ifndef BOOT_BOOTINFO_H
-#define BOOT_BOOTINFO_H
+#pragma once
 
 #include <stdint.h>
 
@@ -98,5 +97,3 @@ struct bootinfo {
     struct boot_file iodom;
     struct boot_config config;
 };
-
-#endif

@@ -3,8 +3,7 @@
  * What the machine is, in plain facts, and whether the configuration fits it. Knows no EFI type and touches
  * no hardware.
  */
-#ifndef BOOT_CHECK_H
-#define BOOT_CHECK_H
+#pragma once
 
 #include "boot/config.h"
 
@@ -46,5 +45,3 @@ struct boot_facts {
 
 /* False at the first thing that does not fit, with one line in `err`. */
 bool check_machine(const struct config *cfg, const struct boot_facts *f, struct boot_error *err);
-
-#endif

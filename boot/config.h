@@ -8,8 +8,7 @@
  *   [nic NAME]    pf | mac, vfs, mode, ip
  *   [guest NAME]  kernel initrd cmdline memory vcpus cpus vf (repeated) on_crash
  */
-#ifndef BOOT_CONFIG_H
-#define BOOT_CONFIG_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "boot/ini_options.h"
@@ -66,5 +65,3 @@ bool config_parse(struct config *cfg, const char *file, const char *text, size_t
 /* "FILE:LINE: KEY: what" into `err`; returns false. For the checks that follow. */
 bool config_error(const struct config *cfg, struct boot_error *err, unsigned line, const char *key,
                   const char *fmt, ...) BOOT_PRINTF(5, 6);
-
-#endif

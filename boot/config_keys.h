@@ -3,8 +3,7 @@
  * Between the two halves of the configuration's parser: config.c knows lines and sections, config_keys.c
  * knows keys and values.
  */
-#ifndef BOOT_CONFIG_KEYS_H
-#define BOOT_CONFIG_KEYS_H
+#pragma once
 
 #include "boot/config.h"
 
@@ -47,5 +46,3 @@ extern const struct config_keys config_keys[];
 
 /* How many characters at `s` can stand in the name of a NIC or a guest. */
 size_t config_name_length(const char *s);
-
-#endif

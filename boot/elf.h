@@ -3,8 +3,7 @@
  * hv.elf: an ELF64 executable whose PT_LOAD segments become one contiguous block. The file is hostile until
  * checked. Knows no EFI type.
  */
-#ifndef BOOT_ELF_H
-#define BOOT_ELF_H
+#pragma once
 
 #include "boot/text.h"
 
@@ -34,5 +33,3 @@ bool elf_check(struct elf_image *img, const char *name, const void *file, uint64
 
 /* Copies what elf_check() accepted to `dst`, which has img->size bytes, and zeroes the rest of it. */
 void elf_place(const struct elf_image *img, const void *file, void *dst);
-
-#endif

@@ -3,8 +3,7 @@
  * The firmware's services as boot/ uses them: console, pages, files, clock. Everything here ends with
  * ExitBootServices.
  */
-#ifndef BOOT_FIRMWARE_H
-#define BOOT_FIRMWARE_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "boot/text.h"
@@ -76,5 +75,3 @@ bool fw_memory_map(struct fw_map *map);
  * 7.4.6). `map` is current then.
  */
 bool fw_exit(struct fw_map *map);
-
-#endif

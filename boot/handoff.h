@@ -3,8 +3,7 @@
  * The last steps: everything that can fail is made ready while the firmware can still be told, then it is
  * left for good.
  */
-#ifndef BOOT_HANDOFF_H
-#define BOOT_HANDOFF_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "boot/elf.h"
@@ -18,5 +17,3 @@ bool handoff_prepare(struct bootinfo *info, const struct elf_image *img, struct 
 
 /* Leaves the firmware and jumps. Returns only if the firmware refuses to be left. */
 void handoff_go(struct bootinfo *info, const struct elf_image *img);
-
-#endif

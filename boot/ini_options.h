@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How inih is compiled, for boot/ and for its host tests: include it before ini.h and before ini.c. */
-#ifndef BOOT_INI_OPTIONS_H
-#define BOOT_INI_OPTIONS_H
+#pragma once
 
 /*
  * A line of lastmile.cfg is at most CONFIG_LINE_MAX characters, its end not counted; inih's buffer is larger
@@ -15,5 +14,3 @@
 #define INI_USE_STACK           1
 #define INI_MAX_LINE            2048
 #define INI_CUSTOM_ALLOCATOR    1
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Looks at the machine while the firmware still runs: CPUID, ACPI tables, PCI. Changes nothing that lasts. */
-#ifndef BOOT_MACHINE_H
-#define BOOT_MACHINE_H
+#pragma once
 
 #include "boot/check.h"
 
@@ -10,5 +9,3 @@
  * something is so wrong that looking on makes no sense.
  */
 bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *err);
-
-#endif

@@ -4,8 +4,7 @@
  * firmware's descriptors (UEFI 2.10 section 7.2.3) are described here once more, so that this file is free of
  * EFI types and can be tested on any host.
  */
-#ifndef BOOT_MEMMAP_H
-#define BOOT_MEMMAP_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include <stdbool.h>
@@ -33,5 +32,3 @@ bool memmap_is_ram(uint32_t type);
 
 /* Do `size` bytes at `base` lie in listed RAM, tables and firmware data included, or in a reserved range? */
 bool memmap_listed(const struct boot_mem *mem, size_t n, uint64_t base, uint64_t size);
-
-#endif

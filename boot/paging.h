@@ -3,8 +3,7 @@
  * The page tables at hand-off: four levels (AMD APM 2, 5.3; Intel SDM 3, 4.5). Knows no EFI type; memory is
  * identity-mapped while they are built.
  */
-#ifndef BOOT_PAGING_H
-#define BOOT_PAGING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,5 +24,3 @@ struct page_tables {
  * multiples. False if the pool is too small or something is mapped there already.
  */
 bool paging_map(struct page_tables *pt, uint64_t va, uint64_t pa, uint64_t size, uint64_t flags);
-
-#endif

@@ -3,8 +3,7 @@
  * PCI functions through ECAM, as far as the checks before the hand-off need them (PCI Express Base 6.0,
  * section 7). Knows no EFI type.
  */
-#ifndef BOOT_PCI_H
-#define BOOT_PCI_H
+#pragma once
 
 #include "boot/acpi.h"
 
@@ -26,5 +25,3 @@ bool pci_find_mac(const struct acpi_facts *a, const uint8_t mac[6], uint32_t *ri
  * device meanwhile.
  */
 uint64_t pci_mmio32_gap(const struct acpi_facts *a, const struct boot_mem *mem, size_t nmem);
-
-#endif

@@ -3,8 +3,7 @@
  * Text for messages and configuration values. Knows no EFI type; the firmware's console gets UCS-2 from it in
  * firmware.c.
  */
-#ifndef BOOT_TEXT_H
-#define BOOT_TEXT_H
+#pragma once
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -58,5 +57,3 @@ bool text_copy(char *dst, size_t size, const char *src);
  * characters count as far apart.
  */
 unsigned text_distance(const char *a, const char *b);
-
-#endif

@@ -7,8 +7,7 @@
  * are in quarantine: an empty page table, no interrupt. All functions take their own lock and return after
  * the hardware has confirmed the change (bounded wait, -ETIMEDOUT: the device must be treated as broken).
  */
-#ifndef IOMMU_IOMMU_H
-#define IOMMU_IOMMU_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -65,5 +64,3 @@ MUST_USE int iommu_irq_block(rid_t dev, unsigned index);
  * For a timer; any CPU.
  */
 void iommu_poll_faults(void);
-
-#endif

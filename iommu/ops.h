@@ -5,8 +5,7 @@
  * slot is empty. Every function that changes what the hardware sees returns after the hardware has confirmed
  * it, or -ETIMEDOUT.
  */
-#ifndef IOMMU_OPS_H
-#define IOMMU_OPS_H
+#pragma once
 
 #include "iommu/iommu.h"
 #include "kernel/lib/list.h"
@@ -78,5 +77,3 @@ struct iommu_ops {
     /* Takes the oldest fault that a unit holds; false if there is none. */
     bool (*next_fault)(struct iommu_fault *out);
 };
-
-#endif

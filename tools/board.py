@@ -108,8 +108,9 @@ class Machine:
         path = f"{self.scratch}/com1"
         try:
             args = command(board, self.scratch, f"socket,path={path},server=on,wait=on", qmp=f"{self.scratch}/qmp", **options)
-            self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                            start_new_session=True)
+            with open(f"{self.scratch}/stderr", "wb") as errors:
+                self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                                                start_new_session=True)
             self.port = self.connect(path)
         except BaseException:
             self.close()
@@ -126,7 +127,7 @@ class Machine:
             except OSError:
                 port.close()
             if self.process.poll() is not None:
-                raise BoardError("QEMU: " + self.process.stderr.read().decode(errors="replace").strip())
+                raise BoardError("QEMU: " + self.epitaph())
             time.sleep(0.02)
         raise BoardError("QEMU: does not open its serial port")
 
@@ -144,13 +145,21 @@ class Machine:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        if self.process:
-            self.process.stderr.close()
         if self.port:
             self.port.close()
         if self.log:
             self.log.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def epitaph(self):
+        """How QEMU ended, with what it had to say; and where the machine itself was reset, why (it runs with -no-reboot)."""
+        try:
+            status = self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            return "it closed the serial port and still runs"
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+        said = [pathlib.Path(f"{self.scratch}/{name}") for name in ("stderr", "resets")]
+        return "\n".join([how] + [path.read_text(errors="replace").strip()[-2000:] for path in said if path.exists()])
 
     def pump(self, seconds):
         """Takes in what the machine says within that time, returning as soon as anything came. False once the machine is gone."""
@@ -188,7 +197,7 @@ class Machine:
                 raise BoardError(f"waiting for /{pattern}/: the console says {bad[0]!r}")
             left = end - time.monotonic()
             if not alive or left <= 0:
-                why = "the machine has ended" if not alive else f"not within {seconds} s"
+                why = f"the machine has ended ({self.epitaph()})" if not alive else f"not within {seconds} s"
                 tail = "\n".join(self.text.splitlines()[-8:])
                 raise BoardError(f"/{pattern}/: {why}; the console's last lines:\n{tail}")
             alive = self.pump(min(left, 1.0))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* An exit in neutral terms: back ends decode into this, vm/exit.c acts on it. */
-#ifndef VM_EXIT_H
-#define VM_EXIT_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -75,5 +74,3 @@ void exit_handle(struct vcpu *v, struct vm_exit *e);
 
 /* Name of a kind, for logs and counters. */
 const char *exit_name(enum vm_exit_kind kind);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The guest's code: what lies at CS:RIP, through its page tables. */
-#ifndef VM_GUESTMEM_H
-#define VM_GUESTMEM_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -18,5 +17,3 @@ unsigned guest_bits(const struct vcpu *v);
 
 /* Forgets what guest_fetch() remembers of this vCPU, or of one that had its address before. It is not running, and has not run with this memory. */
 void guest_forget(const struct vcpu *v);
-
-#endif

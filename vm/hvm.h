@@ -3,8 +3,7 @@
  * The seam between neutral code and the CPU vendor's back end. hvm.c chooses the table and is its only
  * caller: neutral code calls the hvm_*() functions of the same name.
  */
-#ifndef VM_HVM_H
-#define VM_HVM_H
+#pragma once
 
 #include "kernel/lib/types.h"
 #include "kernel/mm/radix.h"
@@ -122,5 +121,3 @@ void hvm_clear_shadow(struct vcpu *v);
 void hvm_flush(struct vcpu *v);
 void hvm_set_tsc_offset(struct vcpu *v, uint64_t offset);
 void hvm_msr_direct(struct vm *vm, uint32_t msr, bool direct);
-
-#endif

@@ -4,8 +4,7 @@
  * and nothing of the guest changes. Then the plan is committed: the pieces are written, and the format fills
  * its boot data, all in places that the plan has checked.
  */
-#ifndef VM_LOAD_H
-#define VM_LOAD_H
+#pragma once
 
 #include "kernel/lib/types.h"
 #include "vm/loader.h"
@@ -82,5 +81,3 @@ bool elf_is(const struct load_plan *p);
 MUST_USE int elf_plan(struct load_plan *p); /* with a PVH note, or else Multiboot */
 MUST_USE int
 multiboot_start(struct load_plan *p); /* for elf_plan(), p->entry being e_entry as a physical address */
-
-#endif

@@ -5,8 +5,7 @@
  * image is hostile: nothing outside the guest's RAM is written, and nothing is written before every header
  * has been checked.
  */
-#ifndef VM_LOADER_H
-#define VM_LOADER_H
+#pragma once
 
 #include "kernel/lib/types.h"
 #include "vm/vm.h"
@@ -21,5 +20,3 @@ struct load_image {
 
 /* 0, or a negative errno with *why a sentence for the user ("kernel is cut off: needs N bytes, has M"). */
 MUST_USE int loader_load(struct vm *vm, const struct load_image *img, const char **why);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Guest physical to machine memory: the nested page table, and the RAM behind it. */
-#ifndef VM_P2M_H
-#define VM_P2M_H
+#pragma once
 
 #include "kernel/lib/spinlock.h"
 #include "kernel/lib/types.h"
@@ -55,5 +54,3 @@ MUST_USE int p2m_for_each_ram(const struct p2m *p,
 
 /* True if the address lies in the guest's RAM. */
 bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size);
-
-#endif

@@ -4,8 +4,7 @@
  * gives its CPU away at once and comes back to an idle CPU of its mask if there is one. Work-conserving: an
  * idle CPU takes a ready vCPU that may run on it.
  */
-#ifndef VM_SCHED_H
-#define VM_SCHED_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -28,5 +27,3 @@ void sched_wake(struct vcpu *v);
 
 /* True if the vCPU that runs on this CPU should come back to sched_loop(): slice over with others waiting. */
 bool sched_must_yield(const struct vcpu *v);
-
-#endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From the configuration to running VMs: enables VFs, builds the I/O domain and the guests, starts each when
  * its NICs answer. */
-#ifndef VM_SETUP_H
-#define VM_SETUP_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
@@ -37,5 +36,3 @@ int setup_nic_ready(struct vm *caller, unsigned nic);
 /* Hypercall HC_VF_STATUS: the VF's driver completed its reset handshake, or the VF was reset. -EINVAL: no
  * such NIC or VF. */
 int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One virtual CPU: neutral state, requests from other CPUs, the run loop. */
-#ifndef VM_VCPU_H
-#define VM_VCPU_H
+#pragma once
 
 #include "kernel/cpu/time.h"
 #include "kernel/lib/list.h"
@@ -91,5 +90,3 @@ void vcpu_skip(struct vcpu *v, const struct vm_exit *e);
 
 /* The registers into the log, as errors. Own CPU, or nothing runs it. */
 void vcpu_log(const struct vcpu *v);
-
-#endif

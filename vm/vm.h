@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A virtual machine: memory, vCPUs, trapped regions, devices. */
-#ifndef VM_VM_H
-#define VM_VM_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "iommu/iommu.h"
@@ -144,5 +143,3 @@ bool vm_io(struct vcpu *v, enum io_space space, struct io_access *a);
 
 /* Logs `[name] text` within the guest's budget of lines. */
 void vm_complain(struct vm *vm, const char *fmt, ...) PRINTF(2, 3);
-
-#endif

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The part of <ctype.h> that inih uses: the C locale. */
-#ifndef BOOT_LIBC_CTYPE_H
-#define BOOT_LIBC_CTYPE_H
+#pragma once
 
 static inline int isspace(int c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
-
-#endif

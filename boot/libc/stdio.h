@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* inih's functions that read files are compiled but never called: the configuration is parsed from memory. */
-#ifndef BOOT_LIBC_STDIO_H
-#define BOOT_LIBC_STDIO_H
+#pragma once
 
 #include <stddef.h>
 
@@ -10,5 +9,3 @@ typedef struct boot_no_file FILE;
 FILE *fopen(const char *name, const char *mode);
 char *fgets(char *s, int size, FILE *f);
 int fclose(FILE *f);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The part of <string.h> that inih and boot/ use; ISO C semantics; defined in boot/libc.c. */
-#ifndef BOOT_LIBC_STRING_H
-#define BOOT_LIBC_STRING_H
+#pragma once
 
 #include <stddef.h>
 
@@ -12,5 +11,3 @@ int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
 int strcmp(const char *a, const char *b);
 char *strchr(const char *s, int c);
-
-#endif

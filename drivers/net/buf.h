@@ -3,8 +3,7 @@
  * Receive buffers. Who owns a buffer is where it is: in the pool, posted in a ring, or with the stack; their
  * sum is constant. Buffers are identity-mapped, so their address is the one the device uses.
  */
-#ifndef DRIVERS_NET_BUF_H
-#define DRIVERS_NET_BUF_H
+#pragma once
 
 #include <stdint.h>
 
@@ -26,5 +25,3 @@ void buf_free(struct nic_buf *buf);
 
 /* Buffers in the pool. */
 unsigned buf_count_free(void);
-
-#endif

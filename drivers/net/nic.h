@@ -4,8 +4,7 @@
  * channel is a lane that belongs to a guest (on an SR-IOV device a virtual function), the port itself is the
  * I/O domain's own. Nothing here runs concurrently; events are called from inside poll() only.
  */
-#ifndef DRIVERS_NET_NIC_H
-#define DRIVERS_NET_NIC_H
+#pragma once
 
 #include "drivers/net/buf.h"
 #include <stdbool.h>
@@ -100,5 +99,3 @@ static inline bool nic_mac_is_station(const uint8_t *mac)
 {
     return !(mac[0] & 1) && !nic_mac_is_zero(mac);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Choices for lwIP (its opt.h documents each): no threads, IPv4, raw API, static memory of known size. */
-#ifndef DRIVERS_STACK_LWIPOPTS_H
-#define DRIVERS_STACK_LWIPOPTS_H
+#pragma once
 
 #define NO_SYS               1
 #define SYS_LIGHTWEIGHT_PROT 0
@@ -42,5 +41,3 @@
 
 #define LWIP_STATS            0
 #define LWIP_CHECKSUM_ON_COPY 1
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* lwIP on NICs: one netif per port. */
-#ifndef DRIVERS_STACK_STACK_H
-#define DRIVERS_STACK_STACK_H
+#pragma once
 
 #include "drivers/net/nic.h"
 #include <stdint.h>
@@ -23,5 +22,3 @@ void stack_link(struct nic *nic);
 
 /* Runs what is due and returns when to call again (clock_ns). */
 uint64_t stack_timers(void);
-
-#endif

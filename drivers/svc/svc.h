@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Services of the I/O domain on its own network address. */
-#ifndef DRIVERS_SVC_SVC_H
-#define DRIVERS_SVC_SVC_H
+#pragma once
 
 /* TCP echo (RFC 862) on port 7. Negative errno. */
 int echo_start(void);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the trap handler must know of hypercall instructions: on a CPU of the other vendor they are #UD. */
-#ifndef DRIVERS_SYS_HYPERCALL_H
-#define DRIVERS_SYS_HYPERCALL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,5 +8,3 @@
 #define HYPERCALL_LENGTH 3 /* VMMCALL 0f 01 d9, VMCALL 0f 01 c1 */
 
 bool hypercall_at(uint64_t rip);
-
-#endif

@@ -3,8 +3,7 @@
  * The I/O domain's machine: one CPU, one thread. Interrupts are off except inside sys_idle(); all they do is
  * set a flag, so no code here ever runs concurrently with other code.
  */
-#ifndef DRIVERS_SYS_SYS_H
-#define DRIVERS_SYS_SYS_H
+#pragma once
 
 #include "vm/abi/iodom.h"
 #include <stdbool.h>
@@ -114,5 +113,3 @@ void console_write(const char *s, size_t n);
 
 /* Prints what and stops the domain so that the hypervisor notices (triple fault). */
 void sys_crash(const char *what) __attribute__((noreturn));
-
-#endif

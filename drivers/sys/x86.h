@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Privileged instructions as the I/O domain needs them (it runs at CPL 0 of its own VM). */
-#ifndef DRIVERS_SYS_X86_H
-#define DRIVERS_SYS_X86_H
+#pragma once
 
 #include <stdint.h>
 
@@ -78,5 +77,3 @@ static inline void sti_hlt_cli(void)
 {
     __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of this back end share. iommu.c's lock is held in all of them. */
-#ifndef IOMMU_AMDVI_AMDVI_H
-#define IOMMU_AMDVI_AMDVI_H
+#pragma once
 
 #include "iommu/amdvi/regs.h"
 #include "iommu/ops.h"
@@ -84,5 +83,3 @@ static inline void store128(uint64_t *p, uint64_t low, uint64_t high)
                          : "b"(low), "c"(high));
     while (!done);
 }
-
-#endif

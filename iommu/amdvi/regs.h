@@ -3,8 +3,7 @@
  * AMD I/O Virtualization Technology (IOMMU) Specification, publication 48882 rev. 3.08. Names are the
  * specification's; section numbers are its own.
  */
-#ifndef IOMMU_AMDVI_REGS_H
-#define IOMMU_AMDVI_REGS_H
+#pragma once
 
 #include "kernel/lib/bits.h"
 #include "kernel/lib/mmio.h"
@@ -186,5 +185,3 @@ _Static_assert(sizeof(struct ivmd) == 32, "5.2.3");
 #define IVMD_UNITY BIT32(0)
 #define IVMD_IR    BIT32(1)
 #define IVMD_IW    BIT32(2)
-
-#endif

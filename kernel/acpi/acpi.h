@@ -3,8 +3,7 @@
  * ACPI tables (ACPI 6.5 chapter 5), hostile until checked: a table is handed out only if it lies in memory
  * that the firmware listed, its length covers its header, and its checksum is 0. No AML is interpreted.
  */
-#ifndef KERNEL_ACPI_ACPI_H
-#define KERNEL_ACPI_ACPI_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
@@ -51,5 +50,3 @@ uint16_t acpi_pm_timer_port(void);
  */
 void acpi_power_off(void);
 void acpi_reset(void);
-
-#endif

@@ -10,8 +10,7 @@
  *
  * Guests' bytes only go to a buffer of their channel; a timer takes them to the UART, some at a time.
  */
-#ifndef KERNEL_CONSOLE_CONSOLE_H
-#define KERNEL_CONSOLE_CONSOLE_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -46,5 +45,3 @@ void console_log(const char *s, size_t n, bool force);
 
 /* Sends everything that waits, before power-off or reset; bounded by what the UART takes. */
 void console_flush(void);
-
-#endif

@@ -3,8 +3,7 @@
  * The hypervisor's log: one line a call, `[    1.234567] level: text`, to the console's hypervisor channel.
  * Callable from any CPU and from exception context; takes the console lock.
  */
-#ifndef KERNEL_CONSOLE_LOG_H
-#define KERNEL_CONSOLE_LOG_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -46,5 +45,3 @@ _Noreturn void panic(const char *fmt, ...) PRINTF(1, 2);
         if (!(cond))                                                                                         \
             panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond);                                 \
     } while (0)
-
-#endif

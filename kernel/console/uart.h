@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A 16550A at an I/O port, polled. Register names of the National Semiconductor PC16550D data sheet. */
-#ifndef KERNEL_CONSOLE_UART_H
-#define KERNEL_CONSOLE_UART_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -18,5 +17,3 @@ MUST_USE bool uart_send(const char *s, size_t n, bool wait);
 
 /* One received byte, or -1. */
 int uart_receive(void);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Processors: numbering, per-CPU data, start of the others, features. */
-#ifndef KERNEL_CPU_CPU_H
-#define KERNEL_CPU_CPU_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "kernel/cpu/x86.h"
@@ -57,5 +56,3 @@ void cpu_idle(void);
 
 /* Opens the interrupt window for one instruction so that pending interrupts reach their handlers. */
 void cpu_take_interrupts(void);
-
-#endif

@@ -4,8 +4,7 @@
  * no lock held, after which the kernel signals EOI. Fixed vectors are in 0xe0..0xff; the rest is given out
  * for devices.
  */
-#ifndef KERNEL_CPU_IRQ_H
-#define KERNEL_CPU_IRQ_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -28,5 +27,3 @@ MUST_USE int irq_alloc(unsigned cpu, irq_handler_t *handler, void *arg);
  * takes.
  */
 void irq_free(unsigned cpu, unsigned vector);
-
-#endif

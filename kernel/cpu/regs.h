@@ -3,8 +3,7 @@
  * Registers of the processor and its local APIC, with the names of the Intel SDM (December 2023) and the AMD
  * APM (volume 2, revision 3.41). All entries are RW unless a comment says otherwise.
  */
-#ifndef KERNEL_CPU_REGS_H
-#define KERNEL_CPU_REGS_H
+#pragma once
 
 #include "kernel/lib/bits.h"
 
@@ -110,5 +109,3 @@
 #define EXC_DF  8
 #define EXC_PF  14
 #define EXC_MC  18
-
-#endif

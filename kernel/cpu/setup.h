@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of kernel/cpu need from one another, and nobody else: start, traps, local APIC. */
-#ifndef KERNEL_CPU_SETUP_H
-#define KERNEL_CPU_SETUP_H
+#pragma once
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/regs.h"
@@ -55,5 +54,3 @@ static inline void apic_send(uint32_t apic_id, uint64_t icr)
 {
     wrmsr(MSR_X2APIC_ICR, FIELD_PREP(ICR_DEST, apic_id) | icr);
 }
-
-#endif

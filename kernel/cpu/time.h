@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Time: the TSC, and one-shot timers on the local APIC. */
-#ifndef KERNEL_CPU_TIME_H
-#define KERNEL_CPU_TIME_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "kernel/lib/list.h"
@@ -56,5 +55,3 @@ void timer_arm(struct timer *t, uint64_t deadline_ns);
  * and has not armed the timer again; so the caller holds no lock that `fn` takes.
  */
 void timer_cancel(struct timer *t);
-
-#endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Bit fields of hardware registers, named as masks: GENMASK(7, 4), taken and placed with FIELD_GET and
  * FIELD_PREP. */
-#ifndef KERNEL_LIB_BITS_H
-#define KERNEL_LIB_BITS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -23,5 +22,3 @@
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-
-#endif

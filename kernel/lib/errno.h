@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Errors are negative errno values; the numbers are Linux's, so that ABI users read them without a table. */
-#ifndef KERNEL_LIB_ERRNO_H
-#define KERNEL_LIB_ERRNO_H
+#pragma once
 
 #define EPERM      1
 #define ENOENT     2
@@ -18,5 +17,3 @@
 #define ENOSYS     38
 #define ETIMEDOUT  110
 #define EOPNOTSUPP 95
-
-#endif

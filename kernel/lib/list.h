@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Doubly linked ring with a head; a node sits inside the struct that it links (container_of). No locking of
  * its own. */
-#ifndef KERNEL_LIB_LIST_H
-#define KERNEL_LIB_LIST_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -38,5 +37,3 @@ static inline void list_del(struct list *n)
 }
 
 #define list_for_each(pos, head) for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
-
-#endif

@@ -3,8 +3,7 @@
  * Ticket lock. The hypervisor runs with interrupts off but for windows (ARCHITECTURE.md, section 5) in which no lock is held;
  * so there is no interrupt-saving variant. Order of locks: ARCHITECTURE.md, "Locks".
  */
-#ifndef KERNEL_LIB_SPINLOCK_H
-#define KERNEL_LIB_SPINLOCK_H
+#pragma once
 
 #include <stdint.h>
 
@@ -39,5 +38,3 @@ static inline void spin_guard_end(struct spinlock **l)
 {
     spin_unlock(*l);
 }
-
-#endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The C library functions that a freestanding compiler may call, plus the few that the TCB itself needs. ISO
  * C semantics. */
-#ifndef KERNEL_LIB_STRING_H
-#define KERNEL_LIB_STRING_H
+#pragma once
 
 #include "kernel/lib/types.h"
 #include <stdarg.h>
@@ -24,5 +23,3 @@ size_t strlcpy(char *dst, const char *src, size_t size);
  */
 int vsnprintf(char *dst, size_t size, const char *fmt, va_list ap);
 int snprintf(char *dst, size_t size, const char *fmt, ...) PRINTF(3, 4);
-
-#endif

@@ -4,8 +4,7 @@
  * One-member structs cost nothing at run time; take the number out with `.a`, put one in with hpa(), gpa(),
  * iova().
  */
-#ifndef KERNEL_LIB_TYPES_H
-#define KERNEL_LIB_TYPES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -78,5 +77,3 @@ static inline rid_t rid(unsigned segment, unsigned bus, unsigned devfn)
 
 /* printf-like: `fmt` is the format's position, `first` the first variable argument's. */
 #define PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
-
-#endif

@@ -9,8 +9,7 @@
  * The condition is evaluated once more after the limit has passed, so that a CPU that was away does not
  * report a time-out which did not happen.
  */
-#ifndef KERNEL_LIB_WAIT_H
-#define KERNEL_LIB_WAIT_H
+#pragma once
 
 #include "kernel/cpu/time.h"
 
@@ -27,5 +26,3 @@ static inline MUST_USE bool wait_result(bool ok)
 {
     return ok;
 }
-
-#endif

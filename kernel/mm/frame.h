@@ -4,8 +4,7 @@
  * (1 GiB). Own lock; callable from any CPU. Frames come back from frame_alloc() zeroed: no owner sees the
  * last one's data.
  */
-#ifndef KERNEL_MM_FRAME_H
-#define KERNEL_MM_FRAME_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
@@ -44,5 +43,3 @@ unsigned frame_ram_ranges(const struct frame_range **ranges);
 
 /* True if [start, start + size) is RAM that the firmware listed as such (and so is in the direct map). */
 bool frame_is_ram(hpa_t start, uint64_t size);
-
-#endif

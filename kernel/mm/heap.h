@@ -2,8 +2,7 @@
 /*
  * Small objects out of frames: power-of-two size classes of 32 bytes to 2 KiB, whole frames above. Own lock.
  */
-#ifndef KERNEL_MM_HEAP_H
-#define KERNEL_MM_HEAP_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -13,5 +12,3 @@ MUST_USE void *heap_alloc(size_t size);
 
 /* Gives back what heap_alloc(size) returned; the caller passes the same size. NULL is allowed. */
 void heap_free(void *p, size_t size);
-
-#endif

@@ -9,8 +9,7 @@
  *
  * The first megabyte's trampoline page is identity-mapped only while application processors start.
  */
-#ifndef KERNEL_MM_LAYOUT_H
-#define KERNEL_MM_LAYOUT_H
+#pragma once
 
 #define DIRECT_MAP_BASE 0xffff800000000000
 #define MMIO_MAP_BASE   0xffffc00000000000
@@ -19,5 +18,3 @@
 #define IMAGE_BASE      0xffffffff80000000
 
 #define STACK_PAGES 4
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The hypervisor's own page tables (Intel SDM 3A 4.5, AMD APM 2 5.3). */
-#ifndef KERNEL_MM_PAGING_H
-#define KERNEL_MM_PAGING_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
@@ -40,5 +39,3 @@ static inline hpa_t ptr_to_hpa(const void *p)
 {
     return hpa((uint64_t)p - DIRECT_MAP_BASE);
 }
-
-#endif

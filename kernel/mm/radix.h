@@ -7,8 +7,7 @@
  * large leaf could replace all of it. Table frames come from frame_alloc(); the walker never frees a table
  * that hardware may still be walking: tables go back in radix_destroy() only.
  */
-#ifndef KERNEL_MM_RADIX_H
-#define KERNEL_MM_RADIX_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -59,5 +58,3 @@ MUST_USE int radix_unmap(struct radix *t, uint64_t addr, uint64_t size);
 /* Looks one address up: true and the target with the offset added, the leaf's flags and its size (each
  * pointer may be NULL). */
 bool radix_lookup(const struct radix *t, uint64_t addr, hpa_t *target, unsigned *flags, uint64_t *leaf_size);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of this folder share. */
-#ifndef KERNEL_PCI_INTERNAL_H
-#define KERNEL_PCI_INTERNAL_H
+#pragma once
 
 #include "kernel/pci/pci.h"
 
@@ -44,5 +43,3 @@ void room_init(const struct bootinfo *bi);
  * nobody uses, and reserves it. A bridge's prefetchable window counts only if `prefetch`. 0 if there is none.
  */
 hpa_t room_take(rid_t r, uint64_t size, uint64_t align, bool prefetch);
-
-#endif

@@ -5,8 +5,7 @@
  * offsets below 4096 and need no lock (ECAM accesses are independent); sequences on one function are the
  * owner's to serialise.
  */
-#ifndef KERNEL_PCI_PCI_H
-#define KERNEL_PCI_PCI_H
+#pragma once
 
 #include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
@@ -94,5 +93,3 @@ MUST_USE int pci_flr_wait(struct pci_dev *d);
  * answer; -ENOMEM.
  */
 MUST_USE int pci_sriov_enable(struct pci_dev *pf, unsigned n);
-
-#endif

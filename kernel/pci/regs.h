@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Configuration space. Names and section numbers: PCI Express Base Specification 5.0, chapters 7 and 9. */
-#ifndef KERNEL_PCI_REGS_H
-#define KERNEL_PCI_REGS_H
+#pragma once
 
 #include "kernel/lib/bits.h"
 
@@ -85,5 +84,3 @@
 #define SRIOV_SYS_PAGE_SIZE   0x20
 #define SRIOV_PAGE_4K         BIT32(0)
 #define SRIOV_VF_BAR0         0x24
-
-#endif

@@ -3,8 +3,7 @@
  * Host-side unit tests: TEST(name) { CHECK(...); } as often as needed, TEST_MAIN() last. A test goes on after a failed check; the
  * program's status is 1 if any check failed.
  */
-#ifndef TESTS_UNIT_TEST_H
-#define TESTS_UNIT_TEST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -65,5 +64,3 @@ static inline void test_fail(const char *file, int line, const char *what)
         }                                                                                                    \
         return bad != 0;                                                                                     \
     }
-
-#endif

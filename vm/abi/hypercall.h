@@ -4,8 +4,7 @@
  * negative errno) comes back in RAX, all other registers stay. -ENOSYS: no such number; -EPERM: this domain may not, or CPL is not 0.
  * Addresses are guest physical and must lie in the caller's RAM.
  */
-#ifndef VM_ABI_HYPERCALL_H
-#define VM_ABI_HYPERCALL_H
+#pragma once
 
 enum {
     HC_VERSION = 0,    /* any: returns ABI_VERSION */
@@ -16,5 +15,3 @@ enum {
 };
 
 #define ABI_VERSION 1
-
-#endif

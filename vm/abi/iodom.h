@@ -3,8 +3,7 @@
  * What the I/O domain is told at start: PVH module 0 (struct hvm_modlist_entry) holds one struct iodom_info. NIC i of it is the
  * virtual PCI function 00:(i + 1).0.
  */
-#ifndef VM_ABI_IODOM_H
-#define VM_ABI_IODOM_H
+#pragma once
 
 #include <stdint.h>
 
@@ -36,5 +35,3 @@ struct iodom_info {
     uint32_t pad;
     struct iodom_nic nic[IODOM_NICS_MAX];
 };
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Giving physical functions to VMs: hand-over, virtual PCI, MSI-X, interrupt routing. */
-#ifndef VM_ASSIGN_ASSIGN_H
-#define VM_ASSIGN_ASSIGN_H
+#pragma once
 
 #include "kernel/lib/types.h"
 #include "kernel/pci/pci.h"
@@ -26,5 +25,3 @@ bool assign_must_wait(const struct pci_dev *d);
 /* Takes all functions of a VM back: Bus Master off, IOMMU detach with drain, interrupts blocked, vectors
  * freed, FLR for VFs. No vCPU of it is on a CPU, and no lock is held. */
 void assign_release_all(struct vm *vm);
-
-#endif

@@ -4,8 +4,7 @@
  * allow-list, BARs that follow the guest's programming, and an MSI-X table that only the hypervisor writes.
  * Private to vm/assign/. All of it is guarded by the VM's vpci lock.
  */
-#ifndef VM_ASSIGN_FUNCTION_H
-#define VM_ASSIGN_FUNCTION_H
+#pragma once
 
 #include "kernel/pci/pci.h"
 #include "vm/assign/msix.h"
@@ -75,5 +74,3 @@ MUST_USE int function_place_bars(struct vfunction *f, uint64_t *next);
 /* Puts Command, BARs and MSI-X of both the virtual and the physical function into their state after a reset.
  */
 void function_reset_state(struct vfunction *f);
-
-#endif

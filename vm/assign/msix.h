@@ -4,8 +4,7 @@
  * own table only ever holds messages that select the function's own interrupt-remapping entries. Guarded by
  * the lock given to msix_init().
  */
-#ifndef VM_ASSIGN_MSIX_H
-#define VM_ASSIGN_MSIX_H
+#pragma once
 
 #include "kernel/lib/spinlock.h"
 #include "kernel/pci/pci.h"
@@ -54,5 +53,3 @@ void msix_reset(struct msix *m);
 
 /* Trapped access to the pages that hold the table: an io_fn with a struct msix. Takes the lock. */
 void msix_table_access(struct vcpu *v, void *dev, struct io_access *a);
-
-#endif

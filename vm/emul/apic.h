@@ -4,8 +4,7 @@
  * interrupt). Everybody else uses vm/emul/lapic.h. No lock: what other CPUs may touch is atomic and marked,
  * the rest belongs to the CPU that runs the vCPU.
  */
-#ifndef VM_EMUL_APIC_H
-#define VM_EMUL_APIC_H
+#pragma once
 
 #include "kernel/cpu/time.h"
 #include "kernel/lib/types.h"
@@ -75,5 +74,3 @@ uint32_t apic_timer_count(const struct lapic *l);
 void apic_timer_set_lvt(struct lapic *l, uint32_t lvt);
 void apic_timer_set_deadline(struct lapic *l, uint64_t guest_tsc);
 uint64_t apic_timer_deadline(const struct lapic *l);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the guests' CPUID allows, for whoever checks a control register. The same for all guests. */
-#ifndef VM_EMUL_CPUID_H
-#define VM_EMUL_CPUID_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -15,5 +14,3 @@ uint64_t cpuid_efer_valid(void);
 
 /* True if guests have RDTSCP or RDPID, so that IA32_TSC_AUX exists. */
 bool cpuid_has_tsc_aux(void);
-
-#endif

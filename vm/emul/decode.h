@@ -3,8 +3,7 @@
  * A small x86 decoder (AMD APM 3 chapter 1): lengths of the instructions that exit, and sizes and registers of those that touch device memory.
  * It works on a copy of the guest's bytes, reads no memory and touches no state.
  */
-#ifndef VM_EMUL_DECODE_H
-#define VM_EMUL_DECODE_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -38,5 +37,3 @@ MUST_USE int insn_length(const uint8_t *buf, unsigned n, unsigned bits);
 
 /* As insn_length(), with the operands in *out. 0, or -EINVAL: unknown, or cut off by `n`. Where a memory operand is, the exit says. */
 MUST_USE int insn_decode(const uint8_t *buf, unsigned n, unsigned bits, struct insn *out);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The other trapped things, one per file. Each *_create() registers its regions with the VM; errors -ENOMEM, -ENOSPC. */
-#ifndef VM_EMUL_EMUL_H
-#define VM_EMUL_EMUL_H
+#pragma once
 
 #include "kernel/lib/types.h"
 #include "vm/exit.h"
@@ -51,5 +50,3 @@ void emul_io(struct vcpu *v, const struct vm_exit *e);
  * region has the address; nothing of it was done then.
  */
 MUST_USE bool emul_mmio(struct vcpu *v, const struct vm_exit *e);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Local APIC of a vCPU (Intel SDM 3A chapter 11, APM 2 chapter 16): xAPIC and x2APIC, one-shot, periodic and TSC-deadline timer. */
-#ifndef VM_EMUL_LAPIC_H
-#define VM_EMUL_LAPIC_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -50,5 +49,3 @@ MUST_USE int lapic_pv_eoi_write(struct vcpu *v, uint64_t val);
 
 /* True if the APIC accepts interrupts at all (software-enabled). */
 bool lapic_enabled(const struct vcpu *v);
-
-#endif

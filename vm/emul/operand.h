@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Registers as operands of 1, 2, 4 or 8 bytes. */
-#ifndef VM_EMUL_OPERAND_H
-#define VM_EMUL_OPERAND_H
+#pragma once
 
 #include "vm/vcpu.h"
 
@@ -18,5 +17,3 @@ static inline void gpr_set(struct vcpu *v, unsigned reg, unsigned size, uint64_t
 
     v->gpr[reg] = kept | low_bytes(val, size);
 }
-
-#endif

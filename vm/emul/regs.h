@@ -3,8 +3,7 @@
  * Registers that guests see, beyond those of kernel/cpu/regs.h: names of the Intel SDM (December 2023), the
  * AMD APM (volume 2, revision 3.41) and Linux' Documentation/virt/kvm/x86/msr.rst for KVM's.
  */
-#ifndef VM_EMUL_REGS_H
-#define VM_EMUL_REGS_H
+#pragma once
 
 #include "kernel/cpu/regs.h"
 
@@ -133,5 +132,3 @@
 #define MSR_KVM_SYSTEM_TIME 0x4b564d01
 #define MSR_KVM_PV_EOI      0x4b564d04
 #define KVM_MSR_ENABLE      BIT(0)
-
-#endif

@@ -3,8 +3,7 @@
  * ACPI tables that a guest finds (ACPI 6.5 chapter 5): RSDP at TABLES_RSDP, XSDT, FADT (hardware-reduced, reset register, sleep control), MADT and the DSDT
  * (dsdt.asl: PCI root with its windows, COM1, RTC, processors).
  */
-#ifndef VM_EMUL_TABLES_H
-#define VM_EMUL_TABLES_H
+#pragma once
 
 #include "kernel/lib/types.h"
 
@@ -20,5 +19,3 @@ struct vm;
 
 /* Writes the tables into the guest's RAM. -EFAULT if the VM has less than 1 MiB of it. */
 MUST_USE int tables_write(struct vm *vm);
-
-#endif

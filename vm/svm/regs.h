@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Names of AMD's APM volume 2 (24593, revision 3.42), chapter 15 and appendices B and C. */
-#ifndef VM_SVM_REGS_H
-#define VM_SVM_REGS_H
+#pragma once
 
 #include "kernel/cpu/regs.h"
 #include "kernel/lib/bits.h"
@@ -145,5 +144,3 @@
 #define RESET_DATA 0x93
 #define RESET_LDT  0x82
 #define RESET_TSS  0x8b
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of this back end share. */
-#ifndef VM_SVM_SVM_H
-#define VM_SVM_SVM_H
+#pragma once
 
 #include "kernel/lib/types.h"
 #include "vm/hvm.h"
@@ -90,5 +89,3 @@ void svm_set_tsc_offset(struct vcpu *v, uint64_t offset);
 /* entry.S: into the guest and back. All general registers but RAX and RSP go through `gpr`; GIF is set again,
  * IF is clear. */
 void svm_enter(uint64_t gpr[GPRS], hpa_t vmcb, hpa_t host_vmcb);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The virtual machine control block (APM 2 appendix B). */
-#ifndef VM_SVM_VMCB_H
-#define VM_SVM_VMCB_H
+#pragma once
 
 #include "kernel/lib/types.h"
 #include "vm/hvm.h"
@@ -65,5 +64,3 @@ _Static_assert(offsetof(struct vmcb_save, cr2) == 0x240, "table B-2");
 _Static_assert(offsetof(struct vmcb_save, g_pat) == 0x268, "table B-2");
 _Static_assert(offsetof(struct vmcb, save) == 0x400, "appendix B");
 _Static_assert(sizeof(struct vmcb) == 0x1000, "appendix B");
-
-#endif

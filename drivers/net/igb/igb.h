@@ -3,8 +3,7 @@
  * Driver of the 82576's physical function. Channel n is VF n, which is pool n. The physical function itself
  * uses the last pool, so at most 7 VFs leave it one.
  */
-#ifndef DRIVERS_NET_IGB_IGB_H
-#define DRIVERS_NET_IGB_IGB_H
+#pragma once
 
 #include "drivers/net/igb/regs.h"
 #include "drivers/net/nic.h"
@@ -148,5 +147,3 @@ void igb_mbx_mute(struct igb *g, uint32_t vfs);
 void igb_msg_poll(struct igb *g);
 /* Tells the VFs that the link changed. */
 void igb_msg_notify_link(struct igb *g);
-
-#endif

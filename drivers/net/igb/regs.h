@@ -3,8 +3,7 @@
  * Intel 82576EB registers: names, offsets and fields of the datasheet (document 320961, revision 2.7),
  * chapter 8. Access: RW, RO, WO, RC read to clear, W1C write 1 to clear.
  */
-#ifndef DRIVERS_NET_IGB_REGS_H
-#define DRIVERS_NET_IGB_REGS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -211,5 +210,3 @@ struct igb_txd {
     uint32_t command, status; /* status: PAYLEN when given to the device, DD when it comes back */
 };
 _Static_assert(sizeof(struct igb_txd) == 16, "transmit descriptor");
-
-#endif

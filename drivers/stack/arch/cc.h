@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* lwIP's view of the compiler and the platform. */
-#ifndef DRIVERS_STACK_ARCH_CC_H
-#define DRIVERS_STACK_ARCH_CC_H
+#pragma once
 
 #include <limits.h>
 #include <stdio.h>
@@ -27,5 +26,3 @@
     } while (0)
 
 #define LWIP_RAND() ((u32_t)rand())
-
-#endif

@@ -4,8 +4,7 @@
  * exceptions that can be survived, PCI configuration by ports 0xcf8/0xcfc. A guest asks one question and
  * prints the answer in lines that begin with its name.
  */
-#ifndef TESTS_GUEST_LIB_H
-#define TESTS_GUEST_LIB_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -110,5 +109,3 @@ static inline void mmio_write(uint64_t address, uint32_t v)
 {
     *(volatile uint32_t *)address = v;
 }
-
-#endif

@@ -3,8 +3,7 @@
  * A virtual function of the 82576, driven by hand: its mailbox, one transmit and one receive ring. Registers
  * and descriptors as in the 82576 datasheet, rev. 2.87, sections 7.1.5, 7.2.2 and 8.14 to 8.26.
  */
-#ifndef TESTS_GUEST_LIB_VF_H
-#define TESTS_GUEST_LIB_VF_H
+#pragma once
 
 #include "tests/guest/lib/lib.h"
 
@@ -95,5 +94,3 @@ void vf_header(const struct vf *vf, uint8_t header[14]);
 
 uint32_t vf_read(const struct vf *vf, uint32_t reg);
 void vf_write(const struct vf *vf, uint32_t reg, uint32_t v);
-
-#endif

@@ -4,8 +4,7 @@
  * and the back end above it and a model of the hardware, which caches all that hardware may cache (absence
  * too) until it is told to drop it:
  */
-#ifndef TESTS_UNIT_IOMMU_CONTRACT_H
-#define TESTS_UNIT_IOMMU_CONTRACT_H
+#pragma once
 
 struct contract_hw {
     void (*power_on)(void); /* as firmware leaves it: open, running */
@@ -431,5 +430,3 @@ TEST(faults_are_logged_within_bounds)
     CHECK_EQ(iommu_detach(d, SIBLING), 0);
     scrap(d);
 }
-
-#endif
