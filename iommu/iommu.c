@@ -41,7 +41,7 @@ struct iommu_domain *iommu_domain_create(const char *name)
     d = id < DOMAINS_MAX ? heap_alloc(sizeof(*d)) : NULL;
     if (!d)
         return NULL;
-    if (radix_init(&d->pt, ops->pt_format, ops->pt_levels)) {
+    if (ops->pt_init(&d->pt)) {
         heap_free(d, sizeof(*d));
         return NULL;
     }
@@ -125,7 +125,7 @@ static bool is_free_or_unity(const struct iommu_domain *d, const struct iommu_un
     hpa_t target;
 
     for (uint64_t off = 0; off < u->size; off += PAGE_SIZE)
-        if (radix_lookup(&d->pt, u->start.a + off, &target, NULL, NULL) && target.a != u->start.a + off)
+        if (radix_lookup(&d->pt, u->start.a + off, &target, NULL) && target.a != u->start.a + off)
             return false;
     return true;
 }

@@ -47,13 +47,12 @@ struct iommu_fault {
 };
 
 struct iommu_ops {
-    /* Page tables in the hardware's format. */
-    const struct radix_format *pt_format;
-    unsigned pt_levels;
-
     /* Finds the units, closes every id, switches on. -ENODEV: this vendor's IOMMU is not there, or lacks
      * something essential. */
     int (*init)(void);
+
+    /* An empty page table in the hardware's format. -ENOMEM. */
+    int (*pt_init)(struct radix *t);
 
     /* Fills in unit and alias from rid. -ENODEV if no unit translates it. */
     int (*find)(struct iommu_dev *dev);

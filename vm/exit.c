@@ -69,7 +69,7 @@ static void on_mem(struct vcpu *v, const struct vm_exit *e)
     unsigned flags;
     uint64_t at = e->mem.addr.a;
 
-    if (radix_lookup(&v->vm->p2m.table, at, NULL, &flags, NULL) && (!e->mem.write || (flags & RADIX_W)) &&
+    if (radix_lookup(&v->vm->p2m.table, at, NULL, &flags) && (!e->mem.write || (flags & RADIX_W)) &&
         (!e->mem.fetch || (flags & RADIX_X))) {
         hvm_flush(v);
         return;

@@ -34,9 +34,9 @@ const char *hvm_name(void)
     return ops->name;
 }
 
-const struct radix_format *hvm_p2m_format(void)
+int hvm_p2m_init(struct radix *t)
 {
-    return ops->p2m_format();
+    return ops->p2m_init(t);
 }
 
 int hvm_vm_create(struct vm *vm)

@@ -59,7 +59,8 @@ struct hvm_ops {
     bool (*supported)(const char **why);
     /* This CPU, once: switch virtualisation on. Negative errno. */
     int (*cpu_on)(void);
-    const struct radix_format *(*p2m_format)(void);
+    /* An empty nested page table. -ENOMEM. */
+    int (*p2m_init)(struct radix *t);
     /* vm->hw: what all vCPUs share. msr_direct() works from then on. -ENOMEM. */
     int (*vm_create)(struct vm *vm);
     void (*vm_destroy)(struct vm *vm);
@@ -100,7 +101,7 @@ MUST_USE int hvm_init(void);
 /* Switches this CPU's virtualisation on. */
 MUST_USE int hvm_cpu_on(void);
 const char *hvm_name(void);
-const struct radix_format *hvm_p2m_format(void);
+MUST_USE int hvm_p2m_init(struct radix *t);
 MUST_USE int hvm_vm_create(struct vm *vm);
 void hvm_vm_destroy(struct vm *vm);
 MUST_USE int hvm_vcpu_create(struct vcpu *v);

@@ -8,8 +8,6 @@
 #include "kernel/mm/paging.h"
 #include "vm/hvm.h"
 
-#define P2M_LEVELS 4 /* 48 bits, as the host's own tables */
-
 /* One contiguous block of RAM; sorted by guest address in p->chunks[]. */
 struct p2m_chunk {
     uint64_t at;
@@ -68,7 +66,7 @@ int p2m_init(struct p2m *p, uint64_t bytes)
     p->chunks = heap_alloc(P2M_CHUNKS * sizeof(*p->chunks));
     if (!p->chunks)
         return -ENOMEM;
-    err = radix_init(&p->table, hvm_p2m_format(), P2M_LEVELS);
+    err = hvm_p2m_init(&p->table);
     if (err) {
         heap_free(p->chunks, P2M_CHUNKS * sizeof(*p->chunks));
         return err;

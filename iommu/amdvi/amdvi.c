@@ -129,9 +129,8 @@ static bool amdvi_next_fault(struct iommu_fault *out)
 }
 
 const struct iommu_ops amdvi_ops = {
-    .pt_format = &pt_format,
-    .pt_levels = AMDVI_LEVELS,
     .init = amdvi_init,
+    .pt_init = pt_init,
     .find = amdvi_find,
     .open = amdvi_open,
     .close = amdvi_close,

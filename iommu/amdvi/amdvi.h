@@ -55,7 +55,7 @@ void devtab_close(struct amdvi_unit *u, rid_t id);
 void devtab_open(struct amdvi_unit *u, rid_t id, const struct iommu_dev *dev);
 
 /* pt.c */
-extern const struct radix_format pt_format;
+MUST_USE int pt_init(struct radix *t);
 
 /* irtab.c: an entry of a device's table. amdvi.c invalidates afterwards. */
 void irtab_set(const struct iommu_dev *dev, unsigned index, uint32_t apic_id, uint8_t vector,

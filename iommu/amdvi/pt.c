@@ -1,40 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* I/O page tables, version 1 (2.2.3). The specification counts levels from 1, the walker from 0. */
+/* I/O page tables, version 1 (2.2.3). */
 #include "iommu/amdvi/amdvi.h"
 
-static uint64_t pt_leaf(hpa_t target, unsigned level, unsigned flags)
-{
-    (void)level; /* a NextLevel of 0 makes a leaf at any level */
-    return PTE_PR | PTE_FC | (target.a & PTE_ADDR) | (flags & RADIX_R ? PTE_IR : 0) |
-           (flags & RADIX_W ? PTE_IW : 0);
-}
-
 /* Permissions along the walk are ANDed, so tables allow everything. */
-static uint64_t pt_table(hpa_t table, unsigned level)
-{
-    return PTE_PR | PTE_IR | PTE_IW | (table.a & PTE_ADDR) | FIELD_PREP(PTE_NEXT_LEVEL, level);
-}
+static const struct radix_format pt_format = {
+    .present = PTE_PR,
+    .table = PTE_PR | PTE_IR | PTE_IW,
+    .level = PTE_NEXT_LEVEL,
+    .leaf = PTE_PR | PTE_FC,
+    .flag = {PTE_IR, PTE_IW},
+};
 
-static bool pt_present(uint64_t entry)
+int pt_init(struct radix *t)
 {
-    return entry & PTE_PR;
+    *t = (struct radix){.format = &pt_format, .levels = AMDVI_LEVELS, .max_leaf_level = 2};
+    return radix_init(t);
 }
-
-static bool pt_is_leaf(uint64_t entry, unsigned level)
-{
-    (void)level;
-    return FIELD_GET(PTE_NEXT_LEVEL, entry) == 0;
-}
-
-static hpa_t pt_target(uint64_t entry)
-{
-    return hpa(entry & PTE_ADDR);
-}
-
-static unsigned pt_flags(uint64_t entry)
-{
-    return (entry & PTE_IR ? RADIX_R : 0) | (entry & PTE_IW ? RADIX_W : 0);
-}
-
-const struct radix_format pt_format = {2,          pt_leaf,   pt_table, pt_present,
-                                       pt_is_leaf, pt_target, pt_flags, true /* Control.Coherent */};

@@ -12,53 +12,19 @@
 
 extern const char image_start[], text_end[], rodata_end[], image_end[];
 
-static uint64_t x86_leaf(hpa_t target, unsigned level, unsigned flags)
-{
-    uint64_t e = target.a | PTE_P | PTE_A | PTE_D | PTE_G;
-
-    e |= flags & RADIX_W ? PTE_RW : 0;
-    e |= flags & RADIX_X ? 0 : PTE_NX;
-    e |= flags & RADIX_UC ? PTE_PCD | PTE_PWT : 0; /* PAT entry 3 */
-    e |= level ? PTE_PS : 0;
-    return e;
-}
-
-static uint64_t x86_table(hpa_t table, unsigned level)
-{
-    (void)level;
-    return table.a | PTE_P | PTE_RW | PTE_A;
-}
-
-static bool x86_present(uint64_t entry)
-{
-    return entry & PTE_P;
-}
-
-static bool x86_is_leaf(uint64_t entry, unsigned level)
-{
-    return level == 0 || entry & PTE_PS;
-}
-
-static hpa_t x86_target(uint64_t entry)
-{
-    return hpa(entry & PTE_TARGET);
-}
-
-static unsigned x86_flags(uint64_t entry)
-{
-    return RADIX_R | (entry & PTE_RW ? RADIX_W : 0) | (entry & PTE_NX ? 0 : RADIX_X) |
-           (entry & PTE_PCD ? RADIX_UC : 0);
-}
-
-/* 1 GiB leaves where the processor has them: paging_init(). */
-static struct radix_format x86_format = {1,           x86_leaf,   x86_table, x86_present,
-                                         x86_is_leaf, x86_target, x86_flags, true};
+static const struct radix_format x86_format = {
+    .present = PTE_P,
+    .table = PTE_P | PTE_RW | PTE_A,
+    .large = PTE_PS,
+    .leaf = PTE_A | PTE_D | PTE_G | PTE_NX,
+    .flag = {PTE_P, PTE_RW, PTE_NX, PTE_PCD | PTE_PWT}, /* uncached: PAT entry 3 */
+};
 
 static struct {
     struct spinlock lock; /* of the tree and of mmio_next */
     struct radix tree;
     uint64_t mmio_next;
-} paging = {.mmio_next = MMIO_MAP_BASE};
+} paging = {.tree = {.format = &x86_format, .levels = 4}, .mmio_next = MMIO_MAP_BASE};
 
 /* Boot time only: without its own mappings the hypervisor cannot run. */
 static void map(uint64_t va, hpa_t target, uint64_t size, unsigned flags)
@@ -87,8 +53,8 @@ void paging_init(const struct bootinfo *bi)
     unsigned count = frame_ram_ranges(&ram);
     uint64_t cr4 = read_cr4();
 
-    x86_format.max_leaf_level = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_1G ? 2 : 1;
-    paging.tree = (struct radix){.format = &x86_format, .root = frame_low_page(), .levels = 4, .tables = 1};
+    paging.tree.max_leaf_level = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_1G ? 2 : 1;
+    paging.tree.root = frame_low_page();
     for (unsigned i = 0; i < count; i++)
         map(DIRECT_MAP_BASE + ram[i].start, hpa(ram[i].start), ram[i].end - ram[i].start, RADIX_R | RADIX_W);
     map_image(bi);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/mm/radix.h"
-#include "kernel/cpu/x86.h"
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
 #include "kernel/mm/frame.h"
@@ -8,7 +7,7 @@
 
 #define INDEX_BITS    9
 #define TABLE_ENTRIES ((uint64_t)1 << INDEX_BITS)
-#define CACHE_LINE    64
+#define TARGET        GENMASK(51, 12)
 
 /* Bytes that one entry at `level` spans. */
 static uint64_t level_size(unsigned level)
@@ -23,57 +22,43 @@ static uint64_t *entry_of(hpa_t table, unsigned level, uint64_t addr)
     return (uint64_t *)hpa_to_ptr(table) + index;
 }
 
-static bool is_leaf(const struct radix *t, uint64_t entry, unsigned level)
+static bool is_leaf(const struct radix_format *f, uint64_t entry, unsigned level)
 {
-    return level == 0 || t->format->is_leaf(entry, level);
+    return entry & f->present && (level == 0 || (f->level ? !(entry & f->level) : entry & f->large));
+}
+
+static bool is_table(const struct radix_format *f, uint64_t entry, unsigned level)
+{
+    return entry & f->present && !is_leaf(f, entry, level);
 }
 
 /* One store, so that hardware sees the old entry or the new one; what the new one points to was written
  * before. */
-static void set_entry(const struct radix *t, uint64_t *entry, uint64_t value)
+static void set_entry(uint64_t *entry, uint64_t value)
 {
     __atomic_store_n(entry, value, __ATOMIC_RELEASE);
-    if (!t->format->coherent)
-        clflush(entry);
-}
-
-static void flush_table(const struct radix *t, hpa_t table)
-{
-    if (t->format->coherent)
-        return;
-    for (uint64_t at = 0; at < PAGE_SIZE; at += CACHE_LINE)
-        clflush((char *)hpa_to_ptr(table) + at);
 }
 
 /*
  * Puts a table where nothing, or a large leaf, is; the leaf's translation goes on unchanged in smaller ones.
  */
-static int grow(struct radix *t, uint64_t *entry, unsigned level)
+static int grow(const struct radix_format *f, uint64_t *entry, unsigned level)
 {
-    const struct radix_format *f = t->format;
     hpa_t table = frame_alloc(FRAME_ORDER_4K);
+    uint64_t *small = hpa_to_ptr(table), first = level == 1 ? *entry & ~f->large : *entry;
 
     if (!table.a)
         return -ENOMEM;
-    t->tables++;
-    if (f->present(*entry)) {
-        uint64_t base = f->target(*entry).a;
-        unsigned flags = f->flags(*entry);
-
-        for (uint64_t i = 0; i < TABLE_ENTRIES; i++)
-            ((uint64_t *)hpa_to_ptr(table))[i] =
-                f->leaf(hpa(base + i * level_size(level - 1)), level - 1, flags);
-    }
-    flush_table(t, table);
-    set_entry(t, entry, f->table(table, level));
+    for (uint64_t i = 0; is_leaf(f, *entry, level) && i < TABLE_ENTRIES; i++)
+        small[i] = first + i * level_size(level - 1);
+    set_entry(entry, table.a | f->table | (f->level ? FIELD_PREP(f->level, level) : 0));
     return 0;
 }
 
-/* What to do with a range: map it to `target` onwards, or unmap it. */
+/* What to do with a range. */
 struct change {
-    bool map;
+    uint64_t leaf;   /* bits of its leaves, or 0: unmap it */
     uint64_t offset; /* target = address + offset, modulo 2^64 */
-    unsigned flags;
 };
 
 /* True if the whole entry can be written at this level. A table that is already there stays: hardware may be
@@ -81,116 +66,100 @@ struct change {
 static bool fits(const struct radix *t, const struct change *c, uint64_t entry, unsigned level, uint64_t addr,
                  uint64_t end)
 {
-    bool whole = IS_ALIGNED(addr, level_size(level)) && end - addr >= level_size(level);
-    bool table = t->format->present(entry) && !is_leaf(t, entry, level);
+    uint64_t size = level_size(level);
 
-    if (!whole || table)
+    if (!IS_ALIGNED(addr, size) || end - addr < size || is_table(t->format, entry, level))
         return false;
-    return !c->map || (level <= t->format->max_leaf_level && IS_ALIGNED(addr + c->offset, level_size(level)));
+    return !c->leaf || (level <= t->max_leaf_level && IS_ALIGNED(addr + c->offset, size));
 }
 
 static int change_range(struct radix *t, hpa_t table, unsigned level, uint64_t addr, uint64_t end,
                         const struct change *c)
 {
     const struct radix_format *f = t->format;
-    uint64_t next;
-    int err;
+    uint64_t next, *entry;
+    int err = 0;
 
-    for (; addr < end; addr = next) {
-        uint64_t *entry = entry_of(table, level, addr);
-
+    for (; addr < end && !err; addr = next) {
         next = MIN(ALIGN_DOWN(addr, level_size(level)) + level_size(level), end);
+        entry = entry_of(table, level, addr);
         if (fits(t, c, *entry, level, addr, end)) {
-            set_entry(t, entry, c->map ? f->leaf(hpa(addr + c->offset), level, c->flags) : 0);
+            set_entry(entry, c->leaf ? (addr + c->offset) | c->leaf | (level ? f->large : 0) : 0);
             continue;
         }
-        if (!c->map && !f->present(*entry))
+        if (!c->leaf && !(*entry & f->present))
             continue;
-        if (!f->present(*entry) || is_leaf(t, *entry, level)) {
-            err = grow(t, entry, level);
-            if (err)
-                return err;
-        }
-        err = change_range(t, f->target(*entry), level - 1, addr, next, c);
-        if (err)
-            return err;
+        if (!is_table(f, *entry, level))
+            err = grow(f, entry, level);
+        if (!err)
+            err = change_range(t, hpa(*entry & TARGET), level - 1, addr, next, c);
     }
-    return 0;
+    return err;
 }
 
-static bool in_range(const struct radix *t, uint64_t addr, uint64_t size)
+static int change(struct radix *t, uint64_t addr, uint64_t size, struct change c)
 {
     uint64_t span = level_size(t->levels);
 
-    return size && IS_ALIGNED(addr | size, PAGE_SIZE) && addr < span && size <= span - addr;
+    if (!size || !IS_ALIGNED(addr | size | c.offset, PAGE_SIZE) || addr >= span || size > span - addr)
+        return -EINVAL;
+    return change_range(t, t->root, t->levels - 1, addr, addr + size, &c);
 }
 
-int radix_init(struct radix *t, const struct radix_format *format, unsigned levels)
+int radix_init(struct radix *t)
 {
-    *t = (struct radix){.format = format, .root = frame_alloc(FRAME_ORDER_4K), .levels = levels, .tables = 1};
-    if (!t->root.a)
-        return -ENOMEM;
-    flush_table(t, t->root);
-    return 0;
+    t->root = frame_alloc(FRAME_ORDER_4K);
+    return t->root.a ? 0 : -ENOMEM;
 }
 
-static void free_table(struct radix *t, hpa_t table, unsigned level)
+static void free_table(const struct radix_format *f, hpa_t table, unsigned level)
 {
     const uint64_t *entries = hpa_to_ptr(table);
 
-    for (uint64_t i = 0; level > 0 && i < TABLE_ENTRIES; i++) {
-        if (t->format->present(entries[i]) && !is_leaf(t, entries[i], level))
-            free_table(t, t->format->target(entries[i]), level - 1);
-    }
+    for (uint64_t i = 0; level > 0 && i < TABLE_ENTRIES; i++)
+        if (is_table(f, entries[i], level))
+            free_table(f, hpa(entries[i] & TARGET), level - 1);
     frame_free(table, FRAME_ORDER_4K);
-    t->tables--;
 }
 
 void radix_destroy(struct radix *t)
 {
-    free_table(t, t->root, t->levels - 1);
+    free_table(t->format, t->root, t->levels - 1);
     t->root = hpa(0);
 }
 
 int radix_map(struct radix *t, uint64_t addr, hpa_t target, uint64_t size, unsigned flags)
 {
-    struct change c = {true, target.a - addr, flags};
+    struct change c = {t->format->leaf, target.a - addr};
 
-    if (!in_range(t, addr, size) || !IS_ALIGNED(target.a, PAGE_SIZE))
-        return -EINVAL;
-    return change_range(t, t->root, t->levels - 1, addr, addr + size, &c);
+    for (unsigned i = 0; i < RADIX_FLAGS; i++)
+        c.leaf ^= flags & BIT(i) ? t->format->flag[i] : 0;
+    return change(t, addr, size, c);
 }
 
 int radix_unmap(struct radix *t, uint64_t addr, uint64_t size)
 {
-    struct change c = {.map = false};
-
-    if (!in_range(t, addr, size))
-        return -EINVAL;
-    return change_range(t, t->root, t->levels - 1, addr, addr + size, &c);
+    return change(t, addr, size, (struct change){0, 0});
 }
 
-bool radix_lookup(const struct radix *t, uint64_t addr, hpa_t *target, unsigned *flags, uint64_t *leaf_size)
+bool radix_lookup(const struct radix *t, uint64_t addr, hpa_t *target, unsigned *flags)
 {
+    const struct radix_format *f = t->format;
+    unsigned level = t->levels;
     hpa_t table = t->root;
+    uint64_t entry;
 
-    if (addr >= level_size(t->levels))
+    if (addr >= level_size(level))
         return false;
-    for (unsigned level = t->levels; level-- > 0;) {
-        uint64_t entry = *entry_of(table, level, addr);
-
-        if (!t->format->present(entry))
-            return false;
-        table = t->format->target(entry);
-        if (!is_leaf(t, entry, level))
-            continue;
-        if (target)
-            *target = hpa(table.a + (addr & (level_size(level) - 1)));
-        if (flags)
-            *flags = t->format->flags(entry);
-        if (leaf_size)
-            *leaf_size = level_size(level);
-        return true;
-    }
-    return false;
+    do {
+        entry = *entry_of(table, --level, addr);
+        table = hpa(entry & TARGET);
+    } while (is_table(f, entry, level));
+    if (target)
+        *target = hpa(table.a + (addr & (level_size(level) - 1)));
+    if (flags)
+        *flags = 0;
+    for (unsigned i = 0; flags && i < RADIX_FLAGS; i++)
+        *flags |= (entry ^ f->leaf) & f->flag[i] ? 1u << i : 0;
+    return entry & f->present;
 }

@@ -59,7 +59,7 @@ int svm_vcpu_create(struct vcpu *v);
 void svm_vcpu_destroy(struct vcpu *v);
 
 /* npt.c */
-const struct radix_format *svm_npt_format(void);
+int svm_npt_init(struct radix *t);
 
 /* exit.c */
 void svm_decode_exit(struct vcpu *v, struct vm_exit *e);

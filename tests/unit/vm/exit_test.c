@@ -38,9 +38,9 @@ bool vm_io_exists(struct vm *m, enum io_space space, uint64_t addr)
     return exists;
 }
 
-bool radix_lookup(const struct radix *t, uint64_t addr, hpa_t *target, unsigned *flags, uint64_t *size)
+bool radix_lookup(const struct radix *t, uint64_t addr, hpa_t *target, unsigned *flags)
 {
-    (void)t, (void)addr, (void)target, (void)size;
+    (void)t, (void)addr, (void)target;
     *flags = map_flags;
     return mapped;
 }

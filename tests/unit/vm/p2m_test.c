@@ -11,9 +11,9 @@
 
 struct svm_features svm_features;
 
-const struct radix_format *hvm_p2m_format(void)
+int hvm_p2m_init(struct radix *t)
 {
-    return svm_npt_format();
+    return svm_npt_init(t);
 }
 
 static struct p2m p;
@@ -32,7 +32,7 @@ TEST(ram)
 
     CHECK_EQ(p2m_init(&p, 6 * SIZE_2M), 0);
     CHECK_EQ(p.nchunks, 2); /* 8 MiB and 4 MiB */
-    CHECK(radix_lookup(&p.table, 0x345678, &at, &flags, NULL));
+    CHECK(radix_lookup(&p.table, 0x345678, &at, &flags));
     CHECK_EQ(flags, RADIX_R | RADIX_W | RADIX_X);
     target = (uint64_t)(uintptr_t)p2m_ram(&p, gpa(0x345678), 1);
     CHECK_EQ(target - DIRECT_MAP_BASE, at.a);
@@ -93,13 +93,13 @@ TEST(device_pages_are_not_ram)
     CHECK_EQ(p.generation, 0);
     CHECK_EQ(p2m_map(&p, gpa(0xc0000000), hpa(0xfe000000), 0x4000, RADIX_R | RADIX_W | RADIX_UC), 0);
     CHECK_EQ(p.generation, 1);
-    CHECK(radix_lookup(&p.table, 0xc0003000, &at, &flags, NULL));
+    CHECK(radix_lookup(&p.table, 0xc0003000, &at, &flags));
     CHECK_EQ(at.a, 0xfe003000);
     CHECK_EQ(flags, RADIX_R | RADIX_W | RADIX_UC);
     CHECK(!p2m_ram(&p, gpa(0xc0000000), 1));
     CHECK_EQ(p2m_unmap(&p, gpa(0xc0000000), 0x4000), 0);
     CHECK_EQ(p.generation, 2);
-    CHECK(!radix_lookup(&p.table, 0xc0003000, NULL, NULL, NULL));
+    CHECK(!radix_lookup(&p.table, 0xc0003000, NULL, NULL));
     CHECK(p2m_map(&p, gpa(0xc0000800), hpa(0xfe000000), 0x1000, RADIX_R) != 0);
     p2m_destroy(&p);
 }

@@ -26,9 +26,9 @@ const char *__asan_default_options(void)
     return "detect_leaks=0";
 }
 
-const struct radix_format *hvm_p2m_format(void)
+int hvm_p2m_init(struct radix *t)
 {
-    return svm_npt_format();
+    return svm_npt_init(t);
 }
 
 /* Each create step in order; the one numbered fail_at fails. What is created and not destroyed is in `out`.

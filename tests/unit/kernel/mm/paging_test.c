@@ -63,7 +63,17 @@ static void start(void)
 
 static bool look(uint64_t va, hpa_t *target, unsigned *flags, uint64_t *size)
 {
-    return radix_lookup(&paging.tree, va & VA_MASK, target, flags, size);
+    hpa_t table = paging.tree.root;
+    unsigned level = 3;
+    uint64_t e;
+
+    while (is_table(&x86_format, e = *entry_of(table, level, va), level)) {
+        table = hpa(e & PTE_TARGET);
+        level--;
+    }
+    if (size)
+        *size = level_size(level);
+    return radix_lookup(&paging.tree, va & VA_MASK, target, flags);
 }
 
 static void check_leaves(hpa_t table, unsigned level, uint64_t *leaves)
@@ -74,7 +84,7 @@ static void check_leaves(hpa_t table, unsigned level, uint64_t *leaves)
         if (!(e & PTE_P))
             continue;
         if (level && !(e & PTE_PS)) {
-            check_leaves(x86_target(e), level - 1, leaves);
+            check_leaves(hpa(e & PTE_TARGET), level - 1, leaves);
             continue;
         }
         CHECK(!(e & PTE_RW) || e & PTE_NX);

@@ -6,43 +6,17 @@
 
 #include "kernel/mm/radix.c"
 
-/* The smallest format: leaf bit 1, present bit 0, flags in bits 2 to 5. Its tables are not coherent with the
- * device. */
-static uint64_t simple_leaf(hpa_t target, unsigned level, unsigned flags)
-{
-    CHECK(IS_ALIGNED(target.a, PAGE_SIZE << 9 * level));
-    return target.a | flags << 2 | 3;
-}
+/* Permissions in bits 2 to 5, that of writing upside down. One format tells leaves by a bit, the other tables by
+ * their level. */
+static const struct radix_format by_bit = {
+    .present = 1, .table = 1, .large = 2, .leaf = 1 | 8, .flag = {4, 8, 16, 32}};
+static const struct radix_format by_level = {
+    .present = 1 | 64, .table = 1, .level = 7ull << 9, .leaf = 64 | 8, .flag = {4, 8, 16, 32}};
 
-static uint64_t simple_table(hpa_t table, unsigned level)
+static struct radix tree(const struct radix_format *f, unsigned levels, unsigned max_leaf_level)
 {
-    CHECK(level > 0);
-    return table.a | 1;
+    return (struct radix){.format = f, .levels = levels, .max_leaf_level = max_leaf_level};
 }
-
-static bool simple_present(uint64_t e)
-{
-    return e & 1;
-}
-
-static bool simple_is_leaf(uint64_t e, unsigned level)
-{
-    CHECK(level > 0);
-    return e & 2;
-}
-
-static hpa_t simple_target(uint64_t e)
-{
-    return hpa(e & ~PAGE_MASK);
-}
-
-static unsigned simple_flags(uint64_t e)
-{
-    return (unsigned)e >> 2 & 15;
-}
-
-static struct radix_format format = {
-    2, simple_leaf, simple_table, simple_present, simple_is_leaf, simple_target, simple_flags, true};
 
 /* The flat model: what each of 4 * 512 pages at BASE maps to. The range crosses a 1 GiB border. */
 #define PAGES 2048
@@ -57,10 +31,9 @@ static struct {
 static void agree(const struct radix *t)
 {
     for (unsigned i = 0; i < PAGES; i++) {
-        uint64_t leaf;
         unsigned flags;
         hpa_t target;
-        bool mapped = radix_lookup(t, BASE + i * PAGE_SIZE + 5, &target, &flags, &leaf);
+        bool mapped = radix_lookup(t, BASE + i * PAGE_SIZE + 5, &target, &flags);
 
         CHECK_EQ(mapped, model[i].mapped);
         if (mapped && model[i].mapped) {
@@ -80,13 +53,12 @@ static uint64_t next_random(void)
 
 /* Random maps and unmaps, some without memory: the tree holds what the model holds, apart from the pages of a
  * failed call. */
-static void property(unsigned max_leaf_level, bool starve)
+static void property(const struct radix_format *f, unsigned max_leaf_level, bool starve)
 {
-    struct radix t;
+    struct radix t = tree(f, 4, max_leaf_level);
 
-    format.max_leaf_level = max_leaf_level;
     memset(model, 0, sizeof(model));
-    CHECK_EQ(radix_init(&t, &format, 4), 0);
+    CHECK_EQ(radix_init(&t), 0);
     for (unsigned round = 0; round < 400; round++) {
         unsigned first = (unsigned)next_random() % PAGES, n, flags = 1 + (unsigned)next_random() % 15;
         uint64_t target;
@@ -116,36 +88,38 @@ static void property(unsigned max_leaf_level, bool starve)
             agree(&t);
     }
     agree(&t);
-    CHECK_EQ(t.tables, (uint64_t)fake_frames_out);
     radix_destroy(&t);
     CHECK_EQ(fake_frames_out, 0);
 }
 
 TEST(random_changes_agree_with_a_flat_model)
 {
-    for (unsigned level = 0; level <= 2; level++)
-        property(level, false);
+    for (unsigned level = 0; level < 6; level++)
+        property(level % 2 ? &by_level : &by_bit, level / 2, false);
 }
 
 TEST(without_memory_everything_outside_the_range_stays)
 {
-    for (unsigned level = 0; level <= 2; level++)
-        property(level, true);
+    for (unsigned level = 0; level < 6; level++)
+        property(level % 2 ? &by_level : &by_bit, level / 2, true);
 }
 
+/* Size of the leaf that maps an address, or 0. */
 static uint64_t leaf_at(const struct radix *t, uint64_t addr)
 {
-    uint64_t size = 0;
+    unsigned level = t->levels - 1;
+    uint64_t e;
 
-    return radix_lookup(t, addr, NULL, NULL, &size) ? size : 0;
+    for (hpa_t table = t->root; is_table(t->format, e = *entry_of(table, level, addr), level); level--)
+        table = hpa(e & TARGET);
+    return e & t->format->present ? level_size(level) : 0;
 }
 
 TEST(leaves_are_the_largest_that_fit)
 {
-    struct radix t;
+    struct radix t = tree(&by_bit, 4, 2);
 
-    format.max_leaf_level = 2;
-    CHECK_EQ(radix_init(&t, &format, 4), 0);
+    CHECK_EQ(radix_init(&t), 0);
     CHECK_EQ(radix_map(&t, SIZE_1G - PAGE_SIZE, hpa(2 * SIZE_1G - PAGE_SIZE), 2 * SIZE_1G + SIZE_2M, RADIX_R),
              0);
     CHECK_EQ(leaf_at(&t, SIZE_1G - PAGE_SIZE), PAGE_SIZE);
@@ -156,7 +130,7 @@ TEST(leaves_are_the_largest_that_fit)
     CHECK_EQ(radix_map(&t, 8 * SIZE_1G, hpa(SIZE_2M), SIZE_1G, RADIX_R),
              0); /* the target's alignment counts, too */
     CHECK_EQ(leaf_at(&t, 8 * SIZE_1G), SIZE_2M);
-    format.max_leaf_level = 0;
+    t.max_leaf_level = 0;
     CHECK_EQ(radix_map(&t, 16 * SIZE_1G, hpa(0), SIZE_2M, RADIX_R), 0);
     CHECK_EQ(leaf_at(&t, 16 * SIZE_1G), PAGE_SIZE);
     radix_destroy(&t);
@@ -164,20 +138,19 @@ TEST(leaves_are_the_largest_that_fit)
 
 TEST(a_split_keeps_the_rest)
 {
-    struct radix t;
+    struct radix t = tree(&by_bit, 4, 2);
     unsigned flags;
     hpa_t target;
 
-    format.max_leaf_level = 2;
-    CHECK_EQ(radix_init(&t, &format, 4), 0);
+    CHECK_EQ(radix_init(&t), 0);
     CHECK_EQ(radix_map(&t, 0, hpa(SIZE_4G), SIZE_1G, RADIX_R | RADIX_X), 0);
-    CHECK_EQ(t.tables, 2);
+    CHECK_EQ(fake_frames_out, 2);
     CHECK_EQ(radix_unmap(&t, 5 * SIZE_2M + 3 * PAGE_SIZE, PAGE_SIZE), 0);
-    CHECK_EQ(t.tables, 4);
+    CHECK_EQ(fake_frames_out, 4);
     CHECK_EQ(leaf_at(&t, 5 * SIZE_2M + 3 * PAGE_SIZE), 0);
     CHECK_EQ(leaf_at(&t, 5 * SIZE_2M + 4 * PAGE_SIZE), PAGE_SIZE);
     CHECK_EQ(leaf_at(&t, 4 * SIZE_2M), SIZE_2M);
-    CHECK(radix_lookup(&t, SIZE_1G - 1, &target, &flags, NULL));
+    CHECK(radix_lookup(&t, SIZE_1G - 1, &target, &flags));
     CHECK_EQ(target.a, SIZE_4G + SIZE_1G - 1);
     CHECK_EQ(flags, RADIX_R | RADIX_X);
     radix_destroy(&t);
@@ -185,20 +158,19 @@ TEST(a_split_keeps_the_rest)
 
 TEST(unmapping_nothing_takes_no_table)
 {
-    struct radix t;
+    struct radix t = tree(&by_bit, 4, 0);
 
-    CHECK_EQ(radix_init(&t, &format, 4), 0);
+    CHECK_EQ(radix_init(&t), 0);
     CHECK_EQ(radix_unmap(&t, SIZE_2M + PAGE_SIZE, SIZE_1G), 0);
-    CHECK_EQ(t.tables, 1);
+    CHECK_EQ(fake_frames_out, 1);
     radix_destroy(&t);
 }
 
 TEST(a_failed_split_changes_nothing)
 {
-    struct radix t;
+    struct radix t = tree(&by_bit, 4, 2);
 
-    format.max_leaf_level = 2;
-    CHECK_EQ(radix_init(&t, &format, 4), 0);
+    CHECK_EQ(radix_init(&t), 0);
     CHECK_EQ(radix_map(&t, 0, hpa(0), SIZE_1G, RADIX_R), 0);
     fake_frame_fail_after = 0;
     CHECK_EQ(radix_unmap(&t, 0, PAGE_SIZE), -ENOMEM);
@@ -215,9 +187,9 @@ TEST(a_failed_split_changes_nothing)
 
 TEST(bad_ranges_are_refused)
 {
-    struct radix t;
+    struct radix t = tree(&by_bit, 3, 0);
 
-    CHECK_EQ(radix_init(&t, &format, 3), 0);
+    CHECK_EQ(radix_init(&t), 0);
     CHECK_EQ(radix_map(&t, 1, hpa(0), PAGE_SIZE, 1), -EINVAL);
     CHECK_EQ(radix_map(&t, 0, hpa(1), PAGE_SIZE, 1), -EINVAL);
     CHECK_EQ(radix_map(&t, 0, hpa(0), PAGE_SIZE - 1, 1), -EINVAL);
@@ -227,28 +199,11 @@ TEST(bad_ranges_are_refused)
     CHECK_EQ(radix_map(&t, 512 * SIZE_1G - PAGE_SIZE, hpa(0), 2 * PAGE_SIZE, 1), -EINVAL);
     CHECK_EQ(radix_map(&t, PAGE_SIZE, hpa(0), ~PAGE_MASK, 1), -EINVAL);
     CHECK_EQ(radix_map(&t, 512 * SIZE_1G - PAGE_SIZE, hpa(0), PAGE_SIZE, 1), 0);
-    CHECK(!radix_lookup(&t, 512 * SIZE_1G, NULL, NULL, NULL));
+    CHECK(!radix_lookup(&t, 512 * SIZE_1G, NULL, NULL));
     radix_destroy(&t);
     fake_frame_fail_after = 0;
-    CHECK_EQ(radix_init(&t, &format, 3), -ENOMEM);
+    CHECK_EQ(radix_init(&t), -ENOMEM);
     fake_frame_fail_after = -1;
-}
-
-TEST(without_coherence_every_write_is_flushed)
-{
-    struct radix t;
-
-    format.coherent = false;
-    format.max_leaf_level = 2;
-    fake_clflushes = 0;
-    CHECK_EQ(radix_init(&t, &format, 3), 0);
-    CHECK_EQ(fake_clflushes, 64);
-    CHECK_EQ(radix_map(&t, 0, hpa(0), SIZE_1G, 1), 0);
-    CHECK_EQ(fake_clflushes, 65);
-    CHECK_EQ(radix_unmap(&t, 0, SIZE_2M), 0); /* a table, its entry, and one entry in it */
-    CHECK_EQ(fake_clflushes, 65 + 64 + 2);
-    radix_destroy(&t);
-    format.coherent = true;
 }
 
 TEST_MAIN()

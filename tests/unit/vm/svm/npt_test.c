@@ -30,7 +30,7 @@ TEST(leaves)
     unsigned level;
 
     svm_features.leaf_1g = true;
-    CHECK_EQ(radix_init(&t, svm_npt_format(), 4), 0);
+    CHECK_EQ(svm_npt_init(&t), 0);
     CHECK_EQ(radix_map(&t, 0, hpa(SIZE_1G), SIZE_1G, RADIX_R | RADIX_W | RADIX_X), 0);
     CHECK_EQ(walk(&t, 0x1234000, &level) & ~0x60ull, SIZE_1G | 0x87);
     CHECK_EQ(level, 2);
@@ -48,15 +48,26 @@ TEST(leaves)
 
 TEST(flags_round_trip)
 {
-    for (unsigned f = 0; f < 16; f++)
-        if (f & RADIX_R)
-            CHECK_EQ(npt_flags(npt_leaf(hpa(0x1000), 0, f)), f);
+    struct radix t;
+    unsigned flags;
+
+    CHECK_EQ(svm_npt_init(&t), 0);
+    for (unsigned f = 0; f < 16; f++) {
+        CHECK_EQ(radix_map(&t, 0, hpa(0x1000), 0x1000, f), 0);
+        CHECK_EQ(radix_lookup(&t, 0, NULL, &flags), (f & RADIX_R) != 0);
+        CHECK_EQ(flags, f);
+    }
+    radix_destroy(&t);
 }
 
 TEST(no_1g_without_the_cpu_having_it)
 {
+    struct radix t;
+
     svm_features.leaf_1g = false;
-    CHECK_EQ(svm_npt_format()->max_leaf_level, 1);
+    CHECK_EQ(svm_npt_init(&t), 0);
+    CHECK_EQ(t.max_leaf_level, 1);
+    radix_destroy(&t);
 }
 
 TEST_MAIN()

@@ -8,6 +8,7 @@
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/svm_insn.c"
 
+#include "kernel/mm/radix.c"
 #include "vm/svm/cpu.c"
 #include "vm/svm/exit.c"
 #include "vm/svm/inject.c"
