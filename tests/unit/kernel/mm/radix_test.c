@@ -112,6 +112,7 @@ static uint64_t leaf_at(const struct radix *t, uint64_t addr)
 
     for (hpa_t table = t->root; is_table(t->format, e = *entry_of(table, level, addr), level); level--)
         table = hpa(e & TARGET);
+    CHECK(level || !(e & t->format->large)); /* which means something else down there */
     return e & t->format->present ? level_size(level) : 0;
 }
 
