@@ -243,26 +243,16 @@ enum vcpu_state vcpu_run(struct vcpu *v)
 
 /* --- instructions --- */
 
-/*
- * The exit says which instruction it was, so without a prefix the length is known: its opcode's. `first` is
- * that opcode's first byte.
- */
+/* The exit says which instruction it was, so its opcode's length is known; prefixes are counted. */
 static unsigned exit_insn_length(struct vcpu *v, enum vm_exit_kind kind)
 {
-    static const struct {
-        uint8_t first, len;
-    } plain[VM_EXIT_KINDS] = {
-        [VM_EXIT_CPUID] = {0x0f, 2},     [VM_EXIT_HLT] = {0xf4, 1},    [VM_EXIT_MSR] = {0x0f, 2},
-        [VM_EXIT_HYPERCALL] = {0x0f, 3}, [VM_EXIT_XSETBV] = {0x0f, 3}, [VM_EXIT_WBINVD] = {0x0f, 2},
+    static const uint8_t opcode[VM_EXIT_KINDS] = {
+        [VM_EXIT_CPUID] = 2,  [VM_EXIT_HLT] = 1,    [VM_EXIT_MSR] = 2, [VM_EXIT_HYPERCALL] = 3,
+        [VM_EXIT_XSETBV] = 3, [VM_EXIT_WBINVD] = 2, [VM_EXIT_CR] = 3,
     };
     uint8_t buf[INSN_MAX];
-    unsigned n = guest_fetch(v, buf);
-    int len;
 
-    if (plain[kind].len && (n == 0 || buf[0] == plain[kind].first))
-        return plain[kind].len;
-    len = insn_length(buf, n, guest_bits(v));
-    return len > 0 ? (unsigned)len : plain[kind].len;
+    return opcode[kind] + insn_prefixes(buf, guest_fetch(v, buf), guest_bits(v));
 }
 
 void vcpu_skip(struct vcpu *v, const struct vm_exit *e)

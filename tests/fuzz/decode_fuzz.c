@@ -21,7 +21,7 @@ static bool is_size(uint8_t size)
 static void check(const struct insn *i, unsigned bits, unsigned n)
 {
     REQUIRE(i->len >= 1 && i->len <= INSN_MAX && i->len <= n);
-    REQUIRE(i->op > INSN_NONE && i->op <= INSN_OTHER);
+    REQUIRE(i->op > INSN_NONE && i->op <= INSN_LMSW);
     REQUIRE(is_size(i->size) && is_size(i->reg_size));
     REQUIRE(bits == 64 || (i->size <= 4 && i->reg_size <= 4));
     REQUIRE(i->reg < GPRS && i->rm < GPRS);
@@ -34,22 +34,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned bits, n;
     uint8_t *exact;
     struct insn insn;
-    int len;
-
     if (size < 2)
         return 0;
     bits = modes[data[0] % 3];
     n = (unsigned)(size - 1 > 32 ? 32 : size - 1);
     exact = malloc(n); /* so that the sanitizer sees a read behind the end */
     memcpy(exact, data + 1, n);
-    len = insn_length(exact, n, bits);
-    REQUIRE((insn_decode(exact, n, bits, &insn) == 0) == (len > 0));
-    if (len > 0) {
-        REQUIRE(len == insn.len);
+    REQUIRE(insn_prefixes(exact, n, bits) <= n);
+    if (insn_decode(exact, n, bits, &insn) == 0) {
+        struct insn again;
+        unsigned len = insn.len;
+
         check(&insn, bits, n);
+        REQUIRE(insn_prefixes(exact, n, bits) < len);
         /* What follows does not matter, and nothing shorter will do. */
-        REQUIRE(insn_length(exact, (unsigned)len, bits) == len);
-        REQUIRE(insn_length(exact, (unsigned)len - 1, bits) < 0);
+        REQUIRE(insn_decode(exact, len, bits, &again) == 0 && again.len == len);
+        REQUIRE(insn_decode(exact, len - 1, bits, &again) != 0);
     }
     free(exact);
     return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A small x86 decoder (AMD APM 3 chapter 1): lengths of the instructions that exit, and sizes and registers of those that touch device memory.
+ * A small x86 decoder (AMD APM 3 chapter 1): those that touch device memory or a control register.
  * It works on a copy of the guest's bytes, reads no memory and touches no state.
  */
 #pragma once
@@ -15,7 +15,6 @@ enum insn_op {
     INSN_ADD, INSN_OR, INSN_ADC, INSN_SBB, INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP, INSN_TEST,
     INSN_MOV, INSN_MOVZX, INSN_MOVSX,
     INSN_MOV_TO_CR, INSN_LMSW,
-    INSN_OTHER, /* known by its length only: CPUID, HLT, RDMSR, VMMCALL, IN, OUT ... */
 };
 
 struct insn {
@@ -32,8 +31,11 @@ struct insn {
     uint64_t imm;     /* sign-extended */
 };
 
-/* Length (1..15) of an instruction that the decoder knows, or -EINVAL. `n` bytes are at hand; bits is 16, 32 or 64: the code segment's mode. */
-MUST_USE int insn_length(const uint8_t *buf, unsigned n, unsigned bits);
-
-/* As insn_length(), with the operands in *out. 0, or -EINVAL: unknown, or cut off by `n`. Where a memory operand is, the exit says. */
+/*
+ * The instruction with its operands in *out. 0, or -EINVAL: unknown, or cut off by `n`, the bytes that are at hand. bits is 16, 32 or 64: the code
+ * segment's mode. Where a memory operand is, the exit says.
+ */
 MUST_USE int insn_decode(const uint8_t *buf, unsigned n, unsigned bits, struct insn *out);
+
+/* Number of prefixes, of those bytes, that stand before the opcode. */
+unsigned insn_prefixes(const uint8_t *buf, unsigned n, unsigned bits);

@@ -42,11 +42,11 @@ void pvclock_update(struct vcpu *v); /* after the TSC offset changed, or the vCP
 void emul_cr(struct vcpu *v, const struct vm_exit *e);
 void emul_xsetbv(struct vcpu *v, const struct vm_exit *e);
 
-/* pio.c: IN and OUT. INS and OUTS are refused with #GP. */
+/* io.c: IN and OUT. INS and OUTS are refused with #GP. */
 void emul_io(struct vcpu *v, const struct vm_exit *e);
 
 /*
- * mmio.c: decodes the instruction at RIP and performs its access to a trapped address. False: not an instruction that the decoder knows, or no
+ * io.c: decodes the instruction at RIP and performs its access to a trapped address. False: not an instruction that the decoder knows, or no
  * region has the address; nothing of it was done then.
  */
 MUST_USE bool emul_mmio(struct vcpu *v, const struct vm_exit *e);

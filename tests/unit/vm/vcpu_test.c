@@ -450,7 +450,10 @@ TEST(lengths)
     CHECK_EQ(skip_over(VM_EXIT_HYPERCALL, 0x1000, 0, "\x0f\x01\xd9", 3), 0x1003);
     CHECK_EQ(skip_over(VM_EXIT_XSETBV, 0x1000, 0, "\x0f\x01\xd1", 3), 0x1003);
     CHECK_EQ(skip_over(VM_EXIT_WBINVD, 0x1000, 0, "\x0f\x09", 2), 0x1002);
-    CHECK_EQ(skip_over(VM_EXIT_CPUID, 0x1000, 0, "", 0), 0x1002); /* unreadable: its page went away meanwhile */
+    CHECK_EQ(skip_over(VM_EXIT_CR, 0x1000, 0, "\x45\x0f\x22\xc1", 4), 0x1004); /* mov cr8, r9 */
+    CHECK_EQ(skip_over(VM_EXIT_CR, 0x1000, 0, "\x0f\x01\xf0", 3), 0x1003);     /* lmsw ax */
+    CHECK_EQ(skip_over(VM_EXIT_CPUID, 0x1000, 0, "", 0),
+             0x1002); /* unreadable: its page went away meanwhile */
     CHECK(fake_hvm.shadow_cleared > 0);
 }
 

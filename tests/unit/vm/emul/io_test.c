@@ -6,7 +6,7 @@
 #include "tests/unit/fake/p2m.c"
 
 #include "vm/emul/decode.c"
-#include "vm/emul/mmio.c"
+#include "vm/emul/io.c"
 #include "vm/guestmem.c"
 
 static struct vm vm;
@@ -111,7 +111,7 @@ TEST(a_direct_access_needs_no_walk)
     v.gpr[RBX] = 0xffffffffff5fd080;   /* the kernel's mapping of the device; the exit gives its address */
     struct insn insn = {.op = INSN_MOV, .mem = true, .size = 4, .reg_size = 4, .reg = RCX};
     set_dev(0x1234);
-    move(&v, &insn, gpa(DEV));
+    perform(&v, &insn, DEV);
     CHECK_EQ(v.gpr[RCX], 0x1234);
     teardown();
 }
@@ -208,6 +208,70 @@ TEST(unknown_instructions_and_addresses_are_reported)
     CHECK(!run_at("\xf3\xa4", 2, DEV)); /* rep movsb */
     CHECK_EQ(v.rip, CODE);
     CHECK(!run_at("\x8b\x03", 2, FAKE_MMIO + 0xffe)); /* ends on the next page */
+    CHECK_EQ(v.rip, CODE);
+    teardown();
+}
+
+/* --- ports --- */
+
+static void io(bool in, uint16_t port, uint8_t size)
+{
+    struct vm_exit e = {.kind = VM_EXIT_IO, .len = 1, .io = {.port = port, .size = size, .in = in}};
+
+    emul_io(&v, &e);
+}
+
+TEST(out_writes_the_low_bytes_of_rax)
+{
+    setup();
+    v.gpr[RAX] = 0x1122334455667788;
+    io(false, FAKE_PORT_BASE, 2);
+    CHECK_EQ(fake_bus.last.data, 0x7788);
+    CHECK_EQ(fake_bus.last.size, 2);
+    CHECK_EQ(v.rip, CODE + 1);
+    CHECK_EQ(v.gpr[RAX], 0x1122334455667788);
+    teardown();
+}
+
+TEST(in_fills_only_as_much_of_rax_as_its_size)
+{
+    setup();
+    v.gpr[RAX] = 0x1122334455667788;
+    memcpy(fake_bus.port, "\x01\x02\x03\x04", 4);
+    io(true, FAKE_PORT_BASE, 1);
+    CHECK_EQ(v.gpr[RAX], 0x1122334455667701);
+    io(true, FAKE_PORT_BASE, 2);
+    CHECK_EQ(v.gpr[RAX], 0x1122334455660201);
+    io(true, FAKE_PORT_BASE, 4);
+    CHECK_EQ(v.gpr[RAX], 0x04030201);
+    CHECK_EQ(v.rip, CODE + 3);
+    teardown();
+}
+
+TEST(ports_that_nobody_has_give_all_ones)
+{
+    setup();
+    v.gpr[RAX] = 0x1122334455667788;
+    io(true, 0x80, 1);
+    CHECK_EQ(v.gpr[RAX], 0x11223344556677ff);
+    io(true, 0xfffe, 4);
+    CHECK_EQ(v.gpr[RAX], 0xffffffff);
+    io(false, 0x80, 1);
+    CHECK_EQ(fake_bus.missed, 3);
+    CHECK_EQ(fake_bus.skips, 3);
+    teardown();
+}
+
+TEST(string_instructions_are_refused)
+{
+    struct vm_exit e = {.kind = VM_EXIT_IO, .io = {.port = FAKE_PORT_BASE, .size = 1, .string = true}};
+
+    setup();
+    v.gpr[RAX] = 0x1122334455667788;
+    emul_io(&v, &e);
+    CHECK_EQ(fake_bus.vector, VEC_GP);
+    CHECK_EQ(fake_bus.complaints, 1);
+    CHECK_EQ(fake_bus.reads + fake_bus.writes + fake_bus.skips, 0);
     CHECK_EQ(v.rip, CODE);
     teardown();
 }

@@ -1,40 +1,57 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Instructions that touch a trapped port or address. */
 #include "kernel/lib/bits.h"
 #include "vm/emul/decode.h"
 #include "vm/emul/emul.h"
-#include "vm/emul/operand.h"
 #include "vm/emul/regs.h"
 #include "vm/guestmem.h"
+#include "vm/vcpu.h"
 #include "vm/vm.h"
 
 #define RFLAGS_STATUS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
-static uint64_t device_read(struct vcpu *v, gpa_t at, unsigned size)
+/* The low `size` bytes of `val`. */
+static uint64_t low_bytes(uint64_t val, unsigned size)
 {
-    struct io_access a = {.addr = at.a, .size = size, .data = ~(uint64_t)0};
+    return val & (~(uint64_t)0 >> (64 - 8 * size));
+}
 
-    (void)vm_io(v, IO_MEM, &a); /* where nothing is, reads give all ones and writes are lost, as on a bus */
+/* A write of 4 bytes clears the upper half, of 1 or 2 leaves the rest (APM 1 3.1.2). */
+static void gpr_set(struct vcpu *v, unsigned reg, unsigned size, uint64_t val)
+{
+    uint64_t kept = size >= 4 ? 0 : v->gpr[reg] & ~low_bytes(~(uint64_t)0, size);
+
+    v->gpr[reg] = kept | low_bytes(val, size);
+}
+
+/* Where nothing is, reads give all ones and writes are lost, as on a bus. */
+static uint64_t bus_read(struct vcpu *v, enum io_space space, uint64_t addr, unsigned size)
+{
+    struct io_access a = {.addr = addr, .size = size};
+
+    (void)vm_io(v, space, &a);
     return low_bytes(a.data, size);
 }
 
-static void device_write(struct vcpu *v, gpa_t at, unsigned size, uint64_t val)
+static void bus_write(struct vcpu *v, enum io_space space, uint64_t addr, unsigned size, uint64_t val)
 {
-    struct io_access a = {.addr = at.a, .size = size, .write = true, .data = low_bytes(val, size)};
+    struct io_access a = {.addr = addr, .size = size, .write = true, .data = low_bytes(val, size)};
 
-    (void)vm_io(v, IO_MEM, &a);
+    (void)vm_io(v, space, &a);
 }
 
-static uint64_t reg_get(const struct vcpu *v, const struct insn *insn)
+void emul_io(struct vcpu *v, const struct vm_exit *e)
 {
-    return low_bytes(insn->reg_high ? v->gpr[insn->reg] >> 8 : v->gpr[insn->reg], insn->reg_size);
-}
-
-static void reg_set(struct vcpu *v, const struct insn *insn, uint64_t val)
-{
-    if (insn->reg_high)
-        gpr_set(v, insn->reg, 2, val << 8 | (v->gpr[insn->reg] & 0xff));
+    if (e->io.string) {
+        vm_complain(v->vm, "INS or OUTS at port %#x, which is not emulated: #GP", e->io.port);
+        vcpu_inject_gp(v);
+        return;
+    }
+    if (e->io.in)
+        gpr_set(v, RAX, e->io.size, bus_read(v, IO_PORT, e->io.port, e->io.size));
     else
-        gpr_set(v, insn->reg, insn->reg_size, val);
+        bus_write(v, IO_PORT, e->io.port, e->io.size, v->gpr[RAX]);
+    vcpu_skip(v, e);
 }
 
 /* a + b + carry, or a - b - carry as a + ~b + !carry; carries out of each bit give CF, AF and OF (APM
@@ -70,33 +87,31 @@ static uint64_t alu(struct vcpu *v, enum insn_op op, uint64_t a, uint64_t b, uns
     return r;
 }
 
-static void move(struct vcpu *v, const struct insn *insn, gpa_t at)
+/* Destination op source. */
+static uint64_t result(struct vcpu *v, const struct insn *insn, uint64_t dst, uint64_t src)
 {
     unsigned shift = 64 - 8u * insn->size;
-    uint64_t val;
 
-    if (insn->to_rm) {
-        device_write(v, at, insn->size, insn->has_imm ? insn->imm : reg_get(v, insn));
-        return;
-    }
-    val = device_read(v, at, insn->size);
     if (insn->op == INSN_MOVSX)
-        val = (uint64_t)((int64_t)(val << shift) >> shift);
-    reg_set(v, insn, val);
+        return (uint64_t)((int64_t)(src << shift) >> shift);
+    return insn->op >= INSN_MOV ? src : alu(v, insn->op, dst, src, insn->size);
 }
 
-static void modify(struct vcpu *v, const struct insn *insn, gpa_t at)
+static void perform(struct vcpu *v, const struct insn *insn, uint64_t at)
 {
-    uint64_t mem = device_read(v, at, insn->size), r;
-    uint64_t reg = insn->has_imm ? low_bytes(insn->imm, insn->size) : reg_get(v, insn);
+    bool load = insn->op != INSN_MOV || !insn->to_rm;
+    uint64_t mem = load ? bus_read(v, IO_MEM, at, insn->size) : 0;
+    uint64_t reg = insn->has_imm ? insn->imm : v->gpr[insn->reg] >> (insn->reg_high ? 8 : 0);
+    uint64_t r = insn->to_rm ? result(v, insn, mem, reg) : result(v, insn, reg, mem);
 
-    r = insn->to_rm ? alu(v, insn->op, mem, reg, insn->size) : alu(v, insn->op, reg, mem, insn->size);
     if (insn->op == INSN_CMP || insn->op == INSN_TEST)
         return;
     if (insn->to_rm)
-        device_write(v, at, insn->size, r);
+        bus_write(v, IO_MEM, at, insn->size, r);
+    else if (insn->reg_high)
+        gpr_set(v, insn->reg, 2, r << 8 | (v->gpr[insn->reg] & 0xff));
     else
-        reg_set(v, insn, r);
+        gpr_set(v, insn->reg, insn->reg_size, r);
 }
 
 /*
@@ -106,18 +121,15 @@ static void modify(struct vcpu *v, const struct insn *insn, gpa_t at)
  */
 bool emul_mmio(struct vcpu *v, const struct vm_exit *e)
 {
-    gpa_t at = e->mem.addr;
+    uint64_t at = e->mem.addr.a;
     uint8_t buf[INSN_MAX];
     unsigned n = guest_fetch(v, buf);
     struct insn insn;
 
     if (insn_decode(buf, n, guest_bits(v), &insn) || !insn.mem || insn.op > INSN_MOVSX ||
-        (at.a & PAGE_MASK) + insn.size > PAGE_SIZE)
+        (at & PAGE_MASK) + insn.size > PAGE_SIZE)
         return false;
-    if (insn.op >= INSN_MOV)
-        move(v, &insn, at);
-    else
-        modify(v, &insn, at);
+    perform(v, &insn, at);
     vcpu_skip(v, &(struct vm_exit){.len = insn.len});
     return true;
 }
