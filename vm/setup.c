@@ -2,6 +2,7 @@
 #include "vm/setup.h"
 
 #include "kernel/acpi/acpi.h"
+#include "kernel/cpu/cpu.h"
 #include "kernel/cpu/time.h"
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
@@ -125,6 +126,7 @@ static void iodom_start(const struct bootinfo *bi)
     setup.iodom.kernel = bi->iodom;
     setup.iodom.memory = IODOM_MEMORY;
     setup.iodom.vcpus = 1;
+    setup.iodom.cpus = cpu_count() > 1 ? ~BIT(0) : 0; /* the first CPU polls the console and writes the log */
     setup.iodom.on_crash = BOOT_CRASH_RESTART;
     if (info_fill() != 0) {
         log_error("iodom: no memory for its information block");

@@ -50,7 +50,7 @@ def broken_images(build):
 def hostile(build):
     text = (lib.ROOT / "tests/guest/demo/lastmile.cfg").read_text()
     for name, (kernel, cmdline, on_crash, more) in BAD.items():
-        text += f"\n[guest {name}]\nkernel = {kernel}\ncmdline = {cmdline}\nmemory = 16M\nvcpus = 1\non_crash = {on_crash}\n{more}"
+        text += f"\n[guest {name}]\nkernel = {kernel}\ncmdline = {cmdline}\nmemory = 16M\nvcpus = 1\ncpus = 1-3\non_crash = {on_crash}\n{more}"
     for name, kernel in BROKEN.items():
         text += f"\n[guest {name}]\nkernel = {kernel}\nmemory = 16M\n"
     trace = ["-trace", "amdvi_translation_result", "-trace", "amdvi_page_fault", "-D", str(build / "log/hostile-iommu.trace")]

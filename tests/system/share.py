@@ -10,7 +10,7 @@ SECONDS = 20
 @lib.boot("share")
 def share(build):
     text = (lib.ROOT / "tests/guest/demo/lastmile.cfg").read_text()
-    text = re.sub(r"^vcpus .*$", "vcpus   = 1\ncpus    = 1", text, flags=re.M)
+    text = re.sub(r"^vcpus .*\ncpus .*$", "vcpus   = 1\ncpus    = 1", text, flags=re.M)
     return {"cfg": text, "ready": guests.ready}
 
 
