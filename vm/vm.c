@@ -145,41 +145,24 @@ static void memory_destroy(struct vm *vm)
     p2m_destroy(&vm->p2m);
 }
 
-static int devices_create(struct vm *vm)
-{
-    int err = ioapic_create(vm);
-
-    if (err)
-        return err;
-    err = uart_create(vm);
-    if (err)
-        goto out_ioapic;
-    err = rtc_create(vm);
-    if (err)
-        goto out_uart;
-    err = vpci_create(vm);
-    if (err)
-        goto out_rtc;
-    err = power_create(vm);
-    if (!err)
-        return 0;
-
-    vpci_destroy(vm);
-out_rtc:
-    rtc_destroy(vm);
-out_uart:
-    uart_destroy(vm);
-out_ioapic:
-    ioapic_destroy(vm);
-    return err;
-}
-
 static void devices_destroy(struct vm *vm)
 {
     vpci_destroy(vm);
-    rtc_destroy(vm);
     uart_destroy(vm);
     ioapic_destroy(vm);
+}
+
+static int devices_create(struct vm *vm)
+{
+    static int (*const create[])(struct vm *vm) = {ioapic_create, uart_create, rtc_create, vpci_create,
+                                                    power_create};
+    int err = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(create) && !err; i++)
+        err = create[i](vm);
+    if (err)
+        devices_destroy(vm);
+    return err;
 }
 
 static void vcpus_destroy(struct vm *vm)

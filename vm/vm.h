@@ -17,7 +17,6 @@
 struct vcpu;
 struct ioapic;
 struct uart;
-struct rtc;
 struct vpci;
 
 enum vm_state {
@@ -72,8 +71,8 @@ struct vm {
     unsigned nio[IO_SPACES];
     struct ioapic *ioapic;
     struct uart *uart;
-    struct rtc *rtc;
     struct vpci *vpci;
+    uint8_t rtc_index;             /* of the cell that port 0x71 reads */
     struct ratelimit complaints;   /* log lines that this guest can cause */
     struct ratelimit news;         /* those about its resets */
     unsigned running;              /* vCPUs that are not VCPU_OFF */

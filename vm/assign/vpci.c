@@ -94,8 +94,6 @@ void vpci_destroy(struct vm *vm)
     if (!vm->vpci)
         return;
     assign_release_all(vm);
-    vm_io_unregister(vm, IO_PORT, PORT_ADDRESS);
-    vm_io_unregister(vm, IO_PORT, PORT_DATA);
     heap_free(vm->vpci, sizeof(*vm->vpci));
     vm->vpci = NULL;
 }

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The other trapped things, one per file. Each *_create() registers its regions with the VM; errors -ENOMEM, -ENOSPC. */
+/*
+ * The other trapped things, one per file. Each *_create() registers its regions with the VM; errors -ENOMEM,
+ * -ENOSPC: the VM is given up then. *_destroy() is for a VM that will not run again, whether the device was
+ * created or not.
+ */
 #pragma once
 
 #include "kernel/lib/types.h"
@@ -11,7 +15,8 @@ struct vm;
 /* ioapic.c: 82093AA, 24 pins at GPA_IOAPIC. */
 MUST_USE int ioapic_create(struct vm *vm);
 void ioapic_destroy(struct vm *vm);
-void ioapic_reset(struct vm *vm); /* as after power-up, for a VM that restarts; the devices' lines stay as they are */
+/* As after power-up, for a VM that restarts; the devices' lines stay as they are. */
+void ioapic_reset(struct vm *vm);
 void ioapic_set_irq(struct vm *vm, unsigned pin, bool level); /* any CPU */
 void ioapic_eoi(struct vm *vm, uint8_t vector);               /* called by the local APIC */
 
@@ -21,10 +26,10 @@ void uart_destroy(struct vm *vm);
 
 /* rtc.c: MC146818 time and date at 0x70/0x71, no alarms. */
 MUST_USE int rtc_create(struct vm *vm);
-void rtc_destroy(struct vm *vm);
 
-/* power.c: ACPI sleep control and reset register (hardware-reduced ACPI), port 0xcf9, keyboard controller reset command. */
-MUST_USE int power_create(struct vm *vm); /* the VM is given up if it fails */
+/* power.c: ACPI sleep control and reset register (hardware-reduced ACPI), port 0xcf9, keyboard controller
+ * reset command. */
+MUST_USE int power_create(struct vm *vm);
 
 /* cpuid.c: the guest's CPUID (allow-list). Reads RAX, RCX; writes RAX..RDX. */
 void emul_cpuid(struct vcpu *v);

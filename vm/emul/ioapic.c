@@ -25,14 +25,16 @@
 #define IOAPICARB     0x02
 #define IOREDTBL      0x10 /* two a pin */
 
-#define RTE_VECTOR     GENMASK(7, 0)
-#define RTE_MODE       GENMASK(10, 8)
-#define RTE_LOGICAL    BIT(11)
-#define RTE_REMOTE_IRR BIT(14) /* RO */
-#define RTE_LEVEL      BIT(15)
-#define RTE_MASKED     BIT(16)
-#define RTE_DEST       GENMASK(63, 56)
-#define RTE_WRITABLE   (RTE_DEST | GENMASK(16, 15) | BIT(13) | GENMASK(11, 0))
+/* Low half of an entry; vector, delivery mode and trigger stand where an MSI's data has them. */
+#define RTE_MSI        (MSI_VECTOR | MSI_MODE | MSI_TRIGGER)
+#define RTE_VECTOR     MSI_VECTOR
+#define RTE_LOGICAL    BIT32(11)
+#define RTE_REMOTE_IRR BIT32(14) /* RO */
+#define RTE_LEVEL      MSI_TRIGGER
+#define RTE_MASKED     BIT32(16)
+#define RTE_WRITABLE   (GENMASK32(16, 15) | BIT32(13) | GENMASK32(11, 0))
+/* High half */
+#define RTE_DEST GENMASK32(31, 24)
 
 struct ioapic {
     struct spinlock lock; /* taken before any vCPU's; local APICs have none */
@@ -40,28 +42,26 @@ struct ioapic {
     uint8_t select;
     uint32_t id;
     uint32_t lines; /* bit n: pin n is asserted */
-    uint64_t rte[PINS];
+    uint32_t rte[PINS][2];
 };
 
 /* An entry says what an MSI would say. Lock held. */
 static void deliver(struct ioapic *io, unsigned pin)
 {
-    uint64_t rte = io->rte[pin];
-    uint64_t address =
-        MSI_ADDRESS | FIELD_PREP(MSI_DEST, FIELD_GET(RTE_DEST, rte)) | (rte & RTE_LOGICAL ? MSI_LOGICAL : 0);
-    uint64_t data = FIELD_PREP(MSI_VECTOR, FIELD_GET(RTE_VECTOR, rte)) |
-                    FIELD_PREP(MSI_MODE, FIELD_GET(RTE_MODE, rte)) |
-                    (rte & RTE_LEVEL ? MSI_TRIGGER | MSI_LEVEL : 0);
+    uint32_t *rte = io->rte[pin];
+    uint64_t address = MSI_ADDRESS | FIELD_PREP(MSI_DEST, FIELD_GET(RTE_DEST, rte[1])) |
+                       (rte[0] & RTE_LOGICAL ? MSI_LOGICAL : 0);
 
-    if (rte & RTE_LEVEL)
-        io->rte[pin] |= RTE_REMOTE_IRR;
-    lapic_message(io->vm, address, (uint32_t)data);
+    if (rte[0] & RTE_LEVEL)
+        rte[0] |= RTE_REMOTE_IRR;
+    lapic_message(io->vm, address, (rte[0] & RTE_MSI) | (rte[0] & RTE_LEVEL ? MSI_LEVEL : 0));
 }
 
 /* A level pin that is asserted and not yet being served. Lock held. */
 static void deliver_level(struct ioapic *io, unsigned pin)
 {
-    if ((io->rte[pin] & (RTE_LEVEL | RTE_MASKED | RTE_REMOTE_IRR)) == RTE_LEVEL && (io->lines & BIT32(pin)))
+    if ((io->rte[pin][0] & (RTE_LEVEL | RTE_MASKED | RTE_REMOTE_IRR)) == RTE_LEVEL &&
+        (io->lines & BIT32(pin)))
         deliver(io, pin);
 }
 
@@ -70,62 +70,52 @@ void ioapic_set_irq(struct vm *vm, unsigned pin, bool level)
 {
     struct ioapic *io = vm->ioapic;
     bool was;
+    spin_guard(&io->lock);
 
-    if (!io || pin >= PINS)
-        return;
-    spin_lock(&io->lock);
     was = io->lines & BIT32(pin);
     io->lines = (io->lines & ~BIT32(pin)) | (uint32_t)level << pin;
-    if (level && !was && !(io->rte[pin] & (RTE_LEVEL | RTE_MASKED)))
+    if (level && !was && !(io->rte[pin][0] & (RTE_LEVEL | RTE_MASKED)))
         deliver(io, pin);
     deliver_level(io, pin);
-    spin_unlock(&io->lock);
 }
 
 void ioapic_eoi(struct vm *vm, uint8_t vector)
 {
     struct ioapic *io = vm->ioapic;
+    spin_guard(&io->lock);
 
-    spin_lock(&io->lock);
     for (unsigned pin = 0; pin < PINS; pin++) {
-        if (!(io->rte[pin] & RTE_REMOTE_IRR) || FIELD_GET(RTE_VECTOR, io->rte[pin]) != vector)
+        if ((io->rte[pin][0] & (RTE_REMOTE_IRR | RTE_VECTOR)) != (RTE_REMOTE_IRR | vector))
             continue;
-        io->rte[pin] &= ~RTE_REMOTE_IRR;
+        io->rte[pin][0] &= ~RTE_REMOTE_IRR;
         deliver_level(io, pin);
     }
-    spin_unlock(&io->lock);
 }
 
 static uint32_t reg_read(const struct ioapic *io)
 {
-    unsigned pin = (io->select - (unsigned)IOREDTBL) / 2;
+    unsigned i = io->select - (unsigned)IOREDTBL;
 
     if (io->select == IOAPICID || io->select == IOAPICARB)
         return io->id;
     if (io->select == IOAPICVER)
         return IOAPICVER_VAL;
-    if (pin >= PINS)
-        return ~0u;
-    return (uint32_t)(io->select & 1 ? io->rte[pin] >> 32 : io->rte[pin]);
-}
-
-static void rte_write(struct ioapic *io, unsigned pin, bool high, uint32_t val)
-{
-    uint64_t old = io->rte[pin];
-    uint64_t rte = high ? (uint64_t)val << 32 | (uint32_t)old : (old & GENMASK(63, 32)) | val;
-
-    io->rte[pin] = (rte & RTE_WRITABLE) | (rte & RTE_LEVEL ? old & RTE_REMOTE_IRR : 0);
-    deliver_level(io, pin);
+    return i < 2 * PINS ? io->rte[i / 2][i % 2] : ~0u;
 }
 
 static void reg_write(struct ioapic *io, uint32_t val)
 {
-    unsigned pin = (io->select - (unsigned)IOREDTBL) / 2;
+    unsigned i = io->select - (unsigned)IOREDTBL, pin = i / 2;
 
     if (io->select == IOAPICID)
         io->id = val & IOAPICID_ID;
-    else if (pin < PINS)
-        rte_write(io, pin, io->select & 1, val);
+    if (pin >= PINS)
+        return;
+    if (i % 2)
+        io->rte[pin][1] = val & RTE_DEST;
+    else
+        io->rte[pin][0] = (val & RTE_WRITABLE) | (val & RTE_LEVEL ? io->rte[pin][0] & RTE_REMOTE_IRR : 0);
+    deliver_level(io, pin);
 }
 
 static void window_access(struct vcpu *v, void *dev, struct io_access *a)
@@ -138,7 +128,7 @@ static void window_access(struct vcpu *v, void *dev, struct io_access *a)
         ioapic_eoi(v->vm, (uint8_t)a->data);
         return;
     }
-    spin_lock(&io->lock);
+    spin_guard(&io->lock);
     if (a->addr == IOREGSEL && a->write)
         io->select = (uint8_t)a->data;
     else if (a->addr == IOREGSEL)
@@ -147,42 +137,32 @@ static void window_access(struct vcpu *v, void *dev, struct io_access *a)
         reg_write(io, (uint32_t)a->data);
     else if (a->addr == IOWIN)
         a->data = reg_read(io);
-    spin_unlock(&io->lock);
 }
 
 void ioapic_reset(struct vm *vm)
 {
     struct ioapic *io = vm->ioapic;
+    spin_guard(&io->lock);
 
-    spin_lock(&io->lock);
     io->select = 0;
     io->id = 0;
-    for (unsigned pin = 0; pin < PINS; pin++)
-        io->rte[pin] = RTE_MASKED;
-    spin_unlock(&io->lock);
+    for (unsigned pin = 0; pin < PINS; pin++) {
+        io->rte[pin][0] = RTE_MASKED;
+        io->rte[pin][1] = 0;
+    }
 }
 
 int ioapic_create(struct vm *vm)
 {
-    struct ioapic *io = heap_alloc(sizeof(*io));
-    int err;
-
-    if (!io)
+    vm->ioapic = heap_alloc(sizeof(*vm->ioapic));
+    if (!vm->ioapic)
         return -ENOMEM;
-    vm->ioapic = io;
-    io->vm = vm;
+    vm->ioapic->vm = vm;
     ioapic_reset(vm);
-    err = vm_io_register(vm, IO_MEM, GPA_IOAPIC, WINDOW, window_access, io);
-    if (err)
-        ioapic_destroy(vm);
-    return err;
+    return vm_io_register(vm, IO_MEM, GPA_IOAPIC, WINDOW, window_access, vm->ioapic);
 }
 
 void ioapic_destroy(struct vm *vm)
 {
-    if (!vm->ioapic)
-        return;
-    vm_io_unregister(vm, IO_MEM, GPA_IOAPIC);
     heap_free(vm->ioapic, sizeof(*vm->ioapic));
-    vm->ioapic = NULL;
 }

@@ -2,10 +2,7 @@
 /* MC146818: the time and date in BCD, 24 hours, UTC. What is written to it is dropped: the clock is the
  * host's. */
 #include "kernel/cpu/time.h"
-#include "kernel/lib/errno.h"
-#include "kernel/mm/heap.h"
 #include "vm/emul/emul.h"
-#include "vm/vcpu.h"
 #include "vm/vm.h"
 
 #define RTC_PORT  0x70
@@ -26,10 +23,6 @@
 #define RTC_D_VALID 0x80
 #define RTC_CENTURY 0x32
 #define RTC_INDEX   0x7f /* bit 7 of the index port masks NMIs on a PC */
-
-struct rtc {
-    uint8_t index;
-};
 
 struct date {
     unsigned year, month, day; /* month and day from 1 */
@@ -80,35 +73,18 @@ static uint8_t cell(uint8_t index)
 
 static void port_access(struct vcpu *v, void *dev, struct io_access *a)
 {
-    struct rtc *rtc = dev;
+    uint8_t *index = dev;
 
     (void)v;
     if (a->size != 1)
         return;
     if (a->addr == 0 && a->write)
-        __atomic_store_n(&rtc->index, (uint8_t)(a->data & RTC_INDEX), __ATOMIC_RELAXED);
+        __atomic_store_n(index, (uint8_t)(a->data & RTC_INDEX), __ATOMIC_RELAXED);
     else if (a->addr == 1 && !a->write)
-        a->data = cell(__atomic_load_n(&rtc->index, __ATOMIC_RELAXED));
+        a->data = cell(__atomic_load_n(index, __ATOMIC_RELAXED));
 }
 
 int rtc_create(struct vm *vm)
 {
-    int err;
-
-    vm->rtc = heap_alloc(sizeof(*vm->rtc));
-    if (!vm->rtc)
-        return -ENOMEM;
-    err = vm_io_register(vm, IO_PORT, RTC_PORT, RTC_PORTS, port_access, vm->rtc);
-    if (err)
-        rtc_destroy(vm);
-    return err;
-}
-
-void rtc_destroy(struct vm *vm)
-{
-    if (!vm->rtc)
-        return;
-    vm_io_unregister(vm, IO_PORT, RTC_PORT);
-    heap_free(vm->rtc, sizeof(*vm->rtc));
-    vm->rtc = NULL;
+    return vm_io_register(vm, IO_PORT, RTC_PORT, RTC_PORTS, port_access, &vm->rtc_index);
 }
