@@ -30,7 +30,7 @@ static struct timer fault_timer;
 /* Every other processor, from smp_start(). */
 static void cpu_main(void)
 {
-    if (hvm_cpu_on() != 0)
+    if (hvm->cpu_on() != 0)
         panic("CPU %u: virtualisation cannot be switched on", cpu_id());
     sched_loop();
 }
@@ -54,7 +54,7 @@ void hv_main(const struct bootinfo *bi)
     pci_silence_all();                               /* nothing of the firmware's goes on */
     if (iommu_init() != 0)                           /* every requester id closed */
         panic("IOMMU: no unit can be used; nothing can be isolated");
-    if (hvm_init() != 0 || hvm_cpu_on() != 0)        /* the CPU's back end */
+    if (hvm_init() != 0 || hvm->cpu_on() != 0)       /* the CPU's back end */
         panic("CPU: hardware virtualisation cannot be used");
     if (sched_init(CPU_MAX) != 0)                    /* run queues */
         panic("scheduler: no memory");

@@ -71,7 +71,7 @@ static void on_mem(struct vcpu *v, const struct vm_exit *e)
 
     if (radix_lookup(&v->vm->p2m.table, at, NULL, &flags) && (!e->mem.write || (flags & RADIX_W)) &&
         (!e->mem.fetch || (flags & RADIX_X))) {
-        hvm_flush(v);
+        hvm->flush(v);
         return;
     }
     if (e->mem.fetch || e->mem.in_walk || !vm_io_exists(v->vm, IO_MEM, at))

@@ -5,6 +5,7 @@
 #include "kernel/lib/types.h"
 
 enum vm_exit_kind {
+    VM_EXIT_UNKNOWN,   /* .code */
     VM_EXIT_HOST_INTR, /* a physical interrupt or NMI; already taken when the back end returns */
     VM_EXIT_WINDOW,    /* the guest can take an interrupt now */
     VM_EXIT_CPUID,
@@ -21,7 +22,6 @@ enum vm_exit_kind {
     VM_EXIT_PRIVILEGED, /* an instruction that guests do not have (VMRUN, SKINIT, MONITOR ...): #UD */
     VM_EXIT_SHUTDOWN,   /* triple fault */
     VM_EXIT_INVALID,    /* the CPU refused the guest's state */
-    VM_EXIT_UNKNOWN,    /* .code */
     VM_EXIT_KINDS
 };
 
@@ -50,17 +50,16 @@ struct vm_exit {
         } io;
         struct {
             gpa_t addr;
-            bool write, fetch, present, in_walk; /* in_walk: the fault was on a guest page-table page */
+            bool write, fetch, in_walk; /* in_walk: the fault was on a guest page-table page */
         } mem;
         struct {
             uint8_t num;
-            bool write, decoded; /* decoded: gpr is valid; otherwise the instruction must be decoded */
+            bool decoded; /* decoded: gpr is valid; otherwise the instruction must be decoded */
             uint8_t gpr;
         } cr;
         struct {
             uint8_t vector;
             uint32_t error;
-            uint64_t addr;
         } exception;
         uint64_t code;
     };

@@ -28,8 +28,8 @@ unsigned guest_bits(const struct vcpu *v)
 
     if ((int64_t)v->rip < 0) /* only 64-bit code is in the upper half */
         return 64;
-    hvm_segment(v, SEG_CS, &cs);
-    if ((cs.attr & SEG_ATTR_L) && (hvm_reg(v, REG_EFER) & EFER_LMA))
+    cs = hvm->segment(v, SEG_CS);
+    if ((cs.attr & SEG_ATTR_L) && (hvm->reg(v, REG_EFER) & EFER_LMA))
         return 64;
     return cs.attr & SEG_ATTR_D ? 32 : 16;
 }
@@ -48,12 +48,12 @@ void guest_forget(const struct vcpu *v)
  * remembered. */
 static const uint8_t *fetch_page(struct vcpu *v, uint64_t linear, struct fetch_page *f)
 {
-    uint64_t cr4 = hvm_reg(v, REG_CR4), cr3 = hvm_reg(v, REG_CR3), table = cr3 & ~(uint64_t)0x1f, offset;
-    unsigned levels = !(cr4 & CR4_PAE) ? 2 : hvm_reg(v, REG_EFER) & EFER_LMA ? 4 : 3;
+    uint64_t cr4 = hvm->reg(v, REG_CR4), cr3 = hvm->reg(v, REG_CR3), table = cr3 & ~(uint64_t)0x1f, offset;
+    unsigned levels = !(cr4 & CR4_PAE) ? 2 : hvm->reg(v, REG_EFER) & EFER_LMA ? 4 : 3;
     unsigned bits = levels == 2 ? 10 : 9, size = levels == 2 ? 4 : 8, level = levels;
 
     *f = (struct fetch_page){.cr3 = cr3, .linear = linear & ~PAGE_MASK, .generation = v->vm->p2m.generation};
-    if (!(hvm_reg(v, REG_CR0) & CR0_PG))
+    if (!(hvm->reg(v, REG_CR0) & CR0_PG))
         return p2m_ram(&v->vm->p2m, gpa(f->linear), PAGE_SIZE);
     if (levels != 3)
         table &= PTE_TARGET;
@@ -104,7 +104,7 @@ static __attribute__((noinline)) unsigned fetch_slowly(struct vcpu *v, uint64_t 
 
 unsigned guest_fetch(struct vcpu *v, uint8_t buf[15])
 {
-    uint64_t cr3 = hvm_reg(v, REG_CR3),
+    uint64_t cr3 = hvm->reg(v, REG_CR3),
              linear = v->rip; /* first: few registers need to be saved over a call */
     struct fetch_page *f = &last_fetch[v->cpu];
     struct vm_segment cs;
@@ -112,7 +112,7 @@ unsigned guest_fetch(struct vcpu *v, uint8_t buf[15])
     /* Only 64-bit code is in the upper half; elsewhere CS says. In 64-bit mode there is no base, and paging
      * is on (APM 2 14.6.1). */
     if ((int64_t)linear >= 0) {
-        hvm_segment(v, SEG_CS, &cs);
+        cs = hvm->segment(v, SEG_CS);
         if (!(cs.attr & SEG_ATTR_L))
             return fetch_slowly(v, (linear + cs.base) & UINT32_MAX, f, buf);
     }

@@ -85,7 +85,7 @@ static int64_t call(struct vcpu *v, uint64_t number)
 {
     const struct hypercall_args a = {v->gpr[RDI], v->gpr[RSI], v->gpr[RDX]};
 
-    if (hvm_cpl(v) != 0)
+    if (hvm->reg(v, REG_CPL) != 0)
         return -EPERM;
     if (number >= ARRAY_SIZE(rows) || rows[number].right == HC_NOBODY)
         return -ENOSYS;

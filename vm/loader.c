@@ -162,28 +162,28 @@ static void set_segments(const struct load_plan *p, struct vcpu *v)
     const struct vm_segment code = {LOAD_CS, p->long_mode ? 0xa9b : 0xc9b, UINT32_MAX, 0};
     const struct vm_segment data = {LOAD_DS, 0xc93, UINT32_MAX, 0};
     const struct vm_segment tr = {0, 0x8b, 0x67, 0}, ldtr = {0, 0x82, 0, 0};
+    const struct vm_segment gdtr = {0, 0, LOAD_DS + 7, LOAD_GDT};
 
     for (unsigned s = SEG_ES; s <= SEG_GS; s++)
-        hvm_set_segment(v, (enum vm_seg)s, s == SEG_CS ? &code : &data);
-    hvm_set_segment(v, SEG_TR, &tr);
-    hvm_set_segment(v, SEG_LDTR, &ldtr);
-    hvm_set_reg(v, REG_GDTR_BASE, LOAD_GDT);
-    hvm_set_reg(v, REG_GDTR_LIMIT, LOAD_DS + 7);
+        hvm->set_segment(v, (enum vm_seg)s, s == SEG_CS ? &code : &data);
+    hvm->set_segment(v, SEG_TR, &tr);
+    hvm->set_segment(v, SEG_LDTR, &ldtr);
+    hvm->set_segment(v, SEG_GDTR, &gdtr);
 }
 
 static void set_start(const struct load_plan *p, struct vcpu *v)
 {
     for (unsigned i = 0; i < p->vm->nvcpus; i++)
         guest_forget(p->vm->vcpu[i]); /* of a VM that had the same memory before */
-    hvm_reset(v);
+    hvm->reset(v);
     set_segments(p, v);
     if (p->long_mode) {
-        hvm_set_reg(v, REG_CR3, LOAD_PAGE_TABLES);
-        hvm_set_reg(v, REG_CR4, CR4_PAE);
-        hvm_set_reg(v, REG_EFER, EFER_LME | EFER_LMA);
-        hvm_set_reg(v, REG_CR0, CR0_PG | CR0_NE | CR0_ET | CR0_PE);
+        hvm->set_reg(v, REG_CR3, LOAD_PAGE_TABLES);
+        hvm->set_reg(v, REG_CR4, CR4_PAE);
+        hvm->set_reg(v, REG_EFER, EFER_LME | EFER_LMA);
+        hvm->set_reg(v, REG_CR0, CR0_PG | CR0_NE | CR0_ET | CR0_PE);
     } else {
-        hvm_set_reg(v, REG_CR0, CR0_ET | CR0_PE);
+        hvm->set_reg(v, REG_CR0, CR0_ET | CR0_PE);
     }
     for (unsigned i = 0; i < GPRS; i++)
         v->gpr[i] = 0;

@@ -66,7 +66,7 @@ int p2m_init(struct p2m *p, uint64_t bytes)
     p->chunks = heap_alloc(P2M_CHUNKS * sizeof(*p->chunks));
     if (!p->chunks)
         return -ENOMEM;
-    err = hvm_p2m_init(&p->table);
+    err = hvm->p2m_init(&p->table);
     if (err) {
         heap_free(p->chunks, P2M_CHUNKS * sizeof(*p->chunks));
         return err;

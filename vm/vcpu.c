@@ -28,7 +28,7 @@ int vcpu_create(struct vm *vm, unsigned id)
     v->id = id;
     v->cpus = vm->cfg->cpus ? vm->cfg->cpus & online : online;
     sched_vcpu_init(v);
-    err = hvm_vcpu_create(v);
+    err = hvm->vcpu_create(v);
     if (err)
         goto out_free;
     err = lapic_create(v);
@@ -39,7 +39,7 @@ int vcpu_create(struct vm *vm, unsigned id)
     return 0;
 
 out_hvm:
-    hvm_vcpu_destroy(v);
+    hvm->vcpu_destroy(v);
 out_free:
     heap_free(v, sizeof(*v));
     return err;
@@ -49,14 +49,14 @@ void vcpu_destroy(struct vcpu *v)
 {
     v->vm->vcpu[v->id] = NULL;
     lapic_destroy(v);
-    hvm_vcpu_destroy(v);
+    hvm->vcpu_destroy(v);
     heap_free(v, sizeof(*v));
 }
 
 /* What INIT does (APM 2 14.1.3): the vCPU waits for a start-up message. */
 static void init_state(struct vcpu *v)
 {
-    hvm_reset(v);
+    hvm->reset(v);
     lapic_reset(v);
     v->inject.valid = false;
     v->nmi_pending = false;
@@ -72,18 +72,17 @@ void vcpu_reset(struct vcpu *v)
     v->pvclock_gpa = v->wallclock_gpa = v->pv_eoi_gpa = 0;
     v->pv_eoi_armed = false;
     v->tsc_offset = 0;
-    hvm_set_tsc_offset(v, 0);
+    hvm->set_reg(v, REG_TSC_OFFSET, 0);
 }
 
 /* Start-up message (Intel SDM 3A 9.4.4): real mode at vector << 12. */
 static void sipi_start(struct vcpu *v)
 {
-    struct vm_segment cs;
+    struct vm_segment cs = hvm->segment(v, SEG_CS);
 
-    hvm_segment(v, SEG_CS, &cs);
     cs.selector = (uint16_t)(v->sipi_vector << 8);
     cs.base = (uint64_t)v->sipi_vector << 12;
-    hvm_set_segment(v, SEG_CS, &cs);
+    hvm->set_segment(v, SEG_CS, &cs);
     v->rip = 0;
     v->wait_sipi = false;
 }
@@ -160,18 +159,18 @@ static void deliver_pending(struct vcpu *v)
 {
     int vector;
 
-    if (v->nmi_pending && hvm_can_take_nmi(v)) {
+    if (v->nmi_pending && hvm->can_take_nmi(v)) {
         v->nmi_pending = false;
         inject(v, VM_EVENT_NMI, 2);
     }
     v->recheck = v->nmi_pending; /* nothing tells when an NMI could go in: ask after each exit */
     vector = lapic_pending(v);
-    if (vector >= 0 && hvm_can_take_intr(v)) {
+    if (vector >= 0 && hvm->can_take_intr(v)) {
         inject(v, VM_EVENT_INTR, (uint8_t)vector);
         lapic_accept(v, (uint8_t)vector);
         vector = lapic_pending(v);
     }
-    hvm_want_window(v, v->nmi_pending || vector >= 0);
+    hvm->want_window(v, v->nmi_pending || vector >= 0);
 }
 
 /* --- running --- */
@@ -184,7 +183,7 @@ static enum vcpu_state prepare(struct vcpu *v)
     if (requests & VCPU_REQ_STOP)
         return VCPU_OFF;
     if (requests & VCPU_REQ_FLUSH)
-        hvm_flush(v);
+        hvm->flush(v);
     if (requests & VCPU_REQ_INIT)
         init_state(v);
     if ((requests & VCPU_REQ_SIPI) && v->wait_sipi)
@@ -203,7 +202,7 @@ static void follow_p2m(struct vcpu *v)
     if (v->p2m_generation == now)
         return;
     v->p2m_generation = now;
-    hvm_flush(v);
+    hvm->flush(v);
 }
 
 /* The hot path: whatever is not needed at every exit waits for a flag. */
@@ -214,7 +213,7 @@ enum vcpu_state vcpu_run(struct vcpu *v)
 
     if (v->vm->state == VM_RESTARTING && !vm_restart(v))
         return v->vm->state == VM_RESTARTING ? VCPU_READY : VCPU_OFF;
-    hvm_load(v);
+    hvm->load(v);
     v->recheck = true;
     for (;;) {
         if (v->recheck || __atomic_load_n(&v->requests, __ATOMIC_RELAXED)) {
@@ -223,7 +222,7 @@ enum vcpu_state vcpu_run(struct vcpu *v)
                 break;
         }
         follow_p2m(v);
-        hvm_run(v, &e);
+        hvm->run(v, &e);
         v->exits[e.kind]++;
         if (e.redo.valid)
             v->inject = e.redo;
@@ -237,7 +236,7 @@ enum vcpu_state vcpu_run(struct vcpu *v)
             break;
         }
     }
-    hvm_put(v);
+    hvm->put(v);
     return next;
 }
 
@@ -262,7 +261,7 @@ void vcpu_skip(struct vcpu *v, const struct vm_exit *e)
     v->rip += e->len ? e->len : exit_insn_length(v, e->kind);
     if ((old ^ v->rip) >> 16 && guest_bits(v) != 64)
         v->rip &= guest_bits(v) == 32 ? GENMASK(31, 0) : GENMASK(15, 0); /* as the CPU wraps */
-    hvm_clear_shadow(v);
+    hvm->clear_shadow(v);
 }
 
 /* --- for the log --- */
@@ -271,15 +270,14 @@ void vcpu_log(const struct vcpu *v)
 {
     static const char names[GPRS][4] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                         "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
-    struct vm_segment cs;
 
-    hvm_segment(v, SEG_CS, &cs);
-    log_error("[%s] vCPU %u at cs:rip %04x:%016llx rflags %08llx cpl %u", v->vm->name, v->id, cs.selector,
-              (unsigned long long)v->rip, (unsigned long long)v->rflags, hvm_cpl(v));
+    log_error("[%s] vCPU %u at cs:rip %04x:%016llx rflags %08llx cpl %u", v->vm->name, v->id,
+              hvm->segment(v, SEG_CS).selector, (unsigned long long)v->rip, (unsigned long long)v->rflags,
+              (unsigned)hvm->reg(v, REG_CPL));
     log_error("[%s] cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %04llx", v->vm->name,
-              (unsigned long long)hvm_reg(v, REG_CR0), (unsigned long long)hvm_reg(v, REG_CR2),
-              (unsigned long long)hvm_reg(v, REG_CR3), (unsigned long long)hvm_reg(v, REG_CR4),
-              (unsigned long long)hvm_reg(v, REG_EFER));
+              (unsigned long long)hvm->reg(v, REG_CR0), (unsigned long long)hvm->reg(v, REG_CR2),
+              (unsigned long long)hvm->reg(v, REG_CR3), (unsigned long long)hvm->reg(v, REG_CR4),
+              (unsigned long long)hvm->reg(v, REG_EFER));
     for (unsigned i = 0; i < GPRS; i += 4)
         log_error("[%s] %s %016llx %s %016llx %s %016llx %s %016llx", v->vm->name, names[i],
                   (unsigned long long)v->gpr[i], names[i + 1], (unsigned long long)v->gpr[i + 1],

@@ -7,9 +7,9 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/paging.h"
 #include "vm/assign/assign.h"
+#include "vm/emul/cpuid.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/tables.h"
-#include "vm/hvm.h"
 #include "vm/loader.h"
 #include "vm/sched.h"
 #include "vm/setup.h"
@@ -121,27 +121,19 @@ static int memory_create(struct vm *vm)
 
     if (err)
         return err;
-    err = hvm_vm_create(vm);
-    if (err)
-        goto out_p2m;
     err = iommu_create(vm);
-    if (err)
-        goto out_hvm;
-    msr_init_vm(vm);
+    if (err) {
+        iommu_destroy(vm);
+        p2m_destroy(&vm->p2m);
+        return err;
+    }
+    cpuid_init();
     return 0;
-
-out_hvm:
-    iommu_destroy(vm);
-    hvm_vm_destroy(vm);
-out_p2m:
-    p2m_destroy(&vm->p2m);
-    return err;
 }
 
 static void memory_destroy(struct vm *vm)
 {
     iommu_destroy(vm);
-    hvm_vm_destroy(vm);
     p2m_destroy(&vm->p2m);
 }
 
@@ -154,7 +146,7 @@ static void devices_destroy(struct vm *vm)
 
 static int devices_create(struct vm *vm)
 {
-    static int (*const create[])(struct vm *vm) = {ioapic_create, uart_create, rtc_create, vpci_create,
+    static int (*const create[])(struct vm * vm) = {ioapic_create, uart_create, rtc_create, vpci_create,
                                                     power_create};
     int err = 0;
 

@@ -81,7 +81,6 @@ struct vm {
     unsigned ncrashes;
     uint64_t zeroed; /* while VM_RESTARTING: bytes of RAM that are done */
     char stop_reason[96];
-    struct vm_hw *hw; /* the CPU back end's part */
     struct vm *next;
 };
 

@@ -44,8 +44,7 @@
     (BIT32(0) | BIT32(3) | BIT32(5) | GENMASK32(9, 7) | GENMASK32(21, 16) | GENMASK32(24, 23) |              \
      GENMASK32(31, 26))
 /* VBMI UMIP VBMI2 GFNI VAES VPCLMULQDQ VNNI BITALG VPOPCNTDQ RDPID MOVDIRI */
-#define F7_ECX_UMIP  BIT32(2)
-#define F7_ECX_RDPID BIT32(22)
+#define F7_ECX_UMIP BIT32(2)
 #define F7_ECX_ALLOW                                                                                         \
     (GENMASK32(2, 1) | GENMASK32(6, 6) | GENMASK32(12, 8) | BIT32(14) | BIT32(22) | BIT32(27))
 #define F7_EDX_ALLOW BIT32(4) /* fast short REP MOV */
@@ -59,7 +58,6 @@
 #define E1_ECX_ALLOW      (BIT32(0) | GENMASK32(8, 4) | BIT32(11) | BIT32(16) | BIT32(21))
 #define E1_EDX_NX         BIT32(20)
 #define E1_EDX_FXSR_OPT   BIT32(25)
-#define E1_EDX_RDTSCP     BIT32(27)
 #define E1_EDX_ALLOW                                                                                         \
     (F1_EDX_DUPLICATED | BIT32(11) | BIT32(20) | BIT32(22) | GENMASK32(27, 25) | GENMASK32(31, 29))
 #define F1_EDX_DUPLICATED (GENMASK32(9, 0) | GENMASK32(17, 12) | GENMASK32(24, 23)) /* AMD only */
@@ -149,7 +147,7 @@ static __attribute__((noinline)) void patch(const struct vcpu *v, uint32_t leaf,
     case 1:
         r->ebx |= (uint32_t)(FIELD_PREP(F1_EBX_ID, v->id) | FIELD_PREP(F1_EBX_COUNT, n));
         r->edx |= n > 1 ? F1_EDX_HTT : 0;
-        if ((r->ecx & F1_ECX_XSAVE) && (hvm_reg(v, REG_CR4) & CR4_OSXSAVE))
+        if ((r->ecx & F1_ECX_XSAVE) && (hvm->reg(v, REG_CR4) & CR4_OSXSAVE))
             r->ecx |= F1_ECX_OSXSAVE;
         break;
     case LEAF_FEATURES:
@@ -227,9 +225,4 @@ uint64_t cpuid_efer_valid(void)
 {
     return EFER_SCE | EFER_LME | EFER_LMA | (ROW(LEAF_EXTENDED).edx & E1_EDX_NX ? EFER_NXE : 0) |
            (ROW(LEAF_EXTENDED).edx & E1_EDX_FXSR_OPT ? EFER_FFXSR : 0);
-}
-
-bool cpuid_has_tsc_aux(void)
-{
-    return (ROW(LEAF_EXTENDED).edx & E1_EDX_RDTSCP) || (ROW(LEAF_FEATURES).ecx & F7_ECX_RDPID);
 }

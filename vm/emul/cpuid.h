@@ -11,6 +11,3 @@ void cpuid_init(void);
 uint64_t cpuid_cr4_valid(void);
 uint64_t cpuid_xcr0_valid(void);
 uint64_t cpuid_efer_valid(void);
-
-/* True if guests have RDTSCP or RDPID, so that IA32_TSC_AUX exists. */
-bool cpuid_has_tsc_aux(void);

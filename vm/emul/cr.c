@@ -17,17 +17,14 @@
  * follow. */
 static bool set_cr0(struct vcpu *v, uint64_t val)
 {
-    uint64_t old = hvm_reg(v, REG_CR0), efer = hvm_reg(v, REG_EFER), cr4 = hvm_reg(v, REG_CR4);
-    struct vm_segment cs;
+    uint64_t old = hvm->reg(v, REG_CR0), efer = hvm->reg(v, REG_EFER), cr4 = hvm->reg(v, REG_CR4);
 
     if ((val & GENMASK(63, 32)) || ((val & CR0_PG) && !(val & CR0_PE)) || ((val & CR0_NW) && !(val & CR0_CD)))
         return false;
-    if (((val ^ old) & CR0_PG) && (efer & EFER_LME)) { /* long mode begins or ends */
-        hvm_segment(v, SEG_CS, &cs);
-        if (!(cr4 & CR4_PAE) || (cs.attr & SEG_ATTR_L))
-            return false;
-    }
-    hvm_set_reg(v, REG_CR0, (val & CR0_DEFINED) | CR0_ET);
+    if (((val ^ old) & CR0_PG) && (efer & EFER_LME) && /* long mode begins or ends */
+        (!(cr4 & CR4_PAE) || (hvm->segment(v, SEG_CS).attr & SEG_ATTR_L)))
+        return false;
+    hvm->set_reg(v, REG_CR0, (val & CR0_DEFINED) | CR0_ET);
     return true;
 }
 
@@ -35,9 +32,9 @@ static bool set_cr4(struct vcpu *v, uint64_t val)
 {
     if (val & ~cpuid_cr4_valid())
         return false;
-    if (!(val & CR4_PAE) && (hvm_reg(v, REG_EFER) & EFER_LMA))
+    if (!(val & CR4_PAE) && (hvm->reg(v, REG_EFER) & EFER_LMA))
         return false;
-    hvm_set_reg(v, REG_CR4, val);
+    hvm->set_reg(v, REG_CR4, val);
     return true;
 }
 
@@ -68,7 +65,7 @@ static void result(struct vcpu *v, const struct vm_exit *e, bool ok)
 /* Only writes exit. */
 void emul_cr(struct vcpu *v, const struct vm_exit *e)
 {
-    uint64_t mask = guest_bits(v) == 64 ? ~(uint64_t)0 : UINT32_MAX, cr0 = hvm_reg(v, REG_CR0);
+    uint64_t mask = guest_bits(v) == 64 ? ~(uint64_t)0 : UINT32_MAX, cr0 = hvm->reg(v, REG_CR0);
     struct insn insn = {.op = INSN_MOV_TO_CR, .reg = e->cr.num, .rm = e->cr.gpr};
     uint8_t buf[INSN_MAX];
 
@@ -91,9 +88,9 @@ static bool xcr0_ok(uint64_t val)
 void emul_xsetbv(struct vcpu *v, const struct vm_exit *e)
 {
     uint64_t val = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
-    bool ok = hvm_cpl(v) == 0 && (uint32_t)v->gpr[RCX] == 0 && xcr0_ok(val);
+    bool ok = hvm->reg(v, REG_CPL) == 0 && (uint32_t)v->gpr[RCX] == 0 && xcr0_ok(val);
 
-    if (!(hvm_reg(v, REG_CR4) & CR4_OSXSAVE)) {
+    if (!(hvm->reg(v, REG_CR4) & CR4_OSXSAVE)) {
         vcpu_inject_ud(v);
         return;
     }

@@ -34,10 +34,9 @@ MUST_USE int power_create(struct vm *vm);
 /* cpuid.c: the guest's CPUID (allow-list). Reads RAX, RCX; writes RAX..RDX. */
 void emul_cpuid(struct vcpu *v);
 
-/* msr.c: reads and writes by the allow-list. 0, or -EINVAL: the caller injects #GP. Sets up direct MSRs at VM creation. */
+/* msr.c: reads and writes by the allow-list. 0, or -EINVAL: the caller injects #GP. */
 MUST_USE int msr_read(struct vcpu *v, uint32_t msr, uint64_t *val);
 MUST_USE int msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
-void msr_init_vm(struct vm *vm);
 
 /* pvclock.c: KVM's paravirtual clock (MSRs 0x4b564d00/01; Linux Documentation/virt/kvm/x86/msr.rst). 0, or -EINVAL. */
 MUST_USE int pvclock_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);

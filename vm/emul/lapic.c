@@ -213,7 +213,7 @@ void lapic_set_tpr(struct vcpu *v, uint8_t tpr)
 {
     apic_set(v->lapic, APIC_TPR, tpr);
     update_ppr(v->lapic);
-    hvm_set_reg(v, REG_CR8, tpr >> 4);
+    hvm->set_reg(v, REG_CR8, tpr >> 4);
     v->recheck = true;
 }
 

@@ -20,25 +20,25 @@ static int write_pat(struct vcpu *v, uint64_t val)
         if (type > 7 || type == 2 || type == 3)
             return -EINVAL;
     }
-    hvm_set_reg(v, REG_PAT, val);
+    hvm->set_reg(v, REG_PAT, val);
     return 0;
 }
 
 /* APM 2 3.1.7: LME cannot change under paging, LMA is the CPU's. */
 static int write_efer(struct vcpu *v, uint64_t val)
 {
-    uint64_t old = hvm_reg(v, REG_EFER);
+    uint64_t old = hvm->reg(v, REG_EFER);
 
-    if ((val & ~cpuid_efer_valid()) || (((val ^ old) & EFER_LME) && (hvm_reg(v, REG_CR0) & CR0_PG)))
+    if ((val & ~cpuid_efer_valid()) || (((val ^ old) & EFER_LME) && (hvm->reg(v, REG_CR0) & CR0_PG)))
         return -EINVAL;
-    hvm_set_reg(v, REG_EFER, (val & ~EFER_LMA) | (old & EFER_LMA));
+    hvm->set_reg(v, REG_EFER, (val & ~EFER_LMA) | (old & EFER_LMA));
     return 0;
 }
 
 static void write_tsc(struct vcpu *v, uint64_t val)
 {
     v->tsc_offset = val - rdtsc();
-    hvm_set_tsc_offset(v, v->tsc_offset);
+    hvm->set_reg(v, REG_TSC_OFFSET, v->tsc_offset);
     pvclock_update(v);
     lapic_tsc_changed(v);
 }
@@ -105,13 +105,13 @@ int msr_read(struct vcpu *v, uint32_t msr, uint64_t *val)
         *val = rdtsc() + v->tsc_offset;
         return 0;
     case MSR_PAT:
-        *val = hvm_reg(v, REG_PAT);
+        *val = hvm->reg(v, REG_PAT);
         return 0;
     case MSR_DEBUGCTL:
-        *val = hvm_reg(v, REG_DEBUGCTL);
+        *val = hvm->reg(v, REG_DEBUGCTL);
         return 0;
     case MSR_EFER:
-        *val = hvm_reg(v, REG_EFER);
+        *val = hvm->reg(v, REG_EFER);
         return 0;
     case MSR_KVM_WALL_CLOCK:
         *val = v->wallclock_gpa;
@@ -142,7 +142,7 @@ int msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
     case MSR_DEBUGCTL:
         if (val & ~DEBUGCTL_VALID)
             return -EINVAL;
-        hvm_set_reg(v, REG_DEBUGCTL, val);
+        hvm->set_reg(v, REG_DEBUGCTL, val);
         return 0;
     case MSR_EFER:
         return write_efer(v, val);
@@ -155,19 +155,4 @@ int msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
         row = find(v, msr, "write");
         return row && row->write ? 0 : -EINVAL;
     }
-}
-
-/* Those that the CPU switches with the guest and that cannot hurt anybody else: canonical addresses are
- * checked by the CPU. */
-void msr_init_vm(struct vm *vm)
-{
-    static const uint32_t direct[] = {MSR_SYSENTER_CS, MSR_SYSENTER_ESP,  MSR_SYSENTER_EIP, MSR_STAR,
-                                      MSR_LSTAR,       MSR_CSTAR,         MSR_SFMASK,       MSR_FS_BASE,
-                                      MSR_GS_BASE,     MSR_KERNEL_GS_BASE};
-
-    cpuid_init();
-    for (unsigned i = 0; i < ARRAY_SIZE(direct); i++)
-        hvm_msr_direct(vm, direct[i], true);
-    if (cpuid_has_tsc_aux())
-        hvm_msr_direct(vm, MSR_TSC_AUX, true);
 }

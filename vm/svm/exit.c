@@ -4,37 +4,25 @@
 #include "vm/svm/svm.h"
 
 struct exit_row {
-    uint8_t known; /* 0 in the gaps of the table */
-    uint8_t kind;  /* enum vm_exit_kind */
-    bool insn;     /* an instruction that has not been executed: its length matters */
+    uint8_t kind; /* enum vm_exit_kind; VM_EXIT_UNKNOWN in the gaps */
+    bool insn;    /* an instruction that has not been executed: its length matters */
     void (*decode)(struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e);
 };
 
 static void decode_cr(struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
 {
     (void)v;
-    e->cr.write = c->exit_code >= EXIT_CR_WRITE(0);
     e->cr.num = c->exit_code == EXIT_CR0_SEL_WRITE ? 0 : c->exit_code & 0xf;
     e->cr.decoded = svm_features.decode_assists && (c->exit_info1 & CR_INFO_MOV);
     e->cr.gpr = (uint8_t)FIELD_GET(CR_INFO_GPR, c->exit_info1);
 }
 
+/* The guest's CPUID shows no performance counters, so there is none to read (APM 3 RDPMC: #GP). */
 static void decode_exception(struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
 {
     (void)v;
-    e->exception.vector = (uint8_t)(c->exit_code - EXIT_EXC(0));
-    e->exception.error = (uint32_t)c->exit_info1;
-    e->exception.addr = c->exit_info2;
-}
-
-/* The guest's CPUID shows no performance counters, so there is none to read (APM 3 RDPMC: #GP). */
-static void decode_rdpmc(struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
-{
-    (void)v;
-    (void)c;
-    e->exception.vector = VEC_GP;
-    e->exception.error = 0;
-    e->exception.addr = 0;
+    e->exception.vector = (uint8_t)(c->exit_code == EXIT_RDPMC ? VEC_GP : c->exit_code - EXIT_EXC(0));
+    e->exception.error = c->exit_code == EXIT_RDPMC ? 0 : (uint32_t)c->exit_info1;
 }
 
 static void decode_io(struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
@@ -55,12 +43,12 @@ static void decode_msr(struct vcpu *v, const struct vmcb_control *c, struct vm_e
     e->msr.write = c->exit_info1 & MSR_INFO_WRITE;
 }
 
-static void decode_npf(const struct vmcb_control *c, struct vm_exit *e)
+static void decode_npf(struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
 {
+    (void)v;
     e->mem.addr = gpa(c->exit_info2);
     e->mem.write = c->exit_info1 & NPF_W;
     e->mem.fetch = c->exit_info1 & NPF_ID;
-    e->mem.present = c->exit_info1 & NPF_P;
     e->mem.in_walk = c->exit_info1 & NPF_TABLE;
 }
 
@@ -72,62 +60,50 @@ static void decode_iret(struct vcpu *v, const struct vmcb_control *c, struct vm_
     svm_nmi_iret(v);
 }
 
-#define HOST                                                                                                 \
-    {                                                                                                        \
-        1, VM_EXIT_HOST_INTR, false, NULL                                                                    \
-    }
-#define INSN(kind)                                                                                           \
-    {                                                                                                        \
-        1, VM_EXIT_##kind, true, NULL                                                                        \
-    }
-#define INSN_F(kind, f)                                                                                      \
-    {                                                                                                        \
-        1, VM_EXIT_##kind, true, f                                                                           \
-    }
-#define EVENT(kind, f)                                                                                       \
-    {                                                                                                        \
-        1, VM_EXIT_##kind, false, f                                                                          \
-    }
-
+/*
+ * By exit code. Task switches and reads of control registers have no row: nested paging lets the CPU do them.
+ * CR0 exits for bits other than TS and MP. #DB and #AC have one because a guest can make their delivery
+ * endless, and the CPU would never take an interrupt again.
+ */
 static const struct exit_row rows[] = {
-    [EXIT_CR_READ(0)... EXIT_CR_READ(15)] = INSN_F(CR, decode_cr),
-    [EXIT_CR_WRITE(0)... EXIT_CR_WRITE(15)] = INSN_F(CR, decode_cr),
-    [EXIT_CR0_SEL_WRITE] = INSN_F(CR, decode_cr),
-    [EXIT_EXC(0)... EXIT_EXC(31)] = EVENT(EXCEPTION, decode_exception),
-    [EXIT_INTR] = HOST,
-    [EXIT_NMI] = HOST,
-    [EXIT_INIT] = HOST,
-    [EXIT_VINTR] = EVENT(WINDOW, NULL),
-    [EXIT_IRET] = EVENT(WINDOW, decode_iret),
-    [EXIT_RDPMC] = EVENT(EXCEPTION, decode_rdpmc),
-    [EXIT_CPUID] = INSN(CPUID),
-    [EXIT_INVD] = INSN(WBINVD),
-    [EXIT_WBINVD] = INSN(WBINVD),
-    [EXIT_HLT] = INSN(HLT),
-    [EXIT_IOIO] = INSN_F(IO, decode_io),
-    [EXIT_MSR] = INSN_F(MSR, decode_msr),
-    [EXIT_SHUTDOWN] = EVENT(SHUTDOWN, NULL),
-    [EXIT_VMMCALL] = INSN(HYPERCALL),
-    [EXIT_XSETBV] = INSN(XSETBV),
-    [EXIT_INVLPGA] = INSN(PRIVILEGED),
-    [EXIT_VMRUN] = INSN(PRIVILEGED),
-    [EXIT_VMLOAD... EXIT_SKINIT] = INSN(PRIVILEGED),
-    [EXIT_MONITOR... EXIT_MWAIT_ARMED] = INSN(PRIVILEGED),
-    [EXIT_RDPRU] = INSN(PRIVILEGED),
+    [EXIT_CR_WRITE(4)] = {VM_EXIT_CR, true, decode_cr},
+    [EXIT_CR_WRITE(8)] = {VM_EXIT_CR, true, decode_cr},
+    [EXIT_EXC(1)] = {VM_EXIT_EXCEPTION, false, decode_exception},
+    [EXIT_EXC(17)] = {VM_EXIT_EXCEPTION, false, decode_exception},
+    [EXIT_EXC(18)] = {VM_EXIT_EXCEPTION, false, decode_exception},
+    [EXIT_INTR] = {VM_EXIT_HOST_INTR, false, NULL},
+    [EXIT_NMI] = {VM_EXIT_HOST_INTR, false, NULL},
+    [EXIT_INIT] = {VM_EXIT_HOST_INTR, false, NULL},
+    [EXIT_VINTR] = {VM_EXIT_WINDOW, false, NULL},
+    [EXIT_CR0_SEL_WRITE] = {VM_EXIT_CR, true, decode_cr},
+    [EXIT_RDPMC] = {VM_EXIT_EXCEPTION, false, decode_exception},
+    [EXIT_CPUID] = {VM_EXIT_CPUID, true, NULL},
+    [EXIT_IRET] = {VM_EXIT_WINDOW, false, decode_iret},
+    [EXIT_INVD] = {VM_EXIT_WBINVD, true, NULL},
+    [EXIT_HLT] = {VM_EXIT_HLT, true, NULL},
+    [EXIT_INVLPGA] = {VM_EXIT_PRIVILEGED, true, NULL},
+    [EXIT_IOIO] = {VM_EXIT_IO, true, decode_io},
+    [EXIT_MSR] = {VM_EXIT_MSR, true, decode_msr},
+    [EXIT_SHUTDOWN] = {VM_EXIT_SHUTDOWN, false, NULL},
+    [EXIT_VMRUN] = {VM_EXIT_PRIVILEGED, true, NULL},
+    [EXIT_VMMCALL] = {VM_EXIT_HYPERCALL, true, NULL},
+    [EXIT_VMLOAD... EXIT_SKINIT] = {VM_EXIT_PRIVILEGED, true, NULL},
+    [EXIT_WBINVD] = {VM_EXIT_WBINVD, true, NULL},
+    [EXIT_MONITOR] = {VM_EXIT_PRIVILEGED, true, NULL},
+    [EXIT_MWAIT] = {VM_EXIT_PRIVILEGED, true, NULL},
+    [EXIT_XSETBV] = {VM_EXIT_XSETBV, true, NULL},
+    [EXIT_RDPRU] = {VM_EXIT_PRIVILEGED, true, NULL},
 };
 
-/* Codes beyond the table. */
-static void decode_rest(const struct vmcb_control *c, struct vm_exit *e)
+static const struct exit_row npf = {VM_EXIT_MEM, false, decode_npf}, invalid = {VM_EXIT_INVALID, false, NULL},
+                             unknown = {VM_EXIT_UNKNOWN, false, NULL};
+
+/* All that has a row; the windows are opened when they are wanted. */
+void svm_init_intercepts(struct vmcb_control *c)
 {
-    if (c->exit_code == EXIT_NPF) {
-        e->kind = VM_EXIT_MEM;
-        decode_npf(c, e);
-    } else if ((uint32_t)c->exit_code == EXIT_INVALID) {
-        e->kind = VM_EXIT_INVALID;
-    } else {
-        e->kind = VM_EXIT_UNKNOWN;
-        e->code = c->exit_code;
-    }
+    for (unsigned code = 0; code < ARRAY_SIZE(rows); code++)
+        if (rows[code].kind != VM_EXIT_UNKNOWN && rows[code].kind != VM_EXIT_WINDOW)
+            c->intercept[code / 32] |= BIT32(code % 32);
 }
 
 /*
@@ -146,18 +122,17 @@ static void decode_redo(uint64_t info, struct vm_event *ev)
 void svm_decode_exit(struct vcpu *v, struct vm_exit *e)
 {
     const struct vmcb_control *c = &v->hw->vmcb->control;
-    const struct exit_row *row;
+    const struct exit_row *row = c->exit_code < ARRAY_SIZE(rows)          ? &rows[c->exit_code]
+                                 : c->exit_code == EXIT_NPF               ? &npf
+                                 : (uint32_t)c->exit_code == EXIT_INVALID ? &invalid
+                                                                          : &unknown;
 
+    e->kind = (enum vm_exit_kind)row->kind;
+    e->code = c->exit_code; /* decode() puts what it knows in its place */
     e->len = 0;
     e->redo.valid = false;
     if (c->exit_int_info & EVENT_V)
         decode_redo(c->exit_int_info, &e->redo);
-    if (c->exit_code >= ARRAY_SIZE(rows) || !rows[c->exit_code].known) {
-        decode_rest(c, e);
-        return;
-    }
-    row = &rows[c->exit_code];
-    e->kind = (enum vm_exit_kind)row->kind;
     if (row->insn && svm_features.nrips && c->nrip - v->rip <= 15)
         e->len = (uint8_t)(c->nrip - v->rip);
     if (row->decode)

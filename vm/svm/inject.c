@@ -28,19 +28,28 @@ bool svm_can_take_nmi(const struct vcpu *v)
            !(v->hw->vmcb->control.int_state & INTERRUPT_SHADOW);
 }
 
+/* One that is not always on. */
+static void intercept(struct vcpu *v, unsigned code, bool on)
+{
+    struct vmcb_control *c = &v->hw->vmcb->control;
+
+    c->intercept[code / 32] &= ~BIT32(code % 32);
+    if (on)
+        c->intercept[code / 32] |= BIT32(code % 32);
+    c->clean &= ~CLEAN_INTERCEPT;
+}
+
 void svm_nmi_injected(struct vcpu *v)
 {
     v->hw->nmi_blocked = true;
-    v->hw->vmcb->control.intercept1 |= INTERCEPT_IRET;
-    v->hw->vmcb->control.clean &= ~CLEAN_INTERCEPT;
+    intercept(v, EXIT_IRET, true);
 }
 
 void svm_nmi_iret(struct vcpu *v)
 {
     v->hw->nmi_blocked = false;
     v->hw->nmi_iret = v->rip;
-    v->hw->vmcb->control.intercept1 &= ~INTERCEPT_IRET;
-    v->hw->vmcb->control.clean &= ~CLEAN_INTERCEPT;
+    intercept(v, EXIT_IRET, false);
 }
 
 void svm_want_window(struct vcpu *v, bool on)
@@ -50,13 +59,11 @@ void svm_want_window(struct vcpu *v, bool on)
     if (v->hw->window == on)
         return;
     v->hw->window = on;
+    intercept(v, EXIT_VINTR, on);
     c->v_intr &= ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO);
-    c->intercept1 &= ~INTERCEPT_VINTR;
-    if (on) {
-        c->v_intr |= V_IRQ | V_IGN_TPR | FIELD_PREP(V_INTR_PRIO, 0xf);
-        c->intercept1 |= INTERCEPT_VINTR;
-    }
-    c->clean &= ~(CLEAN_INTERCEPT | CLEAN_TPR);
+    if (on)
+        c->v_intr |= V_IRQ | V_IGN_TPR | V_INTR_PRIO;
+    c->clean &= ~CLEAN_TPR;
 }
 
 void svm_clear_shadow(struct vcpu *v)

@@ -17,7 +17,6 @@
 #define CPUID_SVM_EDX_CLEAN   BIT32(5)
 #define CPUID_SVM_EDX_FLUSH   BIT32(6)
 #define CPUID_SVM_EDX_DECODE  BIT32(7)
-#define CPUID_1_ECX_XSAVE     BIT32(26)
 #define CPUID_XSTATE          0xd
 #define CPUID_XSTATE1_EAX_OPT BIT32(0)
 
@@ -26,46 +25,15 @@
 #define PRED_CMD_IBPB BIT(0)
 
 /* MSRs (15.30) */
-#define MSR_VM_CR        0xc0010114
-#define VM_CR_SVMDIS     BIT(4)
-#define MSR_VM_HSAVE_PA  0xc0010117
-
-/* VMCB 000h: bit n, MOV from CRn; bit 16 + n, MOV to CRn */
-#define INTERCEPT_CR_WRITE(n) BIT32(16 + (n))
-/* VMCB 008h: bit n, exception n */
-#define INTERCEPT_EXC(n) BIT32(n)
-/* VMCB 00Ch */
-#define INTERCEPT_INTR     BIT32(0)
-#define INTERCEPT_NMI      BIT32(1)
-#define INTERCEPT_INIT     BIT32(3)
-#define INTERCEPT_VINTR    BIT32(4)
-#define INTERCEPT_CR0_SEL  BIT32(5)
-#define INTERCEPT_RDPMC    BIT32(15)
-#define INTERCEPT_CPUID    BIT32(18)
-#define INTERCEPT_IRET     BIT32(20)
-#define INTERCEPT_INVD     BIT32(22)
-#define INTERCEPT_HLT      BIT32(24)
-#define INTERCEPT_INVLPGA  BIT32(26)
-#define INTERCEPT_IOIO     BIT32(27)
-#define INTERCEPT_MSR      BIT32(28)
-#define INTERCEPT_SHUTDOWN BIT32(31)
-/* VMCB 010h */
-#define INTERCEPT_VMRUN   BIT32(0)
-#define INTERCEPT_VMMCALL BIT32(1)
-#define INTERCEPT_VMLOAD  BIT32(2)
-#define INTERCEPT_VMSAVE  BIT32(3)
-#define INTERCEPT_STGI    BIT32(4)
-#define INTERCEPT_CLGI    BIT32(5)
-#define INTERCEPT_SKINIT  BIT32(6)
-#define INTERCEPT_WBINVD  BIT32(9)
-#define INTERCEPT_MONITOR BIT32(10)
-#define INTERCEPT_MWAIT   BIT32(11)
-#define INTERCEPT_XSETBV  BIT32(13)
-#define INTERCEPT_RDPRU   BIT32(14)
+#define MSR_VM_CR       0xc0010114
+#define VM_CR_SVMDIS    BIT(4)
+#define MSR_VM_HSAVE_PA 0xc0010117
 
 /* VMCB 058h */
 #define TLB_FLUSH_ALL   1
 #define TLB_FLUSH_GUEST 3
+/* VMCB save area 0C8h */
+#define SAVE_CPL GENMASK(31, 24)
 /* VMCB 060h */
 #define V_TPR          GENMASK(3, 0)
 #define V_IRQ          BIT(8)
@@ -88,8 +56,7 @@
 #define CLEAN_ASID      BIT32(2)
 #define CLEAN_TPR       BIT32(3)
 
-/* EXITCODE (appendix C) */
-#define EXIT_CR_READ(n)    (0x00 + (n))
+/* EXITCODE (appendix C); those below C0h are also the numbers of intercept bits */
 #define EXIT_CR_WRITE(n)   (0x10 + (n))
 #define EXIT_EXC(n)        (0x40 + (n))
 #define EXIT_INTR          0x60
@@ -116,7 +83,6 @@
 #define EXIT_WBINVD        0x89
 #define EXIT_MONITOR       0x8a
 #define EXIT_MWAIT         0x8b
-#define EXIT_MWAIT_ARMED   0x8c
 #define EXIT_XSETBV        0x8d
 #define EXIT_RDPRU         0x8e
 #define EXIT_NPF           0x400
@@ -134,7 +100,6 @@
 /* EXITINFO1 of MSR (15.11) */
 #define MSR_INFO_WRITE BIT(0)
 /* EXITINFO1 of NPF (15.25.6) */
-#define NPF_P     BIT(0)
 #define NPF_W     BIT(1)
 #define NPF_ID    BIT(4)
 #define NPF_TABLE BIT(33)

@@ -17,140 +17,64 @@
 
 /* --- registers --- */
 
-#define SAVE(member) offsetof(struct vmcb_save, member)
+#define ALL             GENMASK(63, 0)
+#define CONTROL(member) offsetof(struct vmcb, control.member)
+#define SAVE(member)    offsetof(struct vmcb, save.member)
 
-/* Where each register is in the save area; those that need more than a move are not here. */
-static const uint16_t reg_at[VM_REGS] = {
-    [REG_CR0] = SAVE(cr0),
-    [REG_CR2] = SAVE(cr2),
-    [REG_CR3] = SAVE(cr3),
-    [REG_CR4] = SAVE(cr4),
-    [REG_EFER] = SAVE(efer),
-    [REG_PAT] = SAVE(g_pat),
-    [REG_DR6] = SAVE(dr6),
-    [REG_DR7] = SAVE(dr7),
-    [REG_GDTR_BASE] = SAVE(gdtr.base),
-    [REG_IDTR_BASE] = SAVE(idtr.base),
-    [REG_STAR] = SAVE(star),
-    [REG_LSTAR] = SAVE(lstar),
-    [REG_CSTAR] = SAVE(cstar),
-    [REG_SFMASK] = SAVE(sfmask),
-    [REG_KERNEL_GS_BASE] = SAVE(kernel_gs_base),
-    [REG_SYSENTER_CS] = SAVE(sysenter_cs),
-    [REG_SYSENTER_ESP] = SAVE(sysenter_esp),
-    [REG_SYSENTER_EIP] = SAVE(sysenter_eip),
-    [REG_DEBUGCTL] = SAVE(dbgctl),
+/* Which bits of which 64-bit word of the VMCB each register is. */
+static const struct {
+    uint64_t at, mask;
+} regs[VM_REGS] = {
+    [REG_CR0] = {SAVE(cr0), ALL},         [REG_CR2] = {SAVE(cr2), ALL},
+    [REG_CR3] = {SAVE(cr3), ALL},         [REG_CR4] = {SAVE(cr4), ALL},
+    [REG_CR8] = {CONTROL(v_intr), V_TPR}, [REG_EFER] = {SAVE(efer), ~EFER_SVME},
+    [REG_PAT] = {SAVE(g_pat), ALL},       [REG_DEBUGCTL] = {SAVE(dbgctl), ALL},
+    [REG_CPL] = {SAVE(cpl), SAVE_CPL},    [REG_TSC_OFFSET] = {CONTROL(tsc_offset), ALL},
 };
 
-static uint64_t *reg_ptr(const struct vcpu *v, enum vm_reg r)
+static uint64_t *reg_word(const struct vcpu *v, enum vm_reg r)
 {
-    return (uint64_t *)(void *)((char *)&v->hw->vmcb->save + reg_at[r]);
+    return (uint64_t *)(void *)((char *)v->hw->vmcb + regs[r].at);
 }
 
-static uint64_t special_reg(const struct vcpu *v, enum vm_reg r)
-{
-    const struct vmcb *b = v->hw->vmcb;
-
-    switch (r) {
-    case REG_GDTR_LIMIT:
-        return b->save.gdtr.limit;
-    case REG_IDTR_LIMIT:
-        return b->save.idtr.limit;
-    case REG_CR8:
-        return FIELD_GET(V_TPR, b->control.v_intr);
-    default:
-        return b->save.efer & ~EFER_SVME;
-    }
-}
-
-/* Exits ask for CR3 to find their instruction, so the usual register comes first. */
 uint64_t svm_reg(const struct vcpu *v, enum vm_reg r)
 {
-    static const uint64_t special = BIT(REG_GDTR_LIMIT) | BIT(REG_IDTR_LIMIT) | BIT(REG_CR8) | BIT(REG_EFER);
-
-    return special & BIT(r) ? special_reg(v, r) : *reg_ptr(v, r);
+    return FIELD_GET(regs[r].mask, *reg_word(v, r));
 }
 
-/* Long mode is active when it is enabled and paging is on (APM 2 14.6.1); the CPU sets LMA in CR0 writes that
- * do not exit. */
-static void follow_lma(struct vmcb_save *s)
-{
-    if ((s->efer & EFER_LME) && (s->cr0 & CR0_PG))
-        s->efer |= EFER_LMA;
-    else
-        s->efer &= ~EFER_LMA;
-    s->efer |= EFER_SVME; /* VMRUN insists on it (15.5.1) */
-}
-
+/* EFER.LMA: long mode is active when it is enabled and paging is on (APM 2 14.6.1); the CPU sets it in CR0
+ * writes that do not exit. */
 void svm_set_reg(struct vcpu *v, enum vm_reg r, uint64_t val)
 {
     struct vmcb *b = v->hw->vmcb;
+    uint64_t *word = reg_word(v, r);
 
+    *word = (*word & ~regs[r].mask) | FIELD_PREP(regs[r].mask, val);
     b->control.clean = 0;
-    switch (r) {
-    case REG_GDTR_LIMIT:
-        b->save.gdtr.limit = (uint32_t)val;
-        return;
-    case REG_IDTR_LIMIT:
-        b->save.idtr.limit = (uint32_t)val;
-        return;
-    case REG_CR8:
-        b->control.v_intr = (b->control.v_intr & ~V_TPR) | FIELD_PREP(V_TPR, val);
-        return;
-    default:
-        *reg_ptr(v, r) = val;
-    }
     if (r == REG_CR0 || r == REG_CR3 || r == REG_CR4 || r == REG_EFER) {
-        follow_lma(&b->save);
+        b->save.efer &= ~EFER_LMA;
+        if ((b->save.efer & EFER_LME) && (b->save.cr0 & CR0_PG))
+            b->save.efer |= EFER_LMA;
         v->hw->tlb_flush = true; /* as the CPU's own MOV would (APM 2 5.5.2) */
     }
 }
 
-static const uint16_t seg_at[VM_SEGS] = {SAVE(es), SAVE(cs), SAVE(ss),   SAVE(ds),
-                                         SAVE(fs), SAVE(gs), SAVE(ldtr), SAVE(tr)};
-
-static struct vm_segment *seg_ptr(const struct vcpu *v, enum vm_seg s)
+struct vm_segment svm_segment(const struct vcpu *v, enum vm_seg s)
 {
-    return (struct vm_segment *)(void *)((char *)&v->hw->vmcb->save + seg_at[s]);
-}
-
-void svm_segment(const struct vcpu *v, enum vm_seg s, struct vm_segment *out)
-{
-    *out = *seg_ptr(v, s);
+    return v->hw->vmcb->save.seg[s];
 }
 
 void svm_set_segment(struct vcpu *v, enum vm_seg s, const struct vm_segment *seg)
 {
-    *seg_ptr(v, s) = *seg;
+    struct vmcb *b = v->hw->vmcb;
+
+    b->save.seg[s] = *seg;
     if (s == SEG_SS)
-        v->hw->vmcb->save.cpl = (seg->attr >> 5) & 3;
-    v->hw->vmcb->control.clean = 0;
-}
-
-unsigned svm_cpl(const struct vcpu *v)
-{
-    return v->hw->vmcb->save.cpl;
-}
-
-void svm_set_tsc_offset(struct vcpu *v, uint64_t offset)
-{
-    v->hw->vmcb->control.tsc_offset = offset;
-    v->hw->vmcb->control.clean &= ~CLEAN_INTERCEPT;
+        b->save.cpl = FIELD_PREP(SAVE_CPL, seg->attr >> 5 & 3);
+    b->control.clean = 0;
 }
 
 /* --- reset (APM 2 tables 14-1 and 14-2) --- */
-
-static void reset_segments(struct vmcb_save *s)
-{
-    const struct vm_segment data = {0, RESET_DATA, 0xffff, 0}, table = {0, 0, 0xffff, 0};
-
-    s->es = s->ss = s->ds = s->fs = s->gs = data;
-    s->cs = (struct vm_segment){0xf000, RESET_CODE, 0xffff, 0xffff0000};
-    s->gdtr = s->idtr = table;
-    s->ldtr = (struct vm_segment){0, RESET_LDT, 0xffff, 0};
-    s->tr = (struct vm_segment){0, RESET_TSS, 0xffff, 0};
-    s->cpl = 0;
-}
 
 static void reset_xstate(struct vcpu_hw *hw)
 {
@@ -166,15 +90,21 @@ static void reset_xstate(struct vcpu_hw *hw)
 void svm_reset(struct vcpu *v)
 {
     struct vcpu_hw *hw = v->hw;
-    struct vmcb_save *s = &hw->vmcb->save;
 
-    memset(s, 0, sizeof(*s));
-    reset_segments(s);
-    s->cr0 = CR0_RESET;
-    s->efer = EFER_SVME;
-    s->dr6 = DR6_RESET;
-    s->dr7 = DR7_RESET;
-    s->g_pat = PAT_POWER_ON;
+    hw->vmcb->save = (struct vmcb_save){
+        .seg = {[SEG_ES] = {0, RESET_DATA, 0xffff, 0},
+                [SEG_CS] = {0xf000, RESET_CODE, 0xffff, 0xffff0000},
+                [SEG_SS... SEG_GS] = {0, RESET_DATA, 0xffff, 0},
+                [SEG_GDTR] = {0, 0, 0xffff, 0},
+                [SEG_LDTR] = {0, RESET_LDT, 0xffff, 0},
+                [SEG_IDTR] = {0, 0, 0xffff, 0},
+                [SEG_TR] = {0, RESET_TSS, 0xffff, 0}},
+        .cr0 = CR0_RESET,
+        .efer = EFER_SVME, /* VMRUN insists on it (15.5.1) */
+        .dr6 = DR6_RESET,
+        .dr7 = DR7_RESET,
+        .g_pat = PAT_POWER_ON,
+    };
     memset(v->gpr, 0, sizeof(v->gpr));
     v->gpr[RDX] = cpuid(1, 0).eax;
     v->rip = 0xfff0;

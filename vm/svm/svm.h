@@ -9,11 +9,6 @@
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
-/* What vCPUs of one VM share. */
-struct vm_hw {
-    hpa_t msrpm; /* two frames, set bits exit (15.11) */
-};
-
 struct vcpu_hw {
     struct vmcb *vmcb;
     hpa_t vmcb_hpa, host_hpa; /* VMCBs of the guest, and of the host state of the CPU that it is on */
@@ -52,9 +47,6 @@ int svm_cpu_on(void);
 struct svm_cpu *svm_this_cpu(void);
 
 /* vmcb.c */
-int svm_vm_create(struct vm *vm);
-void svm_vm_destroy(struct vm *vm);
-void svm_msr_direct(struct vm *vm, uint32_t msr, bool direct);
 int svm_vcpu_create(struct vcpu *v);
 void svm_vcpu_destroy(struct vcpu *v);
 
@@ -62,6 +54,7 @@ void svm_vcpu_destroy(struct vcpu *v);
 int svm_npt_init(struct radix *t);
 
 /* exit.c */
+void svm_init_intercepts(struct vmcb_control *c);
 void svm_decode_exit(struct vcpu *v, struct vm_exit *e);
 
 /* inject.c */
@@ -81,10 +74,8 @@ void svm_flush(struct vcpu *v);
 void svm_flush_now(struct vcpu *v);
 uint64_t svm_reg(const struct vcpu *v, enum vm_reg r);
 void svm_set_reg(struct vcpu *v, enum vm_reg r, uint64_t val);
-void svm_segment(const struct vcpu *v, enum vm_seg s, struct vm_segment *out);
+struct vm_segment svm_segment(const struct vcpu *v, enum vm_seg s);
 void svm_set_segment(struct vcpu *v, enum vm_seg s, const struct vm_segment *seg);
-unsigned svm_cpl(const struct vcpu *v);
-void svm_set_tsc_offset(struct vcpu *v, uint64_t offset);
 
 /* entry.S: into the guest and back. All general registers but RAX and RSP go through `gpr`; GIF is set again,
  * IF is clear. */

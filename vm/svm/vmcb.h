@@ -6,7 +6,7 @@
 #include "vm/hvm.h"
 
 struct vmcb_control {
-    uint32_t intercept_cr, intercept_dr, intercept_exc, intercept1, intercept2, intercept3;
+    uint32_t intercept[6]; /* bit n of word m: the exit code 32 * m + n */
     uint8_t reserved0[0x3c - 0x18];
     uint16_t pause_threshold, pause_count;
     uint64_t iopm_base, msrpm_base, tsc_offset;
@@ -22,10 +22,9 @@ struct vmcb_control {
 };
 
 struct vmcb_save {
-    struct vm_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
-    uint8_t reserved0[0xcb - 0xa0];
-    uint8_t cpl;
-    uint32_t reserved1;
+    struct vm_segment seg[VM_SEGS];
+    uint8_t reserved0[0xc8 - 0xa0];
+    uint64_t cpl; /* SAVE_CPL */
     uint64_t efer;
     uint8_t reserved2[0x148 - 0xd8];
     uint64_t cr4, cr3, cr0, dr7, dr6, rflags, rip;
@@ -53,8 +52,8 @@ _Static_assert(offsetof(struct vmcb_control, event_inj) == 0xa8, "table B-1");
 _Static_assert(offsetof(struct vmcb_control, n_cr3) == 0xb0, "table B-1");
 _Static_assert(offsetof(struct vmcb_control, clean) == 0xc0, "table B-1");
 _Static_assert(offsetof(struct vmcb_control, nrip) == 0xc8, "table B-1");
-_Static_assert(offsetof(struct vmcb_save, tr) == 0x90, "table B-2");
-_Static_assert(offsetof(struct vmcb_save, cpl) == 0xcb, "table B-2");
+_Static_assert(offsetof(struct vmcb_save, seg[SEG_TR]) == 0x90, "table B-2");
+_Static_assert(offsetof(struct vmcb_save, cpl) == 0xc8, "table B-2");
 _Static_assert(offsetof(struct vmcb_save, efer) == 0xd0, "table B-2");
 _Static_assert(offsetof(struct vmcb_save, cr4) == 0x148, "table B-2");
 _Static_assert(offsetof(struct vmcb_save, rip) == 0x178, "table B-2");

@@ -189,7 +189,7 @@ TEST(msr)
 
 static void mem(bool write, bool fetch, bool in_walk)
 {
-    handle((struct vm_exit){.kind = VM_EXIT_MEM, .mem = {gpa(0xd0000000), write, fetch, false, in_walk}});
+    handle((struct vm_exit){.kind = VM_EXIT_MEM, .mem = {gpa(0xd0000000), write, fetch, in_walk}});
 }
 
 TEST(memory)
@@ -222,17 +222,17 @@ TEST(memory)
 
 TEST(exceptions)
 {
-    handle((struct vm_exit){.kind = VM_EXIT_EXCEPTION, .exception = {1, 0, 0}});
+    handle((struct vm_exit){.kind = VM_EXIT_EXCEPTION, .exception = {1, 0}});
     CHECK(v.inject.valid && !v.inject.has_error);
     CHECK_EQ(v.inject.vector, 1);
-    handle((struct vm_exit){.kind = VM_EXIT_EXCEPTION, .exception = {17, 0, 0}});
+    handle((struct vm_exit){.kind = VM_EXIT_EXCEPTION, .exception = {17, 0}});
     CHECK(v.inject.has_error);
-    handle((struct vm_exit){.kind = VM_EXIT_EXCEPTION, .exception = {13, 0x18, 0}});
+    handle((struct vm_exit){.kind = VM_EXIT_EXCEPTION, .exception = {13, 0x18}});
     CHECK(v.inject.has_error);
     CHECK_EQ(v.inject.error, 0x18);
     handle((struct vm_exit){.kind = VM_EXIT_PRIVILEGED});
     CHECK_EQ(v.inject.vector, 6);
-    CHECK(FAKE_EXPECT_PANIC(handle((struct vm_exit){.kind = VM_EXIT_EXCEPTION, .exception = {18, 0, 0}})));
+    CHECK(FAKE_EXPECT_PANIC(handle((struct vm_exit){.kind = VM_EXIT_EXCEPTION, .exception = {18, 0}})));
 }
 
 TEST(crashes_say_why)

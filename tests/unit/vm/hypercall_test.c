@@ -54,17 +54,17 @@ TEST(permissions)
     static const bool privileged_only[] = {[HC_NIC_READY] = true, [HC_VF_STATUS] = true, [HC_CYCLES] = false};
 
     vm.privileged = false;
-    fake_hvm.cpl = 0;
+    fake_hvm.reg[REG_CPL] = 0;
     for (unsigned nr = 0; nr < ARRAY_SIZE(privileged_only); nr++)
         CHECK_EQ(hc(nr, 0, 0, 0) == -EPERM, privileged_only[nr]);
     CHECK_EQ(nics + statuses, 0);
     vm.privileged = true;
     for (unsigned nr = 0; nr < ARRAY_SIZE(privileged_only); nr++)
         CHECK(hc(nr, 0, 0, 0) != -EPERM);
-    fake_hvm.cpl = 3;
+    fake_hvm.reg[REG_CPL] = 3;
     for (unsigned nr = 0; nr < ARRAY_SIZE(privileged_only); nr++)
         CHECK_EQ(hc(nr, 0, 0, 0), -EPERM);
-    fake_hvm.cpl = 0;
+    fake_hvm.reg[REG_CPL] = 0;
 }
 
 TEST(every_row_says_who)
@@ -116,10 +116,10 @@ TEST(nic_arguments_are_not_cut)
 TEST(cycles)
 {
     v.exits[VM_EXIT_CPUID] = 3;
-    v.exits[VM_EXIT_UNKNOWN] = 4;
+    v.exits[VM_EXIT_INVALID] = 4; /* the last kind */
     CHECK_EQ(hc(HC_CYCLES, 0, 0, 0), 7);
     CHECK_EQ(hc(HC_CYCLES, VM_EXIT_CPUID + 1, 0, 0), 3);
-    CHECK_EQ(hc(HC_CYCLES, VM_EXIT_KINDS, 0, 0), 4);
+    CHECK_EQ(hc(HC_CYCLES, VM_EXIT_INVALID + 1, 0, 0), 4);
     CHECK_EQ(hc(HC_CYCLES, VM_EXIT_KINDS + 1, 0, 0), -EINVAL);
     CHECK_EQ(hc(HC_CYCLES, ~0ull, 0, 0), -EINVAL);
 }

@@ -11,10 +11,8 @@
 
 struct svm_features svm_features;
 
-int hvm_p2m_init(struct radix *t)
-{
-    return svm_npt_init(t);
-}
+static const struct hvm_ops ops = {.p2m_init = svm_npt_init};
+const struct hvm_ops *hvm = &ops;
 
 static struct p2m p;
 

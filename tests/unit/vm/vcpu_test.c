@@ -238,7 +238,7 @@ TEST(init_and_sipi)
     run(1);
     CHECK_EQ(step, 1);
     CHECK_EQ(v->rip, 0);
-    hvm_segment(v, SEG_CS, &cs);
+    cs = hvm->segment(v, SEG_CS);
     CHECK_EQ(cs.selector, 0x9a00);
     CHECK_EQ(cs.base, 0x9a000);
     v->rip = 0x1234;
@@ -472,7 +472,7 @@ TEST(exits_are_counted)
 {
     setup(0);
     run(3);
-    CHECK_EQ(v->exits[VM_EXIT_HOST_INTR], 3); /* what an empty script row is */
+    CHECK_EQ(v->exits[VM_EXIT_UNKNOWN], 3); /* what an empty script row is */
 }
 
 TEST(the_mask_is_cut_to_what_is_online)

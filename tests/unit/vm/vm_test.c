@@ -26,10 +26,8 @@ const char *__asan_default_options(void)
     return "detect_leaks=0";
 }
 
-int hvm_p2m_init(struct radix *t)
-{
-    return svm_npt_init(t);
-}
+static const struct hvm_ops ops = {.p2m_init = svm_npt_init};
+const struct hvm_ops *hvm = &ops;
 
 /* Each create step in order; the one numbered fail_at fails. What is created and not destroyed is in `out`.
  */
@@ -47,25 +45,21 @@ static int make(void)
 
 /* *_destroy() may come without *_create(). */
 #define PAIR(name)                                                                                           \
-    static bool name##_there;                                                                                \
     int name##_create(struct vm *vm)                                                                         \
     {                                                                                                        \
         int err = make();                                                                                    \
                                                                                                              \
-        (void)vm;                                                                                            \
-        name##_there = !err;                                                                                 \
+        vm->name = err ? NULL : (struct name *)vm;                                                           \
         return err;                                                                                          \
     }                                                                                                        \
     void name##_destroy(struct vm *vm)                                                                       \
     {                                                                                                        \
-        (void)vm;                                                                                            \
-        out -= name##_there;                                                                                 \
-        name##_there = false;                                                                                \
+        out -= vm->name != NULL;                                                                             \
+        vm->name = NULL;                                                                                     \
     }
 PAIR(ioapic)
 PAIR(uart)
 PAIR(vpci)
-PAIR(hvm_vm)
 
 void ioapic_reset(struct vm *vm)
 {
@@ -85,9 +79,8 @@ int power_create(struct vm *vm)
     return ++at_step == fail_at ? -ENOSPC : 0;
 }
 
-void msr_init_vm(struct vm *vm)
+void cpuid_init(void)
 {
-    (void)vm;
 }
 
 int vcpu_create(struct vm *vm, unsigned id)
@@ -199,7 +192,7 @@ TEST(unwinds_from_every_step)
     vm = create();
     CHECK(vm != NULL);
     steps = at_step;
-    CHECK_EQ(steps, 10); /* back end, 5 devices, 2 vCPUs, image, tables */
+    CHECK_EQ(steps, 9); /* 5 devices, 2 vCPUs, image, tables */
     for (unsigned i = 1; i <= steps; i++) {
         long objects = fake_heap_out, domains = fake_iommu_domains_out, frames = fake_frames_out;
         int before = out;

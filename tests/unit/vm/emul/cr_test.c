@@ -45,7 +45,7 @@ static void teardown(void)
  */
 static bool mov(unsigned num)
 {
-    struct vm_exit e = {.kind = VM_EXIT_CR, .len = 3, .cr = {(uint8_t)num, true, true, RBX}};
+    struct vm_exit e = {.kind = VM_EXIT_CR, .len = 3, .cr = {(uint8_t)num, true, RBX}};
     unsigned skips = fake_vm.skips, exceptions = fake_vm.exceptions;
 
     emul_cr(v, &e);
@@ -124,7 +124,7 @@ TEST(cr8_is_the_task_priority)
 /* Instructions that the CPU has not decoded; paging is off, so that they are fetched from where RIP says. */
 static void insn(const char *bytes, unsigned n)
 {
-    struct vm_exit e = {.kind = VM_EXIT_CR, .cr = {.num = 0, .write = true}};
+    struct vm_exit e = {.kind = VM_EXIT_CR, .cr = {.num = 0}};
 
     memcpy(p2m_ram(&fake_vm.vm.p2m, gpa(CODE), n), bytes, n);
     emul_cr(v, &e);
@@ -177,7 +177,7 @@ TEST(xsetbv_rules)
 
         xcr0_valid = rows[i].valid;
         fake_hvm.reg[REG_CR4] = CR4_OSXSAVE;
-        fake_hvm.cpl = rows[i].cpl;
+        fake_hvm.reg[REG_CPL] = rows[i].cpl;
         v->gpr[RAX] = (uint32_t)rows[i].val;
         v->gpr[RDX] = rows[i].val >> 32;
         v->gpr[RCX] = rows[i].index;
@@ -189,7 +189,7 @@ TEST(xsetbv_rules)
         emul_xsetbv(v, &e);
         CHECK_EQ(fake_vm.vector, VEC_UD);
     }
-    fake_hvm.cpl = 0;
+    fake_hvm.reg[REG_CPL] = 0;
     teardown();
 }
 

@@ -112,15 +112,15 @@ static void setup(uint32_t edx)
     svm_this_cpu()->next_asid = 1;
     svm_this_cpu()->asid_generation = 1;
     vm.p2m.table.root = hpa(0x5000);
-    CHECK_EQ(svm_vm_create(&vm), 0);
+    maps = hpa(0);
     v.vm = &vm;
     CHECK_EQ(svm_vcpu_create(&v), 0);
+    svm_reset(&v);
 }
 
 static void teardown(void)
 {
     svm_vcpu_destroy(&v);
-    svm_vm_destroy(&vm);
 }
 
 static struct vm_exit run(uint64_t code)
@@ -180,11 +180,14 @@ TEST(intercepts_and_maps)
     setup(1);
     c = &v.hw->vmcb->control;
     ports = hpa_to_ptr(hpa(c->iopm_base));
-    CHECK_EQ(c->intercept_cr, BIT(20) | BIT(24)); /* writes of CR4 and CR8; no reads */
-    CHECK_EQ(c->intercept_exc, BIT(1) | BIT(17) | BIT(18));
-    CHECK(c->intercept1 & BIT(0));  /* INTR */
-    CHECK(c->intercept1 & BIT(31)); /* SHUTDOWN */
-    CHECK(c->intercept2 & BIT(0));  /* VMRUN: VMRUN itself is refused without it */
+    CHECK_EQ(c->intercept[0], BIT(20) | BIT(24)); /* writes of CR4 and CR8; no reads */
+    CHECK_EQ(c->intercept[1], 0);
+    CHECK_EQ(c->intercept[2], BIT(1) | BIT(17) | BIT(18));
+    /* INTR NMI INIT, CR0 but for TS and MP, RDPMC CPUID INVD HLT INVLPGA IOIO MSR SHUTDOWN */
+    CHECK_EQ(c->intercept[3], 0x9d44802b);
+    /* VMRUN (refused without it) VMMCALL VMLOAD VMSAVE STGI CLGI SKINIT WBINVD MONITOR MWAIT XSETBV RDPRU */
+    CHECK_EQ(c->intercept[4], 0x6e7f);
+    CHECK_EQ(c->intercept[5], 0);
     CHECK_EQ(c->n_cr3, 0x5000);
     CHECK_EQ(c->np_enable, 1);
     CHECK_EQ(c->v_intr, BIT(24));
@@ -195,28 +198,32 @@ TEST(intercepts_and_maps)
 
 static unsigned msr_bits(uint32_t msr)
 {
-    const uint8_t *map = hpa_to_ptr(vm.hw->msrpm);
+    const uint8_t *map = hpa_to_ptr(hpa(v.hw->vmcb->control.msrpm_base));
     unsigned bit = (msr & 0x1fff) * 2;
 
     return map[(msr >= 0xc0000000 ? 0x800 : 0) + bit / 8] >> bit % 8 & 3;
 }
 
+/* Those that move with the vCPU, and no other. */
 TEST(direct_msrs)
 {
+    static const uint32_t direct[] = {0x174,      0x175,      0x176,      0xc0000081, 0xc0000082, 0xc0000083,
+                                      0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103};
+    unsigned found = 0;
+
     setup(1);
-    CHECK_EQ(msr_bits(0xc0000082), 3);
-    svm_msr_direct(&vm, 0xc0000082, true);
-    CHECK_EQ(msr_bits(0xc0000082), 0);
-    CHECK_EQ(msr_bits(0xc0000081), 3);
-    CHECK_EQ(msr_bits(0xc0000083), 3);
-    svm_msr_direct(&vm, 0xc0000082, false);
-    CHECK_EQ(msr_bits(0xc0000082), 3);
-    svm_msr_direct(&vm, 0x174, true);
-    CHECK_EQ(msr_bits(0x174), 0);
-    svm_msr_direct(&vm, MSR_EFER, true); /* the host's: never */
+    for (unsigned i = 0; i < ARRAY_SIZE(direct); i++)
+        CHECK_EQ(msr_bits(direct[i]), 0);
+    for (uint32_t i = 0; i < 0x4000; i++)
+        found += msr_bits(i < 0x2000 ? i : 0xc0000000 + (i & 0x1fff)) != 3;
+    CHECK_EQ(found, ARRAY_SIZE(direct));
     CHECK_EQ(msr_bits(MSR_EFER), 3);
-    svm_msr_direct(&vm, 0x277, true);
     CHECK_EQ(msr_bits(0x277), 3);
+    teardown();
+    svm_features.rdtscp = false;
+    maps = hpa(0);
+    CHECK_EQ(svm_vcpu_create(&v), 0);
+    CHECK_EQ(msr_bits(MSR_TSC_AUX), 3); /* nobody moves it */
     teardown();
 }
 
@@ -234,13 +241,15 @@ TEST(reset_state)
     CHECK_EQ(svm_reg(&v, REG_CR0), 0x60000010);
     CHECK_EQ(svm_reg(&v, REG_EFER), 0);
     CHECK_EQ(v.hw->vmcb->save.efer, BIT(12));
-    CHECK_EQ(svm_reg(&v, REG_DR6), 0xffff0ff0);
+    CHECK_EQ(v.hw->vmcb->save.dr6, 0xffff0ff0);
+    CHECK_EQ(v.hw->vmcb->save.dr7, 0x400);
     CHECK_EQ(svm_reg(&v, REG_PAT), 0x0007040600070406);
-    svm_segment(&v, SEG_CS, &s);
+    s = svm_segment(&v, SEG_CS);
     CHECK_EQ(s.selector, 0xf000);
     CHECK_EQ(s.base, 0xffff0000);
     CHECK_EQ(s.attr, 0x9b);
-    CHECK_EQ(svm_cpl(&v), 0);
+    CHECK_EQ(svm_segment(&v, SEG_GDTR).limit, 0xffff);
+    CHECK_EQ(svm_reg(&v, REG_CPL), 0);
     CHECK_EQ(*(uint16_t *)v.hw->xstate, 0x37f);
     CHECK_EQ(*(uint32_t *)((char *)v.hw->xstate + 24), 0x1f80);
     teardown();
@@ -251,10 +260,8 @@ TEST(registers_are_where_the_vmcb_has_them)
     static const struct {
         enum vm_reg r;
         unsigned at;
-    } where[] = {{REG_CR0, 0x558},       {REG_CR2, 0x640},       {REG_CR3, 0x550},
-                 {REG_CR4, 0x548},       {REG_PAT, 0x668},       {REG_DR6, 0x568},
-                 {REG_DR7, 0x560},       {REG_STAR, 0x600},      {REG_LSTAR, 0x608},
-                 {REG_GDTR_BASE, 0x468}, {REG_IDTR_BASE, 0x488}, {REG_KERNEL_GS_BASE, 0x620}};
+    } where[] = {{REG_CR0, 0x558}, {REG_CR2, 0x640},      {REG_CR3, 0x550},      {REG_CR4, 0x548},
+                 {REG_PAT, 0x668}, {REG_DEBUGCTL, 0x670}, {REG_TSC_OFFSET, 0x50}};
 
     setup(1);
     for (unsigned i = 0; i < ARRAY_SIZE(where); i++) {
@@ -262,11 +269,24 @@ TEST(registers_are_where_the_vmcb_has_them)
         CHECK_EQ(*(uint64_t *)((char *)v.hw->vmcb + where[i].at), 0x1000 + i);
         CHECK_EQ(svm_reg(&v, where[i].r), 0x1000 + i);
     }
-    svm_set_reg(&v, REG_GDTR_LIMIT, 0x7f);
-    CHECK_EQ(v.hw->vmcb->save.gdtr.limit, 0x7f);
     svm_set_reg(&v, REG_CR8, 9);
-    CHECK_EQ(v.hw->vmcb->control.v_intr & 0xff, 9);
+    CHECK_EQ(v.hw->vmcb->control.v_intr, V_INTR_MASKING | 9);
     CHECK_EQ(svm_reg(&v, REG_CR8), 9);
+    teardown();
+}
+
+TEST(segments_are_where_the_vmcb_has_them)
+{
+    static const unsigned at[VM_SEGS] = {0x400, 0x410, 0x420, 0x430, 0x440,
+                                         0x450, 0x460, 0x470, 0x480, 0x490};
+    const struct vm_segment seg = {0x18, 0x93, 0x7f, 0x1000};
+
+    setup(1);
+    for (unsigned i = 0; i < VM_SEGS; i++) {
+        svm_set_segment(&v, (enum vm_seg)i, &seg);
+        CHECK_EQ(memcmp((char *)v.hw->vmcb + at[i], &seg, sizeof(seg)), 0);
+        CHECK_EQ(svm_segment(&v, (enum vm_seg)i).limit, 0x7f);
+    }
     teardown();
 }
 
@@ -289,7 +309,8 @@ TEST(cpl_comes_from_ss)
 
     setup(1);
     svm_set_segment(&v, SEG_SS, &ss);
-    CHECK_EQ(svm_cpl(&v), 3);
+    CHECK_EQ(svm_reg(&v, REG_CPL), 3);
+    CHECK_EQ(*((uint8_t *)v.hw->vmcb + 0x4cb), 3);
     teardown();
 }
 
@@ -478,17 +499,18 @@ TEST(no_memory_leaves_nothing)
     frames = fake_frames_out;
     objects = fake_heap_out;
     memset(&v, 0, sizeof(v));
-    fake_frame_fail_after = 0;
-    CHECK(svm_vm_create(&vm) < 0);
-    fake_frame_fail_after = 1;
-    CHECK_EQ(svm_vm_create(&vm), 0);
     v.vm = &vm;
+    fake_frame_fail_after = 0;
+    CHECK(svm_vcpu_create(&v) < 0);
+    maps = hpa(0);
+    fake_frame_fail_after = 1; /* the permission maps */
     CHECK(svm_vcpu_create(&v) < 0);
     fake_frame_fail_after = -1;
-    fake_heap_fail_after = 1;
-    CHECK(svm_vcpu_create(&v) < 0);
+    for (int i = 0; i < 2; i++) {
+        fake_heap_fail_after = i;
+        CHECK(svm_vcpu_create(&v) < 0);
+    }
     fake_heap_fail_after = -1;
-    svm_vm_destroy(&vm);
     CHECK_EQ(fake_frames_out, frames);
     CHECK_EQ(fake_heap_out, objects);
 }
