@@ -9,7 +9,7 @@
 /* vpci.c: bus 0 of the VM behind 0xcf8/0xcfc, an Intel 440FX-like host bridge at 00:00.0, functions from
  * 00:01.0 up. */
 MUST_USE int vpci_create(struct vm *vm);
-void vpci_destroy(struct vm *vm); /* releases every function first */
+void vpci_destroy(struct vm *vm); /* it has no function */
 
 /*
  * Hands a function over clean and shows it to the VM in the next free slot: silence -> FLR (VFs) -> IOMMU

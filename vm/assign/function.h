@@ -6,24 +6,24 @@
  */
 #pragma once
 
+#include "kernel/lib/spinlock.h"
 #include "kernel/pci/pci.h"
-#include "vm/assign/msix.h"
+#include "kernel/pci/regs.h"
 #include "vm/vm.h"
 
 #define VPCI_SLOTS    32
 #define VPCI_CFG_SIZE 256
 
-/* Registers of a type 0 header (PCI Local Bus 3.0, 6.1). */
-#define PCI_COMMAND      0x04
-#define PCI_STATUS       0x06
-#define PCI_CLASS_REV    0x08
-#define PCI_BAR0         0x10
-#define PCI_SUBSYSTEM    0x2c
-#define PCI_CAP_POINTER  0x34
-#define PCI_COMMAND_MEM  0x0002u
-#define PCI_COMMAND_BME  0x0004u
+/* Beyond kernel/pci/regs.h: PCIe base 7.5.1.1, 7.5.1.2, 7.7.2. */
 #define PCI_COMMAND_INTX 0x0400u
-#define PCI_STATUS_CAPS  0x0010u
+#define PCI_SUBSYSTEM    0x2c
+#define PCI_MSIX_SIZE    GENMASK32(10, 0)
+#define PCI_MSIX_MASK    BIT32(14)
+#define MSIX_ENTRY_BYTES 16
+
+/* Where the allowed capabilities stand in every virtual configuration space. */
+#define VCAP_PCIE 0x40
+#define VCAP_MSIX 0x80
 
 /* A memory BAR in the guest's address space. It is shown as a 32-bit one: the window lies below 4 GiB. */
 struct vbar {
@@ -33,44 +33,70 @@ struct vbar {
     uint64_t table, table_size; /* pages of it that are trapped for the MSI-X table (offset, bytes) */
 };
 
+struct msix_vector {
+    struct vfunction *f;
+    uint32_t entry[4]; /* the guest's: address, upper half of it, data, control */
+    int vector;        /* host vector, < 0: none */
+    unsigned cpu;      /* that it arrives on */
+};
+
 struct vfunction {
     struct vm *vm;
     struct pci_dev *dev;
     char label[24];
-    unsigned slot;
     uint8_t cfg[VPCI_CFG_SIZE];   /* what the guest reads */
     uint8_t wmask[VPCI_CFG_SIZE]; /* bits of it that the guest may write */
-    unsigned cap_pcie, cap_msix;  /* in cfg; 0: absent */
     bool may_reset;               /* FLR is the guest's to use */
     bool in_reset;                /* it used it: the function answers again when pci_flr_finish() says so */
     struct vbar bar[PCI_BARS];
-    struct msix msix;
+    unsigned vectors;      /* of MSI-X; 0: the function has none */
+    unsigned table_bar;    /* that holds the table */
+    uint64_t table_offset; /* of the table in it */
+    uint16_t ctrl;         /* the guest's Enable and Function Mask */
+    struct msix_vector *vec;
 };
 
 struct vpci {
-    struct vm *vm;
     struct spinlock lock;
     uint32_t address;                 /* 0xcf8 */
-    uint8_t bridge[64];               /* header of 00:00.0 */
-    struct vfunction *fn[VPCI_SLOTS]; /* by device number; 0 is the host bridge */
+    unsigned slots;                   /* device numbers in use; 0 is the host bridge */
+    uint64_t window_next;             /* above every BAR placed so far */
+    struct vfunction *fn[VPCI_SLOTS]; /* by device number */
 };
 
-/* Fills the configuration space from the hardware's, capability by capability from the allow-list. -ENODEV:
- * no usable memory BAR. */
-MUST_USE int function_init(struct vfunction *f, struct vm *vm, struct pci_dev *dev, unsigned slot,
-                           const char *label);
+/*
+ * Fills the configuration space from the hardware's, capability by capability from the allow-list, and chooses
+ * the guest addresses of all BARs, as a firmware would: from the bottom of the window, function after function.
+ * -ENODEV: no usable memory BAR; -ENOSPC: no room in the window; or what msix_init() says.
+ */
+MUST_USE int function_init(struct vfunction *f, struct vm *vm, struct pci_dev *dev, const char *label);
 
 /* Takes its BARs out of the guest's memory map and frees its interrupts; Bus Master is off already. */
 void function_destroy(struct vfunction *f);
 
-/* A guest's configuration access, naturally inside one dword. */
-uint32_t function_cfg_read(struct vfunction *f, unsigned off, unsigned size);
-void function_cfg_write(struct vfunction *f, unsigned off, unsigned size, uint32_t val);
+/* A guest's configuration access at `off`, naturally inside one dword. */
+void function_cfg_access(struct vfunction *f, unsigned off, struct io_access *a);
 
-/* Chooses the guest addresses of all BARs, as a firmware would: from the bottom of the window, slot after
- * slot. */
-MUST_USE int function_place_bars(struct vfunction *f, uint64_t *next);
-
-/* Puts Command, BARs and MSI-X of both the virtual and the physical function into their state after a reset.
- */
+/* Puts Command, BARs and MSI-X of both the virtual and the physical function into their state after a reset. */
 void function_reset_state(struct vfunction *f);
+
+/*
+ * msix.c. The guest's writes go into a virtual table; the device's own table only ever holds messages that
+ * select the function's own interrupt-remapping entries.
+ */
+
+/* Reads the capability, maps the table, masks every entry. 0 also without MSI-X. -EINVAL: nonsense in the
+ * capability. -ENOMEM. */
+MUST_USE int msix_init(struct vfunction *f);
+
+/* Blocks and frees all vectors. */
+void msix_destroy(struct vfunction *f);
+
+/* The guest wrote Message Control. */
+void msix_set_control(struct vfunction *f, uint16_t ctrl);
+
+/* After a function reset: all entries masked and blank, MSI-X off. */
+void msix_reset(struct vfunction *f);
+
+/* Trapped access to the pages that hold the table: an io_fn with a struct vfunction. Takes the lock. */
+void msix_table_access(struct vcpu *v, void *dev, struct io_access *a);

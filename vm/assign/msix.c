@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vm/assign/msix.h"
-
 #include "iommu/iommu.h"
 #include "kernel/console/log.h"
 #include "kernel/cpu/cpu.h"
@@ -8,33 +6,39 @@
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/mmio.h"
+#include "kernel/lib/string.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/paging.h"
+#include "vm/assign/function.h"
 #include "vm/emul/lapic.h"
 #include "vm/vcpu.h"
 
 /* Capability and table entry, PCIe base 7.7.2.2 to 7.7.2.8. */
-#define CAP_CTRL     0x02
 #define CAP_TABLE    0x04
 #define CAP_BIR      GENMASK32(2, 0)
-#define ENTRY_ADDR   0
-#define ENTRY_DATA   8
-#define ENTRY_CTRL   12
+#define ENTRY_ADDR   0 /* in dwords */
+#define ENTRY_UPPER  1
+#define ENTRY_DATA   2
+#define ENTRY_CTRL   3
 #define ENTRY_MASKED BIT32(0)
-
-static reg32_t entry_reg(unsigned index, unsigned field)
-{
-    return (reg32_t){(uint32_t)(index * MSIX_ENTRY_BYTES + field)};
-}
 
 static unsigned index_of(const struct msix_vector *v)
 {
-    return (unsigned)(v - v->owner->vec);
+    return (unsigned)(v - v->f->vec);
 }
 
-static void hw_mask(struct msix_vector *v, bool masked)
+/* Writes a dword of the device's own table. */
+static void hw_write(const struct msix_vector *v, unsigned dword, uint32_t val)
 {
-    mmio_write32(v->owner->table, entry_reg(index_of(v), ENTRY_CTRL), masked ? ENTRY_MASKED : 0);
+    const reg32_t reg = {index_of(v) * MSIX_ENTRY_BYTES + 4 * dword};
+
+    mmio_write32(v->f->dev->msix_table, reg, val);
+}
+
+static uint64_t guest_address(const struct msix_vector *v)
+{
+    return (uint64_t)__atomic_load_n(&v->entry[ENTRY_UPPER], __ATOMIC_RELAXED) << 32 |
+           __atomic_load_n(&v->entry[ENTRY_ADDR], __ATOMIC_RELAXED);
 }
 
 /*
@@ -45,19 +49,18 @@ static void msix_fire(void *arg)
 {
     struct msix_vector *v = arg;
 
-    lapic_message(v->owner->vm, __atomic_load_n(&v->address, __ATOMIC_RELAXED),
-                  __atomic_load_n(&v->data, __ATOMIC_RELAXED));
+    lapic_message(v->f->vm, guest_address(v), __atomic_load_n(&v->entry[ENTRY_DATA], __ATOMIC_RELAXED));
 }
 
 static void vector_release(struct msix_vector *v)
 {
-    struct msix *m = v->owner;
+    const struct vfunction *f = v->f;
 
     if (v->vector < 0)
         return;
-    hw_mask(v, true);
-    if (iommu_irq_block(m->dev->rid, index_of(v)) != 0)
-        log_error("%s: interrupt %u: the IOMMU did not confirm that it is blocked", m->vm->name, index_of(v));
+    hw_write(v, ENTRY_CTRL, ENTRY_MASKED);
+    if (iommu_irq_block(f->dev->rid, index_of(v)) != 0)
+        log_error("%s: interrupt %u: the IOMMU did not confirm that it is blocked", f->vm->name, index_of(v));
     irq_free(v->cpu, (unsigned)v->vector);
     v->vector = -1;
 }
@@ -68,185 +71,126 @@ static unsigned best_cpu(const struct msix_vector *v)
     struct vcpu *target;
     uint8_t vector;
 
-    return lapic_route(v->owner->vm, v->address, v->data, &target, &vector) ? target->cpu : cpu_id();
+    return lapic_route(v->f->vm, guest_address(v), v->entry[ENTRY_DATA], &target, &vector) ? target->cpu
+                                                                                           : cpu_id();
 }
 
-/* On this CPU, or on the next one that has a vector left: a guest with many must not use up what others need
- * there. */
-static int vector_alloc(struct msix_vector *v, unsigned cpu)
-{
-    int rc = -ENOSPC;
-
-    for (unsigned i = 0; i < cpu_count() && rc < 0; i++) {
-        v->cpu = (cpu + i) % cpu_count();
-        rc = irq_alloc(v->cpu, msix_fire, v);
-    }
-    v->vector = rc < 0 ? -1 : rc;
-    return rc < 0 ? rc : 0;
-}
-
+/* On the best CPU, or on the next one that has a vector left: a guest with many must not use up what others
+ * need there. */
 static int vector_route(struct msix_vector *v)
 {
-    struct msix *m = v->owner;
-    unsigned cpu = best_cpu(v), index = index_of(v);
+    unsigned cpu = best_cpu(v);
     struct iommu_msi msi;
     int rc;
 
     if (v->vector >= 0 && v->cpu == cpu)
         return 0;
     vector_release(v);
-    rc = vector_alloc(v, cpu);
-    if (rc != 0)
-        return rc;
-    rc = iommu_irq_route(m->dev->rid, index, cpu_get(v->cpu)->apic_id, (uint8_t)v->vector, &msi);
+    for (unsigned i = 0; i < cpu_count() && v->vector < 0; i++) {
+        v->cpu = (cpu + i) % cpu_count();
+        v->vector = irq_alloc(v->cpu, msix_fire, v);
+    }
+    if (v->vector < 0)
+        return v->vector;
+    rc = iommu_irq_route(v->f->dev->rid, index_of(v), cpu_get(v->cpu)->apic_id, (uint8_t)v->vector, &msi);
     if (rc != 0) {
         vector_release(v);
         return rc;
     }
-    mmio_write32(m->table, entry_reg(index, ENTRY_ADDR), (uint32_t)msi.address);
-    mmio_write32(m->table, entry_reg(index, ENTRY_ADDR + 4), (uint32_t)(msi.address >> 32));
-    mmio_write32(m->table, entry_reg(index, ENTRY_DATA), msi.data);
+    hw_write(v, ENTRY_ADDR, (uint32_t)msi.address);
+    hw_write(v, ENTRY_UPPER, (uint32_t)(msi.address >> 32));
+    hw_write(v, ENTRY_DATA, msi.data);
     return 0;
 }
 
 /* Makes the device's entry agree with what the guest has asked for. */
 static void vector_update(struct msix_vector *v)
 {
-    struct msix *m = v->owner;
-    bool live = (m->ctrl & MSIX_CTRL_ENABLE) && !(m->ctrl & MSIX_CTRL_MASK) && !v->masked;
+    bool live = v->f->ctrl == PCI_MSIX_ENABLE && !(v->entry[ENTRY_CTRL] & ENTRY_MASKED);
 
-    if (!live) {
-        if (v->vector >= 0)
-            hw_mask(v, true);
-        return;
-    }
-    if (vector_route(v) != 0) {
-        vm_complain(m->vm, "no interrupt vector left for MSI-X entry %u", index_of(v));
-        return;
-    }
-    hw_mask(v, false);
+    if (live && vector_route(v) != 0)
+        vm_complain(v->f->vm, "no interrupt vector left for MSI-X entry %u", index_of(v));
+    else if (live || v->vector >= 0)
+        hw_write(v, ENTRY_CTRL, live ? 0 : ENTRY_MASKED);
 }
 
-void msix_set_control(struct msix *m, uint16_t ctrl)
+void msix_set_control(struct vfunction *f, uint16_t ctrl)
 {
-    if (m->count == 0)
+    if (f->vectors == 0)
         return;
-    m->ctrl = ctrl & (MSIX_CTRL_ENABLE | MSIX_CTRL_MASK);
-    pci_write16(m->dev, m->dev->cap_msix + CAP_CTRL, m->ctrl & MSIX_CTRL_ENABLE);
-    for (unsigned i = 0; i < m->count; i++)
-        vector_update(&m->vec[i]);
-}
-
-/* Byte `off` of a table entry, as the guest sees it. */
-static uint32_t entry_dword(const struct msix_vector *v, unsigned off)
-{
-    switch (off) {
-    case ENTRY_ADDR:
-        return (uint32_t)v->address;
-    case ENTRY_ADDR + 4:
-        return (uint32_t)(v->address >> 32);
-    case ENTRY_DATA:
-        return v->data;
-    default:
-        return v->masked ? ENTRY_MASKED : 0;
-    }
-}
-
-static void entry_set(struct msix_vector *v, unsigned off, uint32_t val)
-{
-    switch (off) {
-    case ENTRY_ADDR:
-        v->address = (v->address & ~(uint64_t)UINT32_MAX) | (val & ~3u);
-        break;
-    case ENTRY_ADDR + 4:
-        v->address = (v->address & UINT32_MAX) | (uint64_t)val << 32;
-        break;
-    case ENTRY_DATA:
-        v->data = val;
-        break;
-    default:
-        v->masked = val & ENTRY_MASKED;
-        break;
-    }
+    f->ctrl = ctrl & (PCI_MSIX_ENABLE | PCI_MSIX_MASK);
+    pci_write16(f->dev, f->dev->cap_msix + PCI_MSIX_CTRL, f->ctrl & PCI_MSIX_ENABLE);
+    for (unsigned i = 0; i < f->vectors; i++)
+        vector_update(&f->vec[i]);
 }
 
 /* Aligned dwords and qwords only (PCIe base 7.7.2: anything else is undefined): others read as ones and write
  * nothing. */
 void msix_table_access(struct vcpu *v, void *dev, struct io_access *a)
 {
-    struct msix *m = dev;
-    uint64_t start = m->offset & PAGE_MASK, off = a->addr - start;
+    static const uint32_t writable[4] = {~3u, ~0u, ~0u, ENTRY_MASKED};
+    struct vfunction *f = dev;
+    uint64_t bytes = (uint64_t)f->vectors * MSIX_ENTRY_BYTES, off = a->addr - (f->table_offset & PAGE_MASK);
+    struct msix_vector *vec;
+    unsigned dword;
 
     (void)v;
-    if (a->size < 4 || !IS_ALIGNED(a->addr, a->size) || a->addr < start ||
-        off + a->size > (uint64_t)m->count * MSIX_ENTRY_BYTES)
+    if (a->size < 4 || !IS_ALIGNED(a->addr, a->size) || off >= bytes || a->size > bytes - off)
         return;
-    spin_lock(m->lock);
-    if (!a->write)
-        a->data = 0;
-    for (unsigned i = 0; i < a->size; i += 4) {
-        struct msix_vector *vec = &m->vec[(off + i) / MSIX_ENTRY_BYTES];
-        unsigned field = (unsigned)((off + i) % MSIX_ENTRY_BYTES);
-
-        if (a->write)
-            entry_set(vec, field, (uint32_t)(a->data >> (8 * i)));
-        else
-            a->data |= (uint64_t)entry_dword(vec, field) << (8 * i);
-        if (a->write)
-            vector_update(vec);
+    vec = &f->vec[off / MSIX_ENTRY_BYTES];
+    dword = (unsigned)(off % MSIX_ENTRY_BYTES) / 4;
+    spin_guard(&f->vm->vpci->lock);
+    if (!a->write) {
+        memcpy(&a->data, &vec->entry[dword], a->size);
+        return;
     }
-    spin_unlock(m->lock);
+    for (unsigned i = 0; i < a->size / 4; i++)
+        vec->entry[dword + i] = (uint32_t)(a->data >> (32 * i)) & writable[dword + i];
+    vector_update(vec);
 }
 
-void msix_reset(struct msix *m)
+void msix_reset(struct vfunction *f)
 {
-    m->ctrl = 0;
-    for (unsigned i = 0; i < m->count; i++) {
-        vector_release(&m->vec[i]);
-        hw_mask(&m->vec[i], true);
-        m->vec[i].address = 0;
-        m->vec[i].data = 0;
-        m->vec[i].masked = true;
+    msix_set_control(f, 0);
+    for (unsigned i = 0; i < f->vectors; i++) {
+        vector_release(&f->vec[i]);
+        f->vec[i] = (struct msix_vector){.f = f, .entry = {[ENTRY_CTRL] = ENTRY_MASKED}, .vector = -1};
+        hw_write(&f->vec[i], ENTRY_CTRL, ENTRY_MASKED);
     }
 }
 
-void msix_destroy(struct msix *m)
+void msix_destroy(struct vfunction *f)
 {
-    if (m->count == 0)
-        return;
-    pci_write16(m->dev, m->dev->cap_msix + CAP_CTRL, 0);
-    msix_reset(m);
-    heap_free(m->vec, m->count * sizeof(*m->vec));
-    m->count = 0;
+    msix_reset(f);
+    heap_free(f->vec, f->vectors * sizeof(*f->vec));
 }
 
-int msix_init(struct msix *m, struct vm *vm, struct pci_dev *dev, struct spinlock *lock)
+int msix_init(struct vfunction *f)
 {
+    struct pci_dev *dev = f->dev;
+    const struct pci_bar *bar;
     uint32_t table;
-    unsigned count;
+    uint64_t bytes;
 
-    *m = (struct msix){.vm = vm, .dev = dev, .lock = lock};
     if (!dev->cap_msix)
         return 0;
-    count = (pci_read16(dev, dev->cap_msix + CAP_CTRL) & MSIX_CTRL_SIZE) + 1u;
+    f->vectors = (pci_read16(dev, dev->cap_msix + PCI_MSIX_CTRL) & PCI_MSIX_SIZE) + 1u;
     table = pci_read32(dev, dev->cap_msix + CAP_TABLE);
-    m->bar = FIELD_GET(CAP_BIR, table);
-    m->offset = table & ~CAP_BIR;
-    if (m->bar >= PCI_BARS || dev->bar[m->bar].io || count > IOMMU_IRQS ||
-        m->offset + (uint64_t)count * MSIX_ENTRY_BYTES > dev->bar[m->bar].size)
+    f->table_bar = FIELD_GET(CAP_BIR, table);
+    f->table_offset = table & ~CAP_BIR;
+    if (f->table_bar >= PCI_BARS)
+        return -EINVAL;
+    bar = &dev->bar[f->table_bar];
+    bytes = (uint64_t)f->vectors * MSIX_ENTRY_BYTES;
+    if (bar->io || f->vectors > IOMMU_IRQS || f->table_offset + bytes > bar->size)
         return -EINVAL;
     if (!dev->msix_table)
-        dev->msix_table =
-            mmio_map(hpa(dev->bar[m->bar].base.a + m->offset), (uint64_t)count * MSIX_ENTRY_BYTES);
-    m->table = dev->msix_table;
-    m->vec = heap_alloc(count * sizeof(*m->vec));
-    if (!m->table || !m->vec) {
-        heap_free(m->vec, count * sizeof(*m->vec));
+        dev->msix_table = mmio_map(hpa(bar->base.a + f->table_offset), bytes);
+    f->vec = dev->msix_table ? heap_alloc(f->vectors * sizeof(*f->vec)) : NULL;
+    if (!f->vec)
         return -ENOMEM;
-    }
-    m->count = count;
-    for (unsigned i = 0; i < count; i++)
-        m->vec[i] = (struct msix_vector){.owner = m, .masked = true, .vector = -1};
-    msix_reset(m);
+    for (unsigned i = 0; i < f->vectors; i++)
+        f->vec[i] = (struct msix_vector){.f = f, .vector = -1};
+    msix_reset(f);
     return 0;
 }

@@ -30,117 +30,69 @@ static void address_access(struct vcpu *v, void *dev, struct io_access *a)
     (void)v;
     if (a->size != 4)
         return;
-    spin_lock(&p->lock);
+    spin_guard(&p->lock);
     if (a->write)
         p->address = (uint32_t)a->data & ~3u;
     else
         a->data = p->address;
-    spin_unlock(&p->lock);
-}
-
-static void bridge_access(const struct vpci *p, unsigned reg, struct io_access *a)
-{
-    a->data = 0;
-    if (reg + a->size <= sizeof(p->bridge))
-        memcpy(&a->data, p->bridge + reg, a->size);
 }
 
 static void data_access(struct vcpu *v, void *dev, struct io_access *a)
 {
+    static const uint32_t bridge[VPCI_CFG_SIZE / 4] = {BRIDGE_ID, [PCI_CLASS_REV / 4] = BRIDGE_CLASS};
     struct vpci *p = dev;
     unsigned slot, reg;
+    spin_guard(&p->lock);
 
     (void)v;
-    if (a->addr + a->size > 4)
-        return;
-    spin_lock(&p->lock);
     slot = FIELD_GET(ADDRESS_DEVICE, p->address);
     reg = (p->address & ADDRESS_REG) + (unsigned)a->addr;
-    if (!(p->address & ADDRESS_ENABLE) || (p->address & (ADDRESS_BUS | ADDRESS_FUNC)))
-        ;
-    else if (slot == 0 && !a->write)
-        bridge_access(p, reg, a);
-    else if (slot != 0 && p->fn[slot] && a->write)
-        function_cfg_write(p->fn[slot], reg, a->size, (uint32_t)a->data);
-    else if (slot != 0 && p->fn[slot])
-        a->data = function_cfg_read(p->fn[slot], reg, a->size);
-    spin_unlock(&p->lock);
+    if (a->addr + a->size > 4 ||
+        (p->address & (ADDRESS_ENABLE | ADDRESS_BUS | ADDRESS_FUNC)) != ADDRESS_ENABLE)
+        return;
+    if (slot == 0 && !a->write)
+        memcpy(&a->data, (const uint8_t *)bridge + reg, a->size);
+    else if (p->fn[slot])
+        function_cfg_access(p->fn[slot], reg, a);
 }
 
 int vpci_create(struct vm *vm)
 {
-    const uint32_t id = BRIDGE_ID, class_rev = BRIDGE_CLASS;
-    struct vpci *p = heap_alloc(sizeof(*p));
+    struct vpci *p = vm->vpci = heap_alloc(sizeof(*p));
     int rc;
 
     if (!p)
         return -ENOMEM;
-    p->vm = vm;
-    memcpy(p->bridge, &id, 4);
-    memcpy(p->bridge + PCI_CLASS_REV, &class_rev, 4);
+    p->slots = 1;
+    p->window_next = GPA_PCI_WINDOW;
     rc = vm_io_register(vm, IO_PORT, PORT_ADDRESS, 1, address_access, p);
-    if (rc == 0)
-        rc = vm_io_register(vm, IO_PORT, PORT_DATA, 4, data_access, p);
-    if (rc != 0) {
-        heap_free(p, sizeof(*p));
-        return rc;
-    }
-    vm->vpci = p;
-    return 0;
+    return rc ? rc : vm_io_register(vm, IO_PORT, PORT_DATA, 4, data_access, p);
 }
 
 void vpci_destroy(struct vm *vm)
 {
-    if (!vm->vpci)
-        return;
-    assign_release_all(vm);
     heap_free(vm->vpci, sizeof(*vm->vpci));
-    vm->vpci = NULL;
 }
 
 /* --- hand-over --- */
 
-static int free_slot(const struct vpci *p)
-{
-    for (int s = 1; s < VPCI_SLOTS; s++)
-        if (!p->fn[s])
-            return s;
-    return -ENOSPC;
-}
-
-/* First address above every BAR placed so far. */
-static uint64_t window_next(const struct vpci *p)
-{
-    uint64_t next = GPA_PCI_WINDOW;
-
-    for (unsigned s = 1; s < VPCI_SLOTS; s++)
-        for (unsigned i = 0; p->fn[s] && i < PCI_BARS; i++)
-            if (p->fn[s]->bar[i].size)
-                next = MAX(next, function_cfg_read(p->fn[s], PCI_BAR0 + 4 * i, 4) + p->fn[s]->bar[i].size);
-    return next;
-}
-
 static int show(struct vm *vm, struct pci_dev *d, const char *label)
 {
-    struct vfunction *f = heap_alloc(sizeof(*f));
-    int slot = free_slot(vm->vpci), rc;
-    uint64_t next = window_next(vm->vpci);
+    struct vpci *p = vm->vpci;
+    struct vfunction *f;
+    int rc;
 
-    if (!f || slot < 0) {
-        heap_free(f, sizeof(*f));
-        return f ? slot : -ENOMEM;
-    }
-    rc = function_init(f, vm, d, (unsigned)slot, label);
-    if (rc == 0) {
-        rc = function_place_bars(f, &next);
-        if (rc != 0)
-            function_destroy(f);
-    }
+    if (p->slots == VPCI_SLOTS)
+        return -ENOSPC;
+    f = heap_alloc(sizeof(*f));
+    if (!f)
+        return -ENOMEM;
+    rc = function_init(f, vm, d, label);
     if (rc != 0) {
         heap_free(f, sizeof(*f));
         return rc;
     }
-    vm->vpci->fn[slot] = f;
+    p->fn[p->slots++] = f;
     function_reset_state(f);
     return 0;
 }
@@ -199,13 +151,16 @@ static void release(struct vfunction *f)
         log_error("%s: the IOMMU did not confirm that it was taken from %s", f->label, vm->name);
     if (f->dev->is_vf && pci_flr_start(f->dev) != 0)
         log_error("%s: cannot be reset", f->label);
-    vm->vpci->fn[f->slot] = NULL;
     heap_free(f, sizeof(*f));
 }
 
 void assign_release_all(struct vm *vm)
 {
-    for (unsigned s = 1; vm->vpci && s < VPCI_SLOTS; s++)
-        if (vm->vpci->fn[s])
-            release(vm->vpci->fn[s]);
+    struct vpci *p = vm->vpci;
+
+    while (p->slots > 1) {
+        release(p->fn[--p->slots]);
+        p->fn[p->slots] = NULL;
+    }
+    p->window_next = GPA_PCI_WINDOW;
 }

@@ -95,6 +95,8 @@ static void set_up(void)
     vf->bar[3] = (struct pci_bar){.base = hpa(0xfe100000), .size = 0x4000, .wide64 = true};
     vf->cap_pcie = 0xa0;
     vf->cap_msix = 0x70;
+    hw->cfg[0xa0] = PCI_CAP_ID_PCIE;
+    hw->cfg[0x70] = PCI_CAP_ID_MSIX;
     hw->cfg[0x72] = 2; /* three vectors */
     hw->cfg[0x74] = 3; /* table in BAR 3 at 0 */
     hw->cfg[0x78] = 3;
@@ -112,6 +114,7 @@ static struct fake_iommu_irq *irte(unsigned i)
 static void tear_down(void)
 {
     fake_iommu_rc = 0;
+    assign_release_all(&vm);
     vpci_destroy(&vm);
     p2m_destroy(&vm.p2m);
     CHECK_EQ(iommu_domain_destroy(vm.iommu), 0);
@@ -189,7 +192,7 @@ TEST(function_is_reset_attached_and_shown)
     CHECK_EQ(cfg_r(1, 8), 0x02000001);
     CHECK_EQ(cfg_r(1, PCI_BAR0), GPA_PCI_WINDOW);
     CHECK_EQ(cfg_r(1, PCI_BAR0 + 12), GPA_PCI_WINDOW + 0x4000);
-    CHECK_EQ(hw->cfg[PCI_COMMAND] & PCI_COMMAND_BME, 0);
+    CHECK_EQ(hw->cfg[PCI_COMMAND] & PCI_COMMAND_BM, 0);
     tear_down();
 }
 
@@ -215,9 +218,9 @@ TEST(capability_list_has_only_allowed_ones)
 {
     set_up();
     CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
-    CHECK_EQ(cfg_r(1, PCI_CAP_POINTER) & 0xff, VCAP_PCIE);
-    CHECK_EQ(cfg_r(1, VCAP_PCIE) & 0xffff, VCAP_MSIX << 8 | CAP_ID_PCIE);
-    CHECK_EQ(cfg_r(1, VCAP_MSIX) & 0xffff, CAP_ID_MSIX);
+    CHECK_EQ(cfg_r(1, PCI_CAP_PTR) & 0xff, VCAP_PCIE);
+    CHECK_EQ(cfg_r(1, VCAP_PCIE) & 0xffff, VCAP_MSIX << 8 | PCI_CAP_ID_PCIE);
+    CHECK_EQ(cfg_r(1, VCAP_MSIX) & 0xffff, PCI_CAP_ID_MSIX);
     CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 16, 2);
     tear_down();
 }
@@ -256,6 +259,10 @@ TEST(bar_over_ram_another_bar_or_the_apic_is_not_decoded)
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
     cfg_w(1, PCI_BAR0, 4, GPA_PCI_WINDOW + 0x4000); /* BAR 3 is there */
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
+    cfg_w(1, PCI_BAR0 + 12, 4, GPA_PCI_WINDOW + 0x8000); /* it goes, the place is free */
+    CHECK_EQ(vm.vpci->fn[1]->bar[3].at, GPA_PCI_WINDOW + 0x8000);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].at, GPA_PCI_WINDOW + 0x4000);
     cfg_w(1, PCI_BAR0, 4, GPA_PCI_WINDOW);
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, GPA_PCI_WINDOW);
     tear_down();
@@ -266,10 +273,10 @@ TEST(bus_master_passes_through_and_nothing_else_does)
     set_up();
     CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
     cfg_w(1, PCI_COMMAND, 2, 0xffff);
-    CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, PCI_COMMAND_MEM | PCI_COMMAND_BME | PCI_COMMAND_INTX);
-    CHECK_EQ(pci_read16(vf, PCI_COMMAND), PCI_COMMAND_MEM | PCI_COMMAND_BME | PCI_COMMAND_INTX);
+    CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, PCI_COMMAND_MEM | PCI_COMMAND_BM | PCI_COMMAND_INTX);
+    CHECK_EQ(pci_read16(vf, PCI_COMMAND), PCI_COMMAND_MEM | PCI_COMMAND_BM | PCI_COMMAND_INTX);
     cfg_w(1, PCI_COMMAND, 2, 0);
-    CHECK_EQ(pci_read16(vf, PCI_COMMAND) & PCI_COMMAND_BME, 0);
+    CHECK_EQ(pci_read16(vf, PCI_COMMAND) & PCI_COMMAND_BM, 0);
     tear_down();
 }
 
@@ -279,11 +286,11 @@ TEST(msix_entry_becomes_an_own_remapping_entry)
 
     set_up();
     CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
-    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BME);
-    table = vm.vpci->fn[1]->msix.table;
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
+    table = vf->msix_table;
     table_w(1, 0, 0xfee01000);
     table_w(1, 8, 0x4041);
-    cfg_w(1, VCAP_MSIX + 2, 2, MSIX_CTRL_ENABLE);
+    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
     CHECK(!irte(1)->routed); /* still masked */
     table_w(1, 12, 0);
     CHECK(irte(1)->routed);
@@ -310,13 +317,15 @@ TEST(msix_table_ignores_odd_accesses)
     set_up();
     CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
-    msix_table_access(NULL, &vm.vpci->fn[1]->msix, &a);
+    msix_table_access(NULL, vm.vpci->fn[1], &a);
     a = (struct io_access){.addr = 8, .size = 2, .write = true, .data = 0x55};
-    msix_table_access(NULL, &vm.vpci->fn[1]->msix, &a);
+    msix_table_access(NULL, vm.vpci->fn[1], &a);
     a = (struct io_access){.addr = 48, .size = 8, .write = true, .data = 0x55}; /* behind the last entry */
-    msix_table_access(NULL, &vm.vpci->fn[1]->msix, &a);
+    msix_table_access(NULL, vm.vpci->fn[1], &a);
     for (unsigned i = 0; i < 3; i++)
-        CHECK_EQ(vm.vpci->fn[1]->msix.vec[i].address | vm.vpci->fn[1]->msix.vec[i].data, 0);
+        CHECK_EQ(vm.vpci->fn[1]->vec[i].entry[0] | vm.vpci->fn[1]->vec[i].entry[1] |
+                     vm.vpci->fn[1]->vec[i].entry[2],
+                 0);
     tear_down();
 }
 
@@ -324,21 +333,26 @@ TEST(msix_table_ignores_odd_accesses)
 TEST(msix_table_inside_its_page)
 {
     struct io_access a = {.addr = 0x18, .size = 8, .write = true, .data = 0x55};
-    struct msix *m;
+    struct vfunction *f;
 
     set_up();
     hw->cfg[0x74] = 0x23; /* BAR 3 at 0x20 */
     CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
-    m = &vm.vpci->fn[1]->msix;
-    msix_table_access(NULL, m, &a); /* ends where the table starts */
+    f = vm.vpci->fn[1];
+    msix_table_access(NULL, f, &a); /* ends where the table starts */
     a = (struct io_access){.addr = 0x1c, .size = 4, .data = ~0ull};
-    msix_table_access(NULL, m, &a);
+    msix_table_access(NULL, f, &a);
     CHECK_EQ(a.data, ~0ull);
     a = (struct io_access){.addr = 0x20, .size = 8, .write = true, .data = 0xfee01000};
-    msix_table_access(NULL, m, &a);
-    CHECK_EQ(m->vec[0].address, 0xfee01000);
-    a.addr = 0x50; /* behind the last entry */
-    msix_table_access(NULL, m, &a);
+    msix_table_access(NULL, f, &a);
+    CHECK_EQ(f->vec[0].entry[0], 0xfee01000);
+    a = (struct io_access){.addr = 0x28, .size = 8, .write = true, .data = 0xffffffff00004041};
+    msix_table_access(NULL, f, &a);
+    a = (struct io_access){.addr = 0x28, .size = 8};
+    msix_table_access(NULL, f, &a);
+    CHECK_EQ(a.data, 0x100004041); /* of the control only the mask is there */
+    a.addr = 0x50;                 /* behind the last entry */
+    msix_table_access(NULL, f, &a);
     tear_down();
 }
 
@@ -348,8 +362,8 @@ TEST(a_full_cpu_passes_the_vector_on)
     CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
     for (unsigned i = 0; i < 192; i++)
         CHECK_EQ(irq_alloc(2, msix_fire, NULL), 0x20 + i);
-    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BME);
-    cfg_w(1, VCAP_MSIX + 2, 2, MSIX_CTRL_ENABLE);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
+    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
     table_w(0, 12, 0);
     CHECK(irte(0)->routed);
     CHECK_EQ(irte(0)->apic_id, cpu_get(3)->apic_id);
@@ -372,10 +386,10 @@ TEST(guest_reset_of_a_vf_clears_its_state)
 {
     set_up();
     CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
-    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BME);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
     table_w(0, 8, 0x41);
     table_w(0, 12, 0);
-    cfg_w(1, VCAP_MSIX + 2, 2, MSIX_CTRL_ENABLE);
+    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
     CHECK(irte(0)->routed);
     cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
     CHECK_EQ(fake_pci_flrs, 2);
