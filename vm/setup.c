@@ -328,7 +328,7 @@ int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready)
 
 static void report_memory(void)
 {
-    uint64_t guests = 0, iodom = 0, used = frame_bytes_total() - frame_bytes_free();
+    uint64_t guests = 0, iodom = 0, used = frame_bytes_used();
 
     for (struct vm *vm = vm_first(); vm; vm = vm->next) {
         uint64_t ram = vm->p2m.ram_low + vm->p2m.ram_high;

@@ -2,98 +2,65 @@
 #include "kernel/mm/frame.h"
 #include "kernel/console/log.h"
 #include "kernel/lib/bits.h"
-#include "kernel/lib/list.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/paging.h"
 
 /*
- * One byte of state a frame: the first frame of a block says whether the block is free or given out, and its
- * order; every other frame, and what was never ours, is FRAME_NONE. Free blocks are linked through their own
- * first bytes.
+ * One byte of state a frame. The first frame of a block that is given out says so, with the block's order; the
+ * others of the block, and what was never ours, are FRAME_NONE. Nothing is kept in the free memory itself.
  */
-#define FRAME_NONE 0x00
-#define FRAME_FREE 0x40
-#define FRAME_USED 0x80
+#define FRAME_NONE  0x00
+#define FRAME_FREE  0x40
+#define FRAME_USED  0x80
+#define FRAME_ORDER GENMASK(5, 0)
 
 static struct {
     struct spinlock lock;
-    struct list free[FRAME_ORDER_MAX + 1];
     uint8_t *state;       /* of frame `base` and up */
     uint64_t base, count; /* frame numbers that `state` covers; base is aligned to the largest block */
-    uint64_t bytes_free, bytes_total;
+    uint64_t first[FRAME_ORDER_MAX + 1]; /* no free block of this order lies below this frame */
+    uint64_t bytes_used;
     struct frame_range *ram; /* merged, sorted: the memory map's own copy may be overwritten one day */
     unsigned ram_count;
     hpa_t low_page;
 } frames;
 
-static struct list *frame_link(uint64_t frame)
+/* The lowest free block of an order; frames.count or more if there is none. Numbers of frames are relative to
+ * frames.base, as everywhere in this file. */
+static uint64_t find_free(unsigned order)
 {
-    return hpa_to_ptr(hpa((frames.base + frame) << PAGE_SHIFT));
-}
+    uint64_t size = BIT(order), at = frames.first[order], n = 0;
 
-/* The number of a block in a list; relative to frames.base, as everywhere in this file. */
-static uint64_t link_frame(const struct list *link)
-{
-    return (ptr_to_hpa(link).a >> PAGE_SHIFT) - frames.base;
-}
+    while (at + size <= frames.count && n < size) {
+        uint8_t state = frames.state[at + n];
 
-static void block_insert(uint64_t frame, unsigned order)
-{
-    frames.state[frame] = (uint8_t)(FRAME_FREE | order);
-    list_add_before(frame_link(frame), frames.free[order].next);
-}
-
-static void block_remove(uint64_t frame)
-{
-    frames.state[frame] = FRAME_NONE;
-    list_del(frame_link(frame));
-}
-
-/* Frees a block and joins it with its buddy as long as that is free, too. */
-static void block_free(uint64_t frame, unsigned order)
-{
-    frames.bytes_free += PAGE_SIZE << order;
-    frames.state[frame] = FRAME_NONE;
-    for (; order < FRAME_ORDER_MAX; order++) {
-        uint64_t buddy = frame ^ BIT(order);
-
-        if (buddy >= frames.count || frames.state[buddy] != (FRAME_FREE | order))
-            break;
-        block_remove(buddy);
-        frame &= ~BIT(order);
+        if (state == FRAME_FREE) {
+            n++;
+            continue;
+        }
+        at = ALIGN_UP(at + n + (state & FRAME_USED ? BIT(state & FRAME_ORDER) : 1), size);
+        n = 0;
     }
-    block_insert(frame, order);
-}
-
-/* A block of exactly this order, cut out of the smallest free one; false if there is none. */
-static bool block_take(unsigned order, uint64_t *frame)
-{
-    unsigned have = order;
-
-    while (have <= FRAME_ORDER_MAX && list_empty(&frames.free[have]))
-        have++;
-    if (have > FRAME_ORDER_MAX)
-        return false;
-    *frame = link_frame(frames.free[have].next);
-    block_remove(*frame);
-    while (have-- > order)
-        block_insert(*frame + BIT(have), have);
-    frames.state[*frame] = (uint8_t)(FRAME_USED | order);
-    frames.bytes_free -= PAGE_SIZE << order;
-    return true;
+    return n == size ? at : frames.count;
 }
 
 hpa_t frame_alloc(unsigned order)
 {
     uint64_t frame;
     hpa_t block;
-    bool ok;
 
+    if (order > FRAME_ORDER_MAX)
+        return hpa(0);
     spin_lock(&frames.lock);
-    ok = block_take(order, &frame);
+    frame = frames.first[order] = find_free(order);
+    if (frame < frames.count) {
+        memset(frames.state + frame, FRAME_NONE, BIT(order));
+        frames.state[frame] = (uint8_t)(FRAME_USED | order);
+        frames.bytes_used += PAGE_SIZE << order;
+    }
     spin_unlock(&frames.lock);
-    if (!ok)
+    if (frame >= frames.count)
         return hpa(0);
     block = hpa((frames.base + frame) << PAGE_SHIFT);
     memset(hpa_to_ptr(block), 0, PAGE_SIZE << order);
@@ -107,21 +74,20 @@ void frame_free(hpa_t block, unsigned order)
 
     spin_lock(&frames.lock);
     ok = frame < frames.count && frames.state[frame] == (FRAME_USED | order);
-    if (ok)
-        block_free(frame, order);
+    if (ok) {
+        memset(frames.state + frame, FRAME_FREE, BIT(order));
+        frames.bytes_used -= PAGE_SIZE << order;
+        for (unsigned i = 0; i <= FRAME_ORDER_MAX; i++)
+            frames.first[i] = MIN(frames.first[i], ALIGN_DOWN(frame, BIT(i)));
+    }
     spin_unlock(&frames.lock);
     if (!ok)
         panic("frame: %#lx is no block of order %u", block.a, order);
 }
 
-uint64_t frame_bytes_free(void)
+uint64_t frame_bytes_used(void)
 {
-    return __atomic_load_n(&frames.bytes_free, __ATOMIC_RELAXED);
-}
-
-uint64_t frame_bytes_total(void)
-{
-    return frames.bytes_total;
+    return __atomic_load_n(&frames.bytes_used, __ATOMIC_RELAXED);
 }
 
 hpa_t frame_low_page(void)
@@ -144,22 +110,6 @@ bool frame_is_ram(hpa_t start, uint64_t size)
             return size <= r->end - start.a;
     }
     return false;
-}
-
-/* Gives [start, end) to the buddy lists in the largest aligned blocks. */
-static void add_range(uint64_t start, uint64_t end)
-{
-    frames.bytes_total += end - start;
-    for (uint64_t at = start; at < end;) {
-        uint64_t frame = (at >> PAGE_SHIFT) - frames.base;
-        unsigned order = 0;
-
-        while (order < FRAME_ORDER_MAX && IS_ALIGNED(frame, BIT(order + 1)) &&
-               PAGE_SIZE << (order + 1) <= end - at)
-            order++;
-        block_free(frame, order);
-        at += PAGE_SIZE << order;
-    }
 }
 
 static bool is_ram_type(uint32_t type)
@@ -220,10 +170,12 @@ void frame_init(const struct bootinfo *bi)
     frames.low_page = hpa(own + states + ranges);
     memset(hpa_to_ptr(frames.low_page), 0, PAGE_SIZE);
 
-    for (unsigned order = 0; order <= FRAME_ORDER_MAX; order++)
-        list_init(&frames.free[order]);
-    for (const struct boot_mem *m = mem; m < end; m++)
-        if (usable(m, &r))
-            add_range(r.start == own ? own + size : r.start, r.end);
+    for (const struct boot_mem *m = mem; m < end; m++) {
+        if (!usable(m, &r))
+            continue;
+        r.start += r.start == own ? size : 0;
+        memset(frames.state + (r.start >> PAGE_SHIFT) - frames.base, FRAME_FREE,
+               (r.end - r.start) >> PAGE_SHIFT);
+    }
     merge_ram(mem, bi->mem_count);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Physical memory in power-of-two blocks of 4 KiB frames (buddy system), order 0 (4 KiB) to FRAME_ORDER_MAX
+ * Physical memory in power-of-two blocks of 4 KiB frames, aligned to their size, order 0 (4 KiB) to FRAME_ORDER_MAX
  * (1 GiB). Own lock; callable from any CPU. Frames come back from frame_alloc() zeroed: no owner sees the
  * last one's data.
  */
@@ -25,9 +25,8 @@ MUST_USE hpa_t frame_alloc(unsigned order);
 /* Gives back a block with the order that it was allocated with. */
 void frame_free(hpa_t block, unsigned order);
 
-/* Bytes free, and bytes that the allocator was given at boot. */
-uint64_t frame_bytes_free(void);
-uint64_t frame_bytes_total(void);
+/* Bytes that are given out. */
+uint64_t frame_bytes_used(void);
 
 /*
  * The one zeroed page that is set aside at boot in the lowest memory, below 4 GiB on any usual machine: the
