@@ -5,10 +5,10 @@
 #include "kernel/console/log.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/spinlock.h"
-#include "kernel/mm/heap.h"
 #include "kernel/pci/pci.h"
 
-#define DOMAINS_MAX   1024
+#define DOMAINS       256
+#define DEVS          256
 #define FAULTS_A_POLL 64
 #define VECTOR_MIN    16 /* the local APIC takes no lower ones */
 
@@ -17,7 +17,8 @@ extern const struct iommu_ops amdvi_ops;
 static const struct iommu_ops *const back_ends[] = {&amdvi_ops};
 static const struct iommu_ops *ops;
 static struct spinlock lock;
-static struct iommu_domain *domains[DOMAINS_MAX]; /* by id; 0 is quarantine's and stays empty */
+static struct iommu_domain domains[DOMAINS]; /* by id; without a name: free */
+static struct iommu_dev devs[DEVS];          /* without a domain: free */
 
 int iommu_init(void)
 {
@@ -32,23 +33,15 @@ int iommu_init(void)
 
 struct iommu_domain *iommu_domain_create(const char *name)
 {
-    unsigned id = IOMMU_DOMAIN_QUARANTINE + 1;
-    struct iommu_domain *d;
+    struct iommu_domain *d = &domains[IOMMU_DOMAIN_QUARANTINE + 1];
 
     spin_guard(&lock);
-    while (id < DOMAINS_MAX && domains[id])
-        id++;
-    d = id < DOMAINS_MAX ? heap_alloc(sizeof(*d)) : NULL;
-    if (!d)
+    while (d < domains + DOMAINS && d->name)
+        d++;
+    if (d == domains + DOMAINS || ops->pt_init(&d->pt))
         return NULL;
-    if (ops->pt_init(&d->pt)) {
-        heap_free(d, sizeof(*d));
-        return NULL;
-    }
     d->name = name;
-    d->id = (uint16_t)id;
-    list_init(&d->devs);
-    domains[id] = d;
+    d->id = (uint16_t)(d - domains);
     return d;
 }
 
@@ -58,19 +51,22 @@ int iommu_domain_destroy(struct iommu_domain *d)
     int rc;
 
     spin_guard(&lock);
-    rc = list_empty(&d->devs) ? ops->flush(d) : -EBUSY;
+    for (struct iommu_dev *dev = devs; dev < devs + DEVS; dev++)
+        if (dev->domain == d)
+            return -EBUSY;
+    rc = ops->flush(d);
     if (rc)
         return rc;
-    domains[d->id] = NULL;
     radix_destroy(&d->pt);
-    heap_free(d, sizeof(*d));
+    d->name = NULL;
     return 0;
 }
 
+_Static_assert(IOMMU_R == RADIX_R && IOMMU_W == RADIX_W, "iommu.h says what radix.h says");
+
 static int map(struct iommu_domain *d, iova_t start, hpa_t target, uint64_t size, unsigned flags)
 {
-    int rc = radix_map(&d->pt, start.a, target, size,
-                       (flags & IOMMU_R ? RADIX_R : 0) | (flags & IOMMU_W ? RADIX_W : 0));
+    int rc = radix_map(&d->pt, start.a, target, size, flags);
 
     /* Half a mapping is of no use to anybody. What cannot be taken out again stays in the caller's own
      * memory. */
@@ -93,7 +89,9 @@ static int unmap(struct iommu_domain *d, iova_t start, uint64_t size)
 {
     int rc = radix_unmap(&d->pt, start.a, size);
 
-    return rc ? rc : ops->flush(d);
+    if (rc == -EINVAL)
+        return rc;
+    return ops->flush(d) ? -ETIMEDOUT : rc;
 }
 
 int iommu_unmap(struct iommu_domain *d, iova_t start, uint64_t size)
@@ -103,19 +101,11 @@ int iommu_unmap(struct iommu_domain *d, iova_t start, uint64_t size)
 }
 
 /* A device that uses this id on the bus, or NULL if the id is in quarantine. */
-static struct iommu_dev *dev_of(rid_t id)
+static struct iommu_dev *user_of(rid_t id)
 {
-    for (unsigned i = 0; i < DOMAINS_MAX; i++) {
-        if (!domains[i])
-            continue;
-        list_for_each(pos, &domains[i]->devs)
-        {
-            struct iommu_dev *dev = container_of(pos, struct iommu_dev, link);
-
-            if (dev->rid.id == id.id || dev->alias.id == id.id)
-                return dev;
-        }
-    }
+    for (struct iommu_dev *dev = devs; dev < devs + DEVS; dev++)
+        if (dev->domain && (dev->rid.id == id.id || dev->alias.id == id.id))
+            return dev;
     return NULL;
 }
 
@@ -152,42 +142,41 @@ static int set_unity(struct iommu_domain *d, rid_t dev, bool on)
     return rc;
 }
 
-/* Back to quarantine. A device whose way back the hardware does not confirm stays listed: nobody gets it, its
- * domain stays. */
+/* Back to quarantine. A device whose way back the hardware does not confirm stays in its slot: nobody gets
+ * it, its domain stays. */
 static int close_dev(struct iommu_dev *dev)
 {
     struct iommu_domain *d = dev->domain;
-    rid_t id = dev->rid;
     int rc = ops->close(dev);
 
     dev->broken = rc != 0;
     if (rc)
         return rc;
-    list_del(&dev->link);
-    heap_free(dev, sizeof(*dev));
-    rc = set_unity(d, id, false);
+    dev->domain = NULL;
+    rc = set_unity(d, dev->rid, false);
     /* Another of the domain's devices may need the same ranges. */
-    list_for_each(pos, &d->devs) if (!rc) rc =
-        set_unity(d, container_of(pos, struct iommu_dev, link)->rid, true);
+    for (struct iommu_dev *other = devs; other < devs + DEVS; other++)
+        if (!rc && other->domain == d)
+            rc = set_unity(d, other->rid, true);
     return rc;
 }
 
 int iommu_attach(struct iommu_domain *d, rid_t id)
 {
-    struct iommu_dev found = {.rid = id, .alias = id, .domain = d}, *dev;
+    struct iommu_dev found = {.rid = id, .alias = id, .domain = d}, *dev = devs;
     int rc;
 
     spin_guard(&lock);
     rc = ops->find(&found);
     if (rc)
         return rc;
-    if (dev_of(found.rid) || dev_of(found.alias) || !unity_is_clear(d, id))
+    if (user_of(found.rid) || user_of(found.alias) || !unity_is_clear(d, id))
         return -EBUSY;
-    dev = heap_alloc(sizeof(*dev));
-    if (!dev)
+    while (dev < devs + DEVS && dev->domain)
+        dev++;
+    if (dev == devs + DEVS)
         return -ENOMEM;
     *dev = found;
-    list_add_before(&dev->link, &d->devs);
     rc = set_unity(d, id, true);
     if (!rc)
         rc = ops->open(dev);
@@ -196,13 +185,21 @@ int iommu_attach(struct iommu_domain *d, rid_t id)
     return rc;
 }
 
+/* The device whose own id this is, not an alias, or NULL. */
+static struct iommu_dev *dev_of(rid_t id)
+{
+    struct iommu_dev *dev = user_of(id);
+
+    return dev && dev->rid.id == id.id ? dev : NULL;
+}
+
 int iommu_detach(struct iommu_domain *d, rid_t id)
 {
     struct iommu_dev *dev;
 
     spin_guard(&lock);
     dev = dev_of(id);
-    return dev && dev->rid.id == id.id && dev->domain == d ? close_dev(dev) : -ENODEV;
+    return dev && dev->domain == d ? close_dev(dev) : -ENODEV;
 }
 
 int iommu_irq_route(rid_t id, unsigned index, uint32_t apic_id, uint8_t vector, struct iommu_msi *msi)
@@ -213,8 +210,7 @@ int iommu_irq_route(rid_t id, unsigned index, uint32_t apic_id, uint8_t vector, 
         return -EINVAL;
     spin_guard(&lock);
     dev = dev_of(id);
-    return dev && dev->rid.id == id.id && !dev->broken ? ops->irq_set(dev, index, apic_id, vector, msi)
-                                                       : -ENODEV;
+    return dev && !dev->broken ? ops->irq_set(dev, index, apic_id, vector, msi) : -ENODEV;
 }
 
 int iommu_irq_block(rid_t id, unsigned index)
@@ -225,12 +221,12 @@ int iommu_irq_block(rid_t id, unsigned index)
         return -EINVAL;
     spin_guard(&lock);
     dev = dev_of(id);
-    return dev && dev->rid.id == id.id && !dev->broken ? ops->irq_clear(dev, index) : -ENODEV;
+    return dev && !dev->broken ? ops->irq_clear(dev, index) : -ENODEV;
 }
 
 static void log_fault(const struct iommu_fault *f)
 {
-    const struct iommu_dev *dev = f->has_dev ? dev_of(f->dev) : NULL;
+    const struct iommu_dev *dev = f->has_dev ? user_of(f->dev) : NULL;
     const char *kind = f->interrupt ? "interrupt" : f->write ? "write" : "read";
     char name[PCI_NAME_LEN];
 

@@ -8,7 +8,6 @@
 #pragma once
 
 #include "iommu/iommu.h"
-#include "kernel/lib/list.h"
 #include "kernel/mm/radix.h"
 
 #define IOMMU_DOMAIN_QUARANTINE 0 /* tag of what is in no domain */
@@ -17,7 +16,6 @@ struct iommu_domain {
     const char *name;
     uint16_t id; /* tag in the hardware's caches; never IOMMU_DOMAIN_QUARANTINE */
     struct radix pt;
-    struct list devs; /* struct iommu_dev */
 };
 
 /* A requester id that is out of quarantine, or one that the hardware would not take back. */
@@ -27,7 +25,6 @@ struct iommu_dev {
     hpa_t irt;        /* the back end's: interrupt table of its own, or 0 */
     bool broken;      /* iommu.c's: the hardware did not confirm its way back; it is not used again */
     struct iommu_domain *domain;
-    struct list link;
 };
 
 /* Memory that firmware uses through a device. */

@@ -402,22 +402,14 @@ static void free_units(void)
 /* Domains that the last test could not destroy because its hardware was hung. */
 static void free_domains(void)
 {
-    for (unsigned id = 0; id < DOMAINS_MAX; id++) {
-        struct iommu_domain *d = domains[id];
-
-        while (d && !list_empty(&d->devs)) {
-            struct iommu_dev *dev = container_of(d->devs.next, struct iommu_dev, link);
-
-            list_del(&dev->link);
-            if (dev->irt.a)
-                frame_free(dev->irt, 0);
-            heap_free(dev, sizeof(*dev));
-        }
-        if (d)
-            radix_destroy(&d->pt);
-        heap_free(d, sizeof(*d));
-        domains[id] = NULL;
-    }
+    for (unsigned i = 0; i < DEVS; i++)
+        if (devs[i].domain && devs[i].irt.a)
+            frame_free(devs[i].irt, 0);
+    for (unsigned i = 0; i < DOMAINS; i++)
+        if (domains[i].name)
+            radix_destroy(&domains[i].pt);
+    memset(devs, 0, sizeof(devs));
+    memset(domains, 0, sizeof(domains));
 }
 
 static void power_on(void)
