@@ -17,49 +17,42 @@
 #define I8042_COMMAND 0x64
 #define I8042_RESET   0xfe
 
-#define PORT_B     0x61 /* NMI status and speaker */
-#define PORT_DELAY 0x80 /* power-on codes; written to lose a microsecond */
+#define PORT_B 0x61 /* NMI status and speaker */
 
 /* Registers of the chipset that Linux (7.3 for one) reads on a Zen to tell why it was reset; nothing answers. */
 #define FCH_MMIO      0xfed80000
 #define FCH_MMIO_SIZE 0x2000
 
-static struct port {
-    uint16_t number;
-    uint32_t reads;
+static struct trap {
+    enum io_space space;
+    uint64_t base, size;
+    uint64_t reads;
     uint8_t mask, value; /* a write with these bits does `what`; mask 0: none does anything */
     enum vm_power what;
-} ports[] = {
-    {POWER_SLEEP_CONTROL, 0, SLP_EN | SLP_TYP, SLP_EN | SLP_TYP_S5, VM_POWER_OFF},
-    {POWER_SLEEP_STATUS, 0, 0, 0, VM_POWER_OFF}, /* never slept */
-    {POWER_RESET, 0, RESET_CPU, RESET_CPU, VM_POWER_RESET},
-    {I8042_COMMAND, ~0u, 0xff, I8042_RESET, VM_POWER_RESET}, /* there is no keyboard */
-    {PORT_B, 0, 0, 0, VM_POWER_OFF},
-    {PORT_DELAY, 0, 0, 0, VM_POWER_OFF},
+} traps[] = {
+    {IO_PORT, POWER_SLEEP_CONTROL, 1, 0, SLP_EN | SLP_TYP, SLP_EN | SLP_TYP_S5, VM_POWER_OFF},
+    {IO_PORT, POWER_SLEEP_STATUS, 1, 0, 0, 0, VM_POWER_OFF}, /* never slept */
+    {IO_PORT, POWER_RESET, 1, 0, RESET_CPU, RESET_CPU, VM_POWER_RESET},
+    {IO_PORT, I8042_COMMAND, 1, ~0ull, 0xff, I8042_RESET, VM_POWER_RESET}, /* there is no keyboard */
+    {IO_PORT, PORT_B, 1, 0, 0, 0, VM_POWER_OFF},
+    {IO_MEM, FCH_MMIO, FCH_MMIO_SIZE, ~0ull, 0, 0, VM_POWER_OFF},
 };
 
-static void port_access(struct vcpu *v, void *dev, struct io_access *a)
+static void access(struct vcpu *v, void *dev, struct io_access *a)
 {
-    const struct port *p = dev;
+    const struct trap *t = dev;
 
     if (!a->write)
-        a->data = p->reads;
-    else if (p->mask && (a->data & p->mask) == p->value)
-        vm_power(v->vm, p->what);
-}
-
-static void no_answer(struct vcpu *v, void *dev, struct io_access *a)
-{
-    (void)v;
-    (void)dev;
-    (void)a;
+        a->data = t->reads;
+    else if (t->mask && (a->data & t->mask) == t->value)
+        vm_power(v->vm, t->what);
 }
 
 int power_create(struct vm *vm)
 {
-    int err = vm_io_register(vm, IO_MEM, FCH_MMIO, FCH_MMIO_SIZE, no_answer, NULL);
+    int err = 0;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(ports) && !err; i++)
-        err = vm_io_register(vm, IO_PORT, ports[i].number, 1, port_access, &ports[i]);
+    for (struct trap *t = traps; t < traps + ARRAY_SIZE(traps) && !err; t++)
+        err = vm_io_register(vm, t->space, t->base, t->size, access, t);
     return err;
 }
