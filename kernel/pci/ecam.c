@@ -9,14 +9,12 @@
 #include "kernel/pci/internal.h"
 #include "kernel/pci/regs.h"
 
-#define WINDOWS_MAX 8
-#define BUS_SIZE    (1u << ECAM_BUS_SHIFT)
-#define ECAM_END    BIT(52) /* no physical address is wider */
-
-#define MCFG_ENTRIES 44 /* offset of the first */
+#define WINDOWS_MAX  8
+#define ECAM_END     BIT(52) /* no physical address is wider */
+#define MCFG_ENTRIES 44      /* offset of the first */
 
 struct mcfg_entry {
-    uint64_t base;
+    uint64_t base; /* of bus 0, there or not */
     uint16_t segment;
     uint8_t first, last;
     uint32_t reserved;
@@ -25,7 +23,6 @@ struct mcfg_entry {
 _Static_assert(sizeof(struct mcfg_entry) == 16, "PCI Firmware 3.3 table 4-3");
 
 static struct ecam_window windows[WINDOWS_MAX];
-static volatile char *registers[WINDOWS_MAX]; /* of the window's first bus */
 static unsigned window_count;
 
 const struct ecam_window *ecam_window(unsigned i)
@@ -33,25 +30,23 @@ const struct ecam_window *ecam_window(unsigned i)
     return i < window_count ? &windows[i] : NULL;
 }
 
-/* The window that has one of these buses, or window_count. */
-static unsigned window_of(unsigned segment, unsigned first, unsigned last)
+/* The window that has one of these buses, or NULL. */
+static const struct ecam_window *window_of(unsigned segment, unsigned first, unsigned last)
 {
-    unsigned i = 0;
-
-    while (i < window_count &&
-           (windows[i].segment != segment || first > windows[i].last || last < windows[i].first))
-        i++;
-    return i;
+    for (const struct ecam_window *w = windows; w < windows + window_count; w++)
+        if (w->segment == segment && first <= w->last && last >= w->first)
+            return w;
+    return NULL;
 }
 
 /* A window over RAM would make memory out of configuration writes. */
-static bool entry_is_sound(const struct mcfg_entry *e)
+static bool is_sound(const struct mcfg_entry *e)
 {
-    uint64_t end = e->base + ((uint64_t)e->last + 1) * BUS_SIZE;
+    uint64_t end = e->base + (e->last + (uint64_t)1) * ECAM_BUS_SIZE;
 
-    return IS_ALIGNED(e->base, BUS_SIZE) && e->base && e->base < ECAM_END && end <= ECAM_END &&
-           e->first <= e->last && !frame_is_ram(hpa(e->base + (uint64_t)e->first * BUS_SIZE), PAGE_SIZE) &&
-           window_of(e->segment, e->first, e->last) == window_count;
+    return IS_ALIGNED(e->base, ECAM_BUS_SIZE) && e->base && e->base < ECAM_END && end <= ECAM_END &&
+           e->first <= e->last && !frame_is_ram(hpa(e->base + e->first * ECAM_BUS_SIZE), PAGE_SIZE) &&
+           !window_of(e->segment, e->first, e->last);
 }
 
 int ecam_init(void)
@@ -61,16 +56,18 @@ int ecam_init(void)
 
     window_count = 0;
     for (size_t at = MCFG_ENTRIES; h && h->length >= at + sizeof(e); at += sizeof(e)) {
+        struct ecam_window *w = &windows[window_count];
+
         memcpy(&e, (const uint8_t *)h + at, sizeof(e));
-        if (window_count == WINDOWS_MAX || !entry_is_sound(&e)) {
+        if (window_count == WINDOWS_MAX || !is_sound(&e)) {
             log_warn("PCI: table MCFG: the window at %#lx is refused", e.base);
             continue;
         }
-        registers[window_count] =
-            mmio_map(hpa(e.base + (uint64_t)e.first * BUS_SIZE), (e.last - e.first + (uint64_t)1) * BUS_SIZE);
-        if (!registers[window_count])
+        *w = (struct ecam_window){hpa(e.base + e.first * ECAM_BUS_SIZE), NULL, e.segment, e.first, e.last};
+        w->registers = mmio_map(w->base, (e.last - e.first + (uint64_t)1) * ECAM_BUS_SIZE);
+        if (!w->registers)
             return -ENOMEM;
-        windows[window_count++] = (struct ecam_window){hpa(e.base), e.segment, e.first, e.last};
+        window_count++;
     }
     return window_count ? 0 : -ENOENT;
 }
@@ -78,12 +75,12 @@ int ecam_init(void)
 /* The register, or NULL outside all windows: reads as all ones then, as on the bus. */
 static volatile void *ecam_reg(const struct pci_dev *d, unsigned off)
 {
-    unsigned bus = d->rid.id >> 8 & 0xff, w = window_of(d->rid.id >> 16, bus, bus);
+    unsigned bus = d->rid.id >> 8 & 0xff;
+    const struct ecam_window *w = window_of(d->rid.id >> 16, bus, bus);
 
-    if (w == window_count)
-        return NULL;
-    return registers[w] + (uint64_t)(bus - windows[w].first) * BUS_SIZE +
-           ((d->rid.id & 0xff) << ECAM_FN_SHIFT) + (off & PAGE_MASK);
+    return w ? w->registers + (bus - w->first) * ECAM_BUS_SIZE + ((d->rid.id & 0xff) << ECAM_FN_SHIFT) +
+                   (off & PAGE_MASK)
+             : NULL;
 }
 
 #define ACCESSORS(bits)                                                                                      \

@@ -2,17 +2,19 @@
 /* What the files of this folder share. */
 #pragma once
 
+#include "kernel/lib/bits.h"
 #include "kernel/pci/pci.h"
 
-/* One ECAM window of the MCFG; `base` belongs to bus 0 of the segment, buses first..last are there. */
+/* One ECAM window of the MCFG, for buses first..last; `base` is where the first one's registers are. */
 struct ecam_window {
     hpa_t base;
+    volatile char *registers;
     uint16_t segment;
     uint8_t first, last;
 };
 
-#define ECAM_BUS_SHIFT 20
-#define ECAM_FN_SHIFT  12
+#define ECAM_BUS_SIZE BIT(20)
+#define ECAM_FN_SHIFT 12
 
 /* Maps the windows of the MCFG. -ENOENT: there is no usable one; -ENOMEM. */
 MUST_USE int ecam_init(void);
@@ -22,7 +24,7 @@ const struct ecam_window *ecam_window(unsigned i);
 
 /*
  * Reads and sizes `count` BARs at offset `off` of a function that does not decode them. The second half of a
- * 64-bit BAR, and a BAR that is not implemented, get size 0.
+ * 64-bit BAR, and a BAR that is not implemented, are left zero.
  */
 void pci_size_bars(const struct pci_dev *d, unsigned off, unsigned count, struct pci_bar *bars);
 

@@ -46,27 +46,23 @@ char *pci_name(rid_t r, char buf[PCI_NAME_LEN])
     return buf;
 }
 
-unsigned pci_find_cap(const struct pci_dev *d, uint8_t id)
+uint16_t pci_find_cap(const struct pci_dev *d, uint8_t id)
 {
-    unsigned off;
+    uint8_t off = pci_read16(d, PCI_STATUS) & PCI_STATUS_CAP_LIST ? pci_read8(d, PCI_CAP_PTR) : 0;
 
-    if (!(pci_read16(d, PCI_STATUS) & PCI_STATUS_CAP_LIST))
-        return 0;
-    off = pci_read8(d, PCI_CAP_PTR);
-    for (unsigned n = 0; n < CAPS_MAX; n++) {
-        off &= ~3u; /* the low bits are reserved */
-        if (off < 0x40)
-            return 0;
-        if (pci_read8(d, off) == id)
-            return off;
-        off = pci_read8(d, off + 1);
+    for (unsigned n = 0; n < CAPS_MAX && off >= PCI_CAP_BASE; n++) {
+        uint16_t header = pci_read16(d, off & PCI_CAP_ALIGN);
+
+        if ((header & UINT8_MAX) == id)
+            return off & PCI_CAP_ALIGN;
+        off = (uint8_t)(header >> 8);
     }
     return 0;
 }
 
-unsigned pci_find_ext_cap(const struct pci_dev *d, uint16_t id)
+uint16_t pci_find_ext_cap(const struct pci_dev *d, uint16_t id)
 {
-    unsigned off = PCI_EXT_CAP_BASE;
+    uint16_t off = PCI_EXT_CAP_BASE;
 
     for (unsigned n = 0; n < EXT_CAPS_MAX && off >= PCI_EXT_CAP_BASE; n++) {
         uint32_t header = pci_read32(d, off);
@@ -75,7 +71,7 @@ unsigned pci_find_ext_cap(const struct pci_dev *d, uint16_t id)
             return 0;
         if ((header & UINT16_MAX) == id)
             return off;
-        off = (unsigned)FIELD_GET(PCI_EXT_CAP_NEXT, header) & ~3u;
+        off = (uint16_t)(FIELD_GET(PCI_EXT_CAP_NEXT, header) & ~3u);
     }
     return 0;
 }
@@ -94,18 +90,18 @@ static uint32_t probe_bits(const struct pci_dev *d, unsigned off, uint32_t *was)
 
 void pci_size_bars(const struct pci_dev *d, unsigned off, unsigned count, struct pci_bar *bars)
 {
-    memset(bars, 0, count * sizeof(*bars));
     for (unsigned i = 0; i < count; i++) {
         uint32_t low, high = 0, low_bits = probe_bits(d, off + 4 * i, &low);
-        uint32_t attr = low_bits & PCI_BAR_IO ? PCI_BAR_IO_ATTR : PCI_BAR_MEM_ATTR;
+        bool io = low_bits & PCI_BAR_IO;
+        uint32_t attr = io ? PCI_BAR_IO_ATTR : PCI_BAR_MEM_ATTR;
         uint64_t bits = low_bits | (uint64_t)UINT32_MAX << 32;
         struct pci_bar *b = &bars[i];
 
         if (low_bits == 0 || low_bits == UINT32_MAX)
             continue;
-        b->io = low_bits & PCI_BAR_IO;
-        b->prefetch = !b->io && (low_bits & PCI_BAR_PREFETCH);
-        b->wide64 = !b->io && FIELD_GET(PCI_BAR_TYPE, low_bits) == PCI_BAR_TYPE_64 && i + 1 < count;
+        b->io = io;
+        b->prefetch = !io && (low_bits & PCI_BAR_PREFETCH);
+        b->wide64 = !io && FIELD_GET(PCI_BAR_TYPE, low_bits) == PCI_BAR_TYPE_64 && i + 1 < count;
         if (b->wide64)
             bits = low_bits | (uint64_t)probe_bits(d, off + 4 * ++i, &high) << 32;
         bits &= ~(uint64_t)attr;
@@ -118,61 +114,81 @@ void pci_read_header(struct pci_dev *d)
 {
     d->class_rev = pci_read32(d, PCI_CLASS_REV);
     d->header_type = pci_read8(d, PCI_HEADER_TYPE) & PCI_HEADER_LAYOUT;
-    d->cap_pcie = (uint16_t)pci_find_cap(d, PCI_CAP_ID_PCIE);
-    d->cap_msi = (uint16_t)pci_find_cap(d, PCI_CAP_ID_MSI);
-    d->cap_msix = (uint16_t)pci_find_cap(d, PCI_CAP_ID_MSIX);
-    if (d->is_vf || !d->cap_pcie)
-        return;
-    d->cap_sriov = (uint16_t)pci_find_ext_cap(d, PCI_EXT_CAP_ID_SRIOV);
-    if (d->cap_sriov)
-        d->total_vfs = pci_read16(d, d->cap_sriov + SRIOV_TOTAL_VFS);
+    d->cap_pcie = pci_find_cap(d, PCI_CAP_ID_PCIE);
+    d->cap_msi = pci_find_cap(d, PCI_CAP_ID_MSI);
+    d->cap_msix = pci_find_cap(d, PCI_CAP_ID_MSIX);
+    if (!d->is_vf && d->cap_pcie)
+        d->cap_sriov = pci_find_ext_cap(d, PCI_EXT_CAP_ID_SRIOV);
+}
+
+/* The window of a bridge at a pair of base and limit; none if it is closed (7.5.1.3.8, 7.5.1.3.9). */
+static void read_window(const struct pci_dev *b, unsigned reg, struct pci_bar *window)
+{
+    uint32_t v = pci_read32(b, reg);
+    uint64_t base = (v & PCI_WINDOW_ADDR) << 16, end = (uint64_t)(v >> 16 & PCI_WINDOW_ADDR) << 16;
+
+    if (reg == PCI_PREF_BASE && (v & PCI_WINDOW_64)) {
+        base |= (uint64_t)pci_read32(b, PCI_PREF_BASE_UPPER) << 32;
+        end |= (uint64_t)pci_read32(b, PCI_PREF_LIMIT_UPPER) << 32;
+    }
+    if (base <= end)
+        *window = (struct pci_bar){.base = hpa(base), .size = end - base + PCI_WINDOW_UNIT};
+}
+
+/* The bus behind a bridge that the firmware has set up has a higher number than the bridge's own. */
+static void read_bridge(struct pci_dev *b)
+{
+    uint8_t secondary = pci_read8(b, PCI_SECONDARY_BUS);
+
+    if (secondary > (b->rid.id >> 8 & 0xff)) {
+        b->secondary = secondary;
+        b->subordinate = pci_read8(b, PCI_SUBORDINATE_BUS);
+    }
+    read_window(b, PCI_MEM_BASE, &b->bar[PCI_BAR_WINDOW]);
+    read_window(b, PCI_PREF_BASE, &b->bar[PCI_BAR_WINDOW + 1]);
 }
 
 /* While a BAR is being sized it decodes nonsense: the function must not respond. */
-static void read_bars(struct pci_dev *d)
+static void read_bars(struct pci_dev *d, unsigned count)
 {
     uint16_t command = pci_read16(d, PCI_COMMAND);
-    unsigned count = d->header_type == PCI_LAYOUT_DEVICE   ? PCI_BARS
-                     : d->header_type == PCI_LAYOUT_BRIDGE ? PCI_BRIDGE_BARS
-                                                           : 0;
 
     pci_write16(d, PCI_COMMAND, (uint16_t)(command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEM)));
     pci_size_bars(d, PCI_BAR0, count, d->bar);
     pci_write16(d, PCI_COMMAND, command);
 }
 
-/* Whether the function is there. The bus behind a bridge has a higher number than the bridge's own. */
-static bool scan_function(rid_t r, bool reached[256])
+/* NULL where there is no function. */
+static struct pci_dev *scan_function(rid_t r)
 {
     struct pci_dev *d, probe = {.rid = r};
-    unsigned secondary;
 
-    if (pci_read16(&probe, PCI_VENDOR_ID) == PCI_ABSENT)
-        return false;
+    probe.vendor = pci_read16(&probe, PCI_VENDOR_ID);
+    if (probe.vendor == PCI_ABSENT)
+        return NULL;
     d = heap_alloc(sizeof(*d));
     if (!d)
         panic("PCI: no memory for the list of functions");
-    d->rid = r;
-    d->vendor = pci_read16(d, PCI_VENDOR_ID);
+    *d = probe;
     d->device = pci_read16(d, PCI_DEVICE_ID);
     pci_read_header(d);
-    read_bars(d);
+    if (d->header_type == PCI_LAYOUT_BRIDGE)
+        read_bridge(d);
+    if (d->header_type <= PCI_LAYOUT_BRIDGE)
+        read_bars(d, d->header_type == PCI_LAYOUT_BRIDGE ? PCI_BAR_WINDOW : PCI_BARS);
     pci_add(d);
-    secondary = pci_read8(d, PCI_SECONDARY_BUS);
-    if (d->header_type == PCI_LAYOUT_BRIDGE && secondary > (r.id >> 8 & 0xff))
-        reached[secondary] = true;
-    return true;
+    return d;
 }
 
+/* Functions 1 to 7 are only where function 0 says so. */
 static void scan_bus(unsigned segment, unsigned bus, bool reached[256])
 {
-    for (unsigned dev = 0; dev < 32; dev++) {
-        struct pci_dev probe = {.rid = rid(segment, bus, dev << 3)};
+    for (unsigned fn = 0, step; fn < 256; fn += step) {
+        const struct pci_dev *d = scan_function(rid(segment, bus, fn));
 
-        if (!scan_function(probe.rid, reached) || !(pci_read8(&probe, PCI_HEADER_TYPE) & PCI_HEADER_MULTI))
-            continue;
-        for (unsigned fn = 1; fn < 8; fn++)
-            scan_function(rid(segment, bus, dev << 3 | fn), reached);
+        step = fn % 8 || (d && (pci_read8(d, PCI_HEADER_TYPE) & PCI_HEADER_MULTI)) ? 1 : 8;
+        if (d && d->secondary)
+            reached[d->secondary] = true;
     }
 }
 
@@ -189,8 +205,7 @@ int pci_init(const struct bootinfo *bi)
         bool reached[256] = {false};
 
         reached[w->first] = true;
-        pci_reserve(hpa(w->base.a + ((uint64_t)w->first << ECAM_BUS_SHIFT)),
-                    (w->last - w->first + (uint64_t)1) << ECAM_BUS_SHIFT);
+        pci_reserve(w->base, (w->last - w->first + (uint64_t)1) * ECAM_BUS_SIZE);
         for (unsigned bus = w->first; bus <= w->last; bus++)
             if (reached[bus])
                 scan_bus(w->segment, bus, reached);

@@ -10,7 +10,8 @@
 #include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
 
-#define PCI_BARS 6
+#define PCI_BARS       6
+#define PCI_BAR_WINDOW 2 /* of a bridge: what it forwards, and behind that what it forwards prefetchable */
 
 struct pci_bar {
     hpa_t base;
@@ -23,15 +24,14 @@ struct pci_dev {
     uint16_t vendor, device; /* a VF's come from its PF (its own read as ffff) */
     uint32_t class_rev;      /* class << 8 | revision */
     uint8_t header_type;
+    uint8_t secondary, subordinate; /* the buses behind a bridge; 0: there are none */
     bool is_vf;
-    struct pci_dev *pf; /* of a VF */
-    unsigned vf_index;
-    struct pci_bar bar[PCI_BARS];                    /* VFs: their slice of the VF BARs */
+    struct pci_bar bar[PCI_BARS]; /* VFs: their slice of the VF BARs; bridges: see PCI_BAR_WINDOW */
     uint16_t cap_pcie, cap_msix, cap_msi, cap_sriov; /* offsets; 0: absent */
-    uint16_t total_vfs;                              /* PF: TotalVFs */
     unsigned num_vfs;                                /* PF: VFs enabled */
     struct pci_dev **vf;                             /* PF: num_vfs of them */
-    uint64_t flr_ns;           /* when the reset under way was initiated; 0: there is none */
+    uint64_t flr_ns;           /* when the reset under way was asked for, or begun; 0: there is none */
+    bool flr_begun;            /* no transactions are waited for any more */
     volatile void *msix_table; /* mapped once, by whoever assigns it first */
     struct pci_dev *next;      /* all functions, in discovery order */
 };
@@ -59,8 +59,8 @@ void pci_write16(const struct pci_dev *d, unsigned off, uint16_t v);
 void pci_write32(const struct pci_dev *d, unsigned off, uint32_t v);
 
 /* Offset of a capability / an extended capability, or 0. Bounded walks: a looping list ends. */
-unsigned pci_find_cap(const struct pci_dev *d, uint8_t id);
-unsigned pci_find_ext_cap(const struct pci_dev *d, uint16_t id);
+uint16_t pci_find_cap(const struct pci_dev *d, uint8_t id);
+uint16_t pci_find_ext_cap(const struct pci_dev *d, uint16_t id);
 
 /* "00:15.2" (with "0001:" in front where the segment is not 0) into buf, which it returns. */
 #define PCI_NAME_LEN 16
@@ -73,11 +73,11 @@ char *pci_name(rid_t rid, char buf[PCI_NAME_LEN]);
 void pci_silence_all(void);
 
 /*
- * Function-level reset (PCIe base 6.6.2), in two steps because it takes 100 ms. pci_flr_start() waits for
- * Transactions Pending to clear (bounded; goes on with a warning) and initiates it: Command, BARs of a PF and
- * MSI-X state are lost. -EOPNOTSUPP without FLR. pci_flr_finish(): 0 when the function answers again, or no
- * reset is under way; -EAGAIN if it must not be touched yet; -ETIMEDOUT if it does not come back. The
- * function's owner serialises both.
+ * Function-level reset (PCIe base 6.6.2), in two steps because it takes 100 ms. pci_flr_start(): the function
+ * issues no more requests; Command, BARs of a PF and MSI-X state are lost. -EOPNOTSUPP without FLR.
+ * pci_flr_finish() begins the reset when the transactions under way have ended (or after 500 ms, with a warning)
+ * and returns 0 when the function answers again, or no reset was asked for; -EAGAIN if it must not be touched yet;
+ * -ETIMEDOUT if it does not come back. Neither waits. The function's owner serialises both.
  */
 MUST_USE int pci_flr_start(struct pci_dev *d);
 MUST_USE int pci_flr_finish(struct pci_dev *d);

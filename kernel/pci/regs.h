@@ -22,7 +22,6 @@
 #define PCI_ABSENT          0xffff /* Vendor ID where there is no function; a VF's too */
 #define PCI_LAYOUT_DEVICE   0
 #define PCI_LAYOUT_BRIDGE   1
-#define PCI_BRIDGE_BARS     2
 
 /* BAR, 7.5.1.2.1. */
 #define PCI_BAR_IO       BIT32(0)
@@ -35,16 +34,17 @@
 /* Type 1 header, 7.5.1.3. */
 #define PCI_SECONDARY_BUS    0x19
 #define PCI_SUBORDINATE_BUS  0x1a
-#define PCI_MEM_BASE         0x20
-#define PCI_MEM_LIMIT        0x22
-#define PCI_PREF_BASE        0x24
-#define PCI_PREF_LIMIT       0x26
+#define PCI_MEM_BASE         0x20 /* and the limit behind it */
+#define PCI_PREF_BASE        0x24 /* likewise */
 #define PCI_PREF_BASE_UPPER  0x28
 #define PCI_PREF_LIMIT_UPPER 0x2c
 #define PCI_WINDOW_ADDR      GENMASK32(15, 4) /* address bits 31:20 */
 #define PCI_WINDOW_64        BIT32(0)
+#define PCI_WINDOW_UNIT      BIT(20)
 
 /* Capabilities. */
+#define PCI_CAP_BASE         0x40
+#define PCI_CAP_ALIGN        0xfcu /* the low bits are reserved */
 #define PCI_CAP_ID_MSI       0x05
 #define PCI_CAP_ID_PCIE      0x10
 #define PCI_CAP_ID_MSIX      0x11

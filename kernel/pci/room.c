@@ -13,13 +13,9 @@
 #define RESERVED_MAX 128
 #define MMIO32_END   0xfec00000 /* I/O APIC; HPET, local APIC and flash follow */
 
-struct range {
-    uint64_t base, end;
-};
-
 static const struct boot_mem *memory;
 static uint64_t memory_count;
-static struct range reserved[RESERVED_MAX];
+static struct boot_mem reserved[RESERVED_MAX];
 static unsigned reserved_count;
 
 void room_init(const struct bootinfo *bi)
@@ -32,34 +28,15 @@ void room_init(const struct bootinfo *bi)
 void pci_reserve(hpa_t base, uint64_t size)
 {
     ASSERT(reserved_count < RESERVED_MAX);
-    reserved[reserved_count++] = (struct range){base.a, base.a + size};
+    reserved[reserved_count++] = (struct boot_mem){.base = base.a, .size = size};
 }
 
-/* The window of a bridge, empty (base > end) where it is closed (7.5.1.3.8, 7.5.1.3.9). */
-static struct range bridge_window(const struct pci_dev *b, bool prefetch)
-{
-    uint16_t base = pci_read16(b, prefetch ? PCI_PREF_BASE : PCI_MEM_BASE);
-    uint16_t limit = pci_read16(b, prefetch ? PCI_PREF_LIMIT : PCI_MEM_LIMIT);
-    struct range r = {(uint64_t)(base & PCI_WINDOW_ADDR) << 16, (uint64_t)(limit & PCI_WINDOW_ADDR) << 16};
-
-    if (prefetch && (base & PCI_WINDOW_64)) {
-        r.base |= (uint64_t)pci_read32(b, PCI_PREF_BASE_UPPER) << 32;
-        r.end |= (uint64_t)pci_read32(b, PCI_PREF_LIMIT_UPPER) << 32;
-    }
-    r.end += 1u << 20;
-    return r.end > r.base + (1u << 20) - 1 ? r : (struct range){1, 0};
-}
-
-/* Whether a bus lies behind a bridge; one that the firmware did not number has secondary bus 0. */
+/* Whether a bus lies behind a bridge. */
 static bool is_behind(const struct pci_dev *b, rid_t r)
 {
-    unsigned bus = r.id >> 8 & 0xff, secondary;
+    unsigned bus = r.id >> 8 & 0xff;
 
-    if (b->header_type != PCI_LAYOUT_BRIDGE || b->rid.id >> 16 != r.id >> 16)
-        return false;
-    secondary = pci_read8(b, PCI_SECONDARY_BUS);
-    return secondary > (b->rid.id >> 8 & 0xff) && bus >= secondary &&
-           bus <= pci_read8(b, PCI_SUBORDINATE_BUS);
+    return b->secondary && b->rid.id >> 16 == r.id >> 16 && bus >= b->secondary && bus <= b->subordinate;
 }
 
 const struct pci_dev *pci_bridge_of(rid_t r)
@@ -67,58 +44,44 @@ const struct pci_dev *pci_bridge_of(rid_t r)
     const struct pci_dev *found = NULL;
 
     for (const struct pci_dev *d = pci_first(); d; d = d->next)
-        if (is_behind(d, r) &&
-            (!found || pci_read8(d, PCI_SECONDARY_BUS) > pci_read8(found, PCI_SECONDARY_BUS)))
+        if (is_behind(d, r) && (!found || d->secondary > found->secondary))
             found = d;
     return found;
 }
 
-/* Where a used range that meets `want` ends, or 0 if it does not meet it. */
-static uint64_t meets(struct range used, struct range want)
+/* The end of something that lies in `size` bytes at `at`, or 0 if they are free. The windows of the bridges above
+ * `r` forward what we look for, and do not count. */
+static uint64_t in_the_way(uint64_t at, uint64_t size, rid_t r)
 {
-    return used.base < want.end && want.base < used.end ? used.end : 0;
-}
+    for (uint64_t i = 0; i < memory_count + reserved_count; i++) {
+        const struct boot_mem *m = i < memory_count ? &memory[i] : &reserved[i - memory_count];
 
-/* The same for what a function decodes or forwards. The bridges above `r` forward what we look for, and do
- * not count. */
-static uint64_t function_meets(const struct pci_dev *d, struct range want, rid_t r)
-{
-    uint64_t end = 0;
+        if (at < m->base + m->size && m->base < at + size)
+            return m->base + m->size;
+    }
+    for (const struct pci_dev *d = pci_first(); d; d = d->next) {
+        for (unsigned i = 0; i < PCI_BARS; i++) {
+            const struct pci_bar *b = &d->bar[i];
 
-    for (unsigned i = 0; i < PCI_BARS && !end; i++)
-        if (d->bar[i].size && !d->bar[i].io)
-            end = meets((struct range){d->bar[i].base.a, d->bar[i].base.a + d->bar[i].size}, want);
-    for (unsigned prefetch = 0; prefetch < 2 && !end; prefetch++)
-        if (d->header_type == PCI_LAYOUT_BRIDGE && !is_behind(d, r))
-            end = meets(bridge_window(d, prefetch), want);
-    return end;
-}
-
-/* The end of something that is in the way, or 0 if `want` is free. */
-static uint64_t in_the_way(struct range want, rid_t r)
-{
-    uint64_t end = 0;
-
-    for (uint64_t i = 0; i < memory_count && !end; i++)
-        end = meets((struct range){memory[i].base, memory[i].base + memory[i].size}, want);
-    for (unsigned i = 0; i < reserved_count && !end; i++)
-        end = meets(reserved[i], want);
-    for (const struct pci_dev *d = pci_first(); d && !end; d = d->next)
-        end = function_meets(d, want, r);
-    return end;
+            if (b->size && !b->io && at < b->base.a + b->size && b->base.a < at + size &&
+                !(i >= PCI_BAR_WINDOW && is_behind(d, r)))
+                return b->base.a + b->size;
+        }
+    }
+    return 0;
 }
 
 /* First fit. Each step passes something that is in the way, so the search ends. */
-static uint64_t search(struct range in, uint64_t size, uint64_t align, rid_t r)
+static uint64_t search(uint64_t from, uint64_t end, uint64_t size, uint64_t align, rid_t r)
 {
-    uint64_t at = ALIGN_UP(in.base, align), end;
+    uint64_t at = ALIGN_UP(from, align), passed;
 
-    in.end = MIN(in.end, MMIO32_END);
-    while (at < in.end && size <= in.end - at) {
-        end = in_the_way((struct range){at, at + size}, r);
-        if (!end)
+    end = MIN(end, MMIO32_END);
+    while (at < end && size <= end - at) {
+        passed = in_the_way(at, size, r);
+        if (!passed)
             return at;
-        at = ALIGN_UP(end, align);
+        at = ALIGN_UP(passed, align);
     }
     return 0;
 }
@@ -138,16 +101,17 @@ static uint64_t lowest_bar(void)
 hpa_t room_take(rid_t r, uint64_t size, uint64_t align, bool prefetch)
 {
     const struct pci_dev *bridge = pci_bridge_of(r);
+    const struct pci_bar *window = bridge ? &bridge->bar[PCI_BAR_WINDOW] : NULL;
     uint64_t at = 0;
 
     if (reserved_count == RESERVED_MAX)
         return hpa(0);
     if (!bridge)
-        at = search((struct range){lowest_bar(), MMIO32_END}, size, align, r);
+        at = search(lowest_bar(), MMIO32_END, size, align, r);
     if (bridge && prefetch)
-        at = search(bridge_window(bridge, true), size, align, r);
+        at = search(window[1].base.a, window[1].base.a + window[1].size, size, align, r);
     if (bridge && !at)
-        at = search(bridge_window(bridge, false), size, align, r);
+        at = search(window->base.a, window->base.a + window->size, size, align, r);
     if (at)
         pci_reserve(hpa(at), size);
     return hpa(at);

@@ -69,35 +69,33 @@ static int vf_rid(const struct pci_dev *pf, unsigned i, rid_t *out)
     return 0;
 }
 
-static void free_vfs(struct pci_dev *pf, unsigned n)
+/* The VFs and the table of pointers to them are one piece of memory. */
+static size_t vfs_size(unsigned n)
 {
-    for (unsigned i = 0; pf->vf && i < n; i++)
-        heap_free(pf->vf[i], sizeof(*pf->vf[i]));
-    heap_free(pf->vf, n * sizeof(struct pci_dev *));
-    pf->vf = NULL;
+    return n * (sizeof(struct pci_dev *) + sizeof(struct pci_dev));
 }
 
 static int make_vfs(struct pci_dev *pf, unsigned n, const struct pci_bar bars[PCI_BARS])
 {
+    struct pci_dev *vfs;
     int rc = 0;
 
-    pf->vf = heap_alloc(n * sizeof(struct pci_dev *));
+    pf->vf = heap_alloc(vfs_size(n));
     if (!pf->vf)
         return -ENOMEM;
+    vfs = (struct pci_dev *)(pf->vf + n);
     for (unsigned i = 0; i < n && !rc; i++) {
-        struct pci_dev *vf = pf->vf[i] = heap_alloc(sizeof(*vf));
-
-        if (!vf)
-            return -ENOMEM;
-        vf->vendor = pf->vendor;
-        vf->device = pci_read16(pf, pf->cap_sriov + SRIOV_VF_DEVICE_ID);
-        vf->is_vf = true;
-        vf->pf = pf;
-        vf->vf_index = i;
-        memcpy(vf->bar, bars, sizeof(vf->bar));
-        for (unsigned b = 0; b < PCI_BARS; b++)
-            vf->bar[b].base.a += vf->bar[b].size * i;
-        rc = vf_rid(pf, i, &vf->rid);
+        pf->vf[i] = &vfs[i];
+        vfs[i] = (struct pci_dev){
+            .vendor = pf->vendor,
+            .device = pci_read16(pf, pf->cap_sriov + SRIOV_VF_DEVICE_ID),
+            .is_vf = true,
+        };
+        for (unsigned b = 0; b < PCI_BARS; b++) {
+            vfs[i].bar[b] = bars[b];
+            vfs[i].bar[b].base.a += bars[b].size * i;
+        }
+        rc = vf_rid(pf, i, &vfs[i].rid);
     }
     return rc;
 }
@@ -125,13 +123,13 @@ static int switch_on(struct pci_dev *pf, unsigned n, uint16_t ctrl)
 
 int pci_sriov_enable(struct pci_dev *pf, unsigned n)
 {
-    struct pci_bar bars[PCI_BARS];
+    struct pci_bar bars[PCI_BARS] = {0};
     uint16_t ctrl;
     int rc;
 
     if (!pf->cap_sriov)
         return -ENODEV;
-    if (n > pf->total_vfs)
+    if (n > pci_read16(pf, pf->cap_sriov + SRIOV_TOTAL_VFS))
         return -ERANGE;
     if (pf->num_vfs || (pci_read16(pf, pf->cap_sriov + SRIOV_CTRL) & SRIOV_CTRL_VFE))
         return -EBUSY;
@@ -147,12 +145,13 @@ int pci_sriov_enable(struct pci_dev *pf, unsigned n)
         rc = make_vfs(pf, n, bars);
     if (!rc)
         rc = switch_on(pf, n, ctrl);
-    if (rc) {
-        pci_write16(pf, pf->cap_sriov + SRIOV_CTRL, 0);
-        pci_write16(pf, pf->cap_sriov + SRIOV_NUM_VFS, 0);
-        free_vfs(pf, n);
-        return rc;
+    if (!rc) {
+        pf->num_vfs = n;
+        return 0;
     }
-    pf->num_vfs = n;
-    return 0;
+    pci_write16(pf, pf->cap_sriov + SRIOV_CTRL, 0);
+    pci_write16(pf, pf->cap_sriov + SRIOV_NUM_VFS, 0);
+    heap_free(pf->vf, vfs_size(n));
+    pf->vf = NULL;
+    return rc;
 }

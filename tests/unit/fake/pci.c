@@ -98,21 +98,21 @@ FAKE_PCI_ACCESS(8)
 FAKE_PCI_ACCESS(16)
 FAKE_PCI_ACCESS(32)
 
-unsigned pci_find_cap(const struct pci_dev *d, uint8_t id)
+uint16_t pci_find_cap(const struct pci_dev *d, uint8_t id)
 {
-    unsigned off = pci_read8(d, 0x34) & 0xfcu;
+    uint8_t off = pci_read8(d, 0x34);
 
-    for (unsigned n = 0; off >= 0x40 && n < 48; n++, off = pci_read8(d, off + 1) & 0xfcu)
-        if (pci_read8(d, off) == id)
-            return off;
+    for (unsigned n = 0; off >= 0x40 && n < 48; n++, off = pci_read8(d, (off & 0xfcu) + 1))
+        if (pci_read8(d, off & 0xfcu) == id)
+            return off & 0xfcu;
     return 0;
 }
 
-unsigned pci_find_ext_cap(const struct pci_dev *d, uint16_t id)
+uint16_t pci_find_ext_cap(const struct pci_dev *d, uint16_t id)
 {
-    unsigned off = 0x100;
+    uint16_t off = 0x100;
 
-    for (unsigned n = 0; off >= 0x100 && n < 960; n++, off = pci_read32(d, off) >> 20 & 0xffcu)
+    for (unsigned n = 0; off >= 0x100 && n < 960; n++, off = (uint16_t)(pci_read32(d, off) >> 20 & 0xffcu))
         if (pci_read16(d, off) == id)
             return off;
     return 0;
@@ -159,8 +159,6 @@ int pci_sriov_enable(struct pci_dev *pf, unsigned n)
         struct fake_pci *f = fake_pci_add((rid_t){pf->rid.id + 0x80 + 2 * i}, pf->vendor, 0x10ca);
 
         f->dev.is_vf = true;
-        f->dev.pf = pf;
-        f->dev.vf_index = i;
         f->dev.bar[0] = (struct pci_bar){hpa(0xe0000000 + i * 0x4000), 0x4000, false, true, true};
         f->dev.bar[3] = (struct pci_bar){hpa(0xe0100000 + i * 0x4000), 0x4000, false, true, true};
         pf->vf[i] = &f->dev;
