@@ -149,7 +149,7 @@ static struct pci_dev *vf_dev(const struct boot_vf *vf)
 bool setup_can_assign(const struct vm *vm)
 {
     for (uint32_t i = 0; i < vm->cfg->nvfs; i++) {
-        const struct pci_dev *d = vf_dev(&vm->cfg->vf[i]);
+        struct pci_dev *d = vf_dev(&vm->cfg->vf[i]);
 
         if (d && assign_must_wait(d))
             return false;

@@ -54,7 +54,6 @@ int pci_flr_finish(struct pci_dev *d)
         return -EAGAIN;
     if (pci_read32(d, PCI_COMMAND) == UINT32_MAX)
         return now < d->flr_ns + FLR_TIME + ANSWER_WAIT ? -EAGAIN : -ETIMEDOUT;
-    d->flr_ns = 0;
     return 0;
 }
 

@@ -30,7 +30,7 @@ struct pci_dev {
     uint16_t cap_pcie, cap_msix, cap_msi, cap_sriov; /* offsets; 0: absent */
     unsigned num_vfs;                                /* PF: VFs enabled */
     struct pci_dev **vf;                             /* PF: num_vfs of them */
-    uint64_t flr_ns;           /* when the reset under way was asked for, or begun; 0: there is none */
+    uint64_t flr_ns;           /* when the last reset was asked for, or begun; 0: there was none */
     bool flr_begun;            /* no transactions are waited for any more */
     volatile void *msix_table; /* mapped once, by whoever assigns it first */
     struct pci_dev *next;      /* all functions, in discovery order */

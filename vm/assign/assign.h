@@ -20,7 +20,7 @@ void vpci_destroy(struct vm *vm); /* it has no function */
 MUST_USE int assign_function(struct vm *vm, struct pci_dev *d, const char *label);
 
 /* True while assign_function() would wait for the end of the reset that assign_release_all() began. */
-bool assign_must_wait(const struct pci_dev *d);
+bool assign_must_wait(struct pci_dev *d);
 
 /* Takes all functions of a VM back: Bus Master off, IOMMU detach with drain, interrupts blocked, vectors
  * freed, FLR for VFs. No vCPU of it is on a CPU, and no lock is held. */

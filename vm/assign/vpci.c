@@ -17,7 +17,6 @@
 #define ADDRESS_DEVICE GENMASK32(15, 11)
 #define ADDRESS_FUNC   GENMASK32(10, 8)
 #define ADDRESS_REG    GENMASK32(7, 2)
-#define FLR_TIME       (100 * NS_PER_MS) /* PCIe base 6.6.2 */
 /* 8086:1237, class 0600: the bridge that operating systems expect behind mechanism 1. */
 #define BRIDGE_ID    0x12378086u
 #define BRIDGE_CLASS 0x06000002u
@@ -109,14 +108,14 @@ static int make_clean(struct pci_dev *d)
         rc = pci_flr_start(d);
     if (rc == 0 && d->is_vf)
         rc = pci_flr_wait(d);
+    d->flr_ns = 0; /* from here on it is used */
     pci_write16(d, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_INTX);
     return rc;
 }
 
-/* A function that is slower than the specification allows keeps its owner waiting after all. */
-bool assign_must_wait(const struct pci_dev *d)
+bool assign_must_wait(struct pci_dev *d)
 {
-    return d->flr_ns != 0 && time_ns() < d->flr_ns + FLR_TIME;
+    return pci_flr_finish(d) == -EAGAIN;
 }
 
 int assign_function(struct vm *vm, struct pci_dev *d, const char *label)
@@ -143,7 +142,7 @@ static void release(struct vfunction *f)
 {
     struct vm *vm = f->vm;
 
-    if (f->in_reset && pci_flr_wait(f->dev) != 0) /* until then it must not be touched */
+    if (pci_flr_wait(f->dev) != 0) /* until then it must not be touched */
         log_error("%s: does not come back from the reset that %s began", f->label, vm->name);
     pci_write16(f->dev, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_INTX);
     function_destroy(f);

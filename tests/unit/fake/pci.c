@@ -20,6 +20,7 @@ static void (*fake_pci_wr)(const struct pci_dev *d, unsigned off, unsigned size,
     __attribute__((unused));
 static int fake_pci_flr_rc __attribute__((unused)), fake_pci_sriov_rc __attribute__((unused));
 static unsigned fake_pci_flrs __attribute__((unused)); /* resets asked for */
+static bool fake_pci_in_reset __attribute__((unused)); /* the last one's end has not been seen */
 
 static inline struct fake_pci *fake_pci_of(const struct pci_dev *d)
 {
@@ -132,14 +133,14 @@ int pci_flr_start(struct pci_dev *d)
 {
     fake_pci_flrs++;
     d->flr_ns = 1;
+    fake_pci_in_reset = true;
     return 0;
 }
 
 /* 0, -EAGAIN or -ETIMEDOUT, as the test has said. */
 int pci_flr_finish(struct pci_dev *d)
 {
-    if (fake_pci_flr_rc == 0)
-        d->flr_ns = 0;
+    fake_pci_in_reset &= fake_pci_flr_rc != 0;
     return d->flr_ns ? fake_pci_flr_rc : 0;
 }
 
