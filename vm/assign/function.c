@@ -31,7 +31,7 @@ static unsigned bar_reg(unsigned i)
 }
 
 /*
- * Unmaps what the guest sees of a BAR. Its pages were mapped by bar_map(), so the tables for them exist.
+ * Unmaps what the guest sees of a BAR. Its pages were mapped by bars_update(), so the tables for them exist.
  * Nobody waits for other vCPUs to forget the old place: until they do, they reach the same function's
  * registers.
  */
@@ -47,24 +47,15 @@ static void bar_unmap(struct vfunction *f, struct vbar *b)
     b->at = 0;
 }
 
-static bool overlaps(uint64_t a, uint64_t alen, uint64_t b, uint64_t blen)
-{
-    return a < b + blen && b < a + alen;
-}
-
 /* A BAR may be decoded inside the window, over nothing else. */
-static bool bar_fits(const struct vfunction *f, const struct vbar *b, uint64_t at)
+static bool bar_fits(const struct vpci *p, uint64_t at, uint64_t size)
 {
-    if (at < GPA_PCI_WINDOW || at + b->size > GPA_PCI_WINDOW_END)
-        return false;
-    for (unsigned s = 1; s < f->vm->vpci->slots; s++) {
-        const struct vfunction *o = f->vm->vpci->fn[s];
+    bool ok = at >= GPA_PCI_WINDOW && at + size <= GPA_PCI_WINDOW_END;
 
-        for (unsigned i = 0; i < PCI_BARS; i++)
-            if (o->bar[i].at && overlaps(at, b->size, o->bar[i].at, o->bar[i].size))
-                return false;
-    }
-    return true;
+    for (unsigned s = 1; s < p->slots; s++)
+        for (const struct vbar *o = p->fn[s]->bar; o < p->fn[s]->bar + PCI_BARS; o++)
+            ok &= o->at == 0 || at + size <= o->at || o->at + o->size <= at;
+    return ok;
 }
 
 /* Maps the parts on both sides of the trapped pages straight through. */
@@ -94,7 +85,7 @@ static void bars_update(struct vfunction *f)
         if (b->at == want)
             continue;
         bar_unmap(f, b);
-        if (!decode || !bar_fits(f, b, want))
+        if (!decode || !bar_fits(f->vm->vpci, want, b->size))
             continue;
         b->at = want;
         if (bar_map_pages(f, b) != 0) {
@@ -215,11 +206,11 @@ void function_reset_state(struct vfunction *f)
  * (PCIe base 2.3.1). */
 static bool answers(struct vfunction *f)
 {
-    if (!f->in_reset)
+    if (f->dev->flr_ns == 0)
         return true;
     if (pci_flr_finish(f->dev) != 0)
         return false;
-    f->in_reset = false;
+    f->dev->flr_ns = 0;
     command_update(f);
     return true;
 }
@@ -237,7 +228,8 @@ static void cfg_write(struct vfunction *f, unsigned off, unsigned size, uint32_t
         msix_set_control(f, ctrl);
     if (f->may_reset && off == VCAP_PCIE + PCIE_DEVCTL && size >= 2 && (val & PCIE_DEVCTL_FLR)) {
         function_reset_state(f);
-        f->in_reset = pci_flr_start(f->dev) == 0;
+        if (pci_flr_start(f->dev) != 0)
+            vm_complain(f->vm, "%s: cannot be reset", f->label);
     }
 }
 

@@ -47,7 +47,6 @@ struct vfunction {
     uint8_t cfg[VPCI_CFG_SIZE];   /* what the guest reads */
     uint8_t wmask[VPCI_CFG_SIZE]; /* bits of it that the guest may write */
     bool may_reset;               /* FLR is the guest's to use */
-    bool in_reset;                /* it used it: the function answers again when pci_flr_finish() says so */
     struct vbar bar[PCI_BARS];
     unsigned vectors;      /* of MSI-X; 0: the function has none */
     unsigned table_bar;    /* that holds the table */

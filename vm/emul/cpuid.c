@@ -33,8 +33,6 @@
 #define F1_EBX_COUNT GENMASK32(23, 16)
 #define F1_EBX_ID    GENMASK32(31, 24)
 
-#define F6_EAX_ARAT BIT32(2) /* the timer never stops: it is emulated */
-
 /* Leaf 7: FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS, AVX-512 F DQ, RDSEED ADX SMAP, IFMA, CLFLUSHOPT CLWB, PF ER CD,
  * SHA, BW VL */
 #define F7_EBX_FSGSBASE BIT32(0)
@@ -47,7 +45,6 @@
 #define F7_ECX_UMIP BIT32(2)
 #define F7_ECX_ALLOW                                                                                         \
     (GENMASK32(2, 1) | GENMASK32(6, 6) | GENMASK32(12, 8) | BIT32(14) | BIT32(22) | BIT32(27))
-#define F7_EDX_ALLOW BIT32(4) /* fast short REP MOV */
 
 #define XSTATE1_XSAVEC BIT32(1)
 #define XSTATE1_ALLOW  GENMASK32(2, 0) /* XSAVEOPT, XSAVEC, XGETBV with ECX 1; not XSAVES */
@@ -62,14 +59,8 @@
     (F1_EDX_DUPLICATED | BIT32(11) | BIT32(20) | BIT32(22) | GENMASK32(27, 25) | GENMASK32(31, 29))
 #define F1_EDX_DUPLICATED (GENMASK32(9, 0) | GENMASK32(17, 12) | GENMASK32(24, 23)) /* AMD only */
 
-#define E7_EDX_TSC_INVARIANT BIT32(8)
-#define E8_EBX_ALLOW         (BIT32(0) | BIT32(2)) /* CLZERO, XSAVE of error pointers */
-#define E8_ECX_NC            GENMASK32(7, 0)
-#define E8_ECX_ID_SIZE       GENMASK32(15, 12)
-
-/* KVM's leaves (Linux Documentation/virt/kvm/x86/cpuid.rst): no delays at ports, clock source, PV EOI, stable
- * clock */
-#define KVM_FEATURES (BIT32(1) | BIT32(3) | BIT32(6) | BIT32(24))
+#define E8_ECX_NC      GENMASK32(7, 0)
+#define E8_ECX_ID_SIZE GENMASK32(15, 12)
 
 #define ALL 0xffffffff
 
@@ -80,15 +71,19 @@ static const struct {
 } rules[] = {
     {0, 0, {0, ALL, ALL, ALL}, {LEAF_XSTATE, 0, 0, 0}},
     {1, 1, {ALL, GENMASK32(15, 0), F1_ECX_ALLOW, F1_EDX_ALLOW}, {0, 0, F1_ECX_SET, 0}},
-    {6, 6, {0, 0, 0, 0}, {F6_EAX_ARAT, 0, 0, 0}},
-    {LEAF_FEATURES, LEAF_FEATURES, {0, F7_EBX_ALLOW, F7_ECX_ALLOW, F7_EDX_ALLOW}, {0, 0, 0, 0}},
-    {0x40000000, 0x40000000, {0, 0, 0, 0}, {0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d}}, /* "KVMKVMKVM" */
-    {0x40000001, 0x40000001, {0, 0, 0, 0}, {KVM_FEATURES, 0, 0, 0}},
+    {6, 6, {0, 0, 0, 0}, {BIT32(2), 0, 0, 0}}, /* ARAT: the timer never stops, it is emulated */
+    /* EDX: fast short REP MOV */
+    {LEAF_FEATURES, LEAF_FEATURES, {0, F7_EBX_ALLOW, F7_ECX_ALLOW, BIT32(4)}, {0, 0, 0, 0}},
+    /* KVM's (Linux Documentation/virt/kvm/x86/cpuid.rst): its signature; no delays at ports, clock source, PV
+     * EOI, stable clock */
+    {0x40000000, 0x40000000, {0, 0, 0, 0}, {0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d}},
+    {0x40000001, 0x40000001, {0, 0, 0, 0}, {BIT32(1) | BIT32(3) | BIT32(6) | BIT32(24), 0, 0, 0}},
     {0x80000000, 0x80000000, {0, ALL, ALL, ALL}, {LEAF_SIZES, 0, 0, 0}},
     {LEAF_EXTENDED, LEAF_EXTENDED, {ALL, 0, E1_ECX_ALLOW, E1_EDX_ALLOW}, {0, 0, 0, 0}},
     {0x80000002, 0x80000006, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}}, /* name, AMD's caches and TLBs */
-    {0x80000007, 0x80000007, {0, 0, 0, 0}, {0, 0, 0, E7_EDX_TSC_INVARIANT}},
-    {LEAF_SIZES, LEAF_SIZES, {GENMASK32(15, 0), E8_EBX_ALLOW, 0, 0}, {0, 0, 0, 0}},
+    {0x80000007, 0x80000007, {0, 0, 0, 0}, {0, 0, 0, BIT32(8)}},  /* invariant TSC */
+    /* EBX: CLZERO, XSAVE of error pointers */
+    {LEAF_SIZES, LEAF_SIZES, {GENMASK32(15, 0), BIT32(0) | BIT32(2), 0, 0}, {0, 0, 0, 0}},
 };
 
 /* By bits 31:30 of the leaf, the usual ones, the hypervisor's and the extended; and by its low bits. */

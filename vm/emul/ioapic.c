@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* I/O APIC: 82093AA (Intel 290566) with the EOI register of its successors (version 20h). */
+/* I/O APIC: 82093AA (Intel 290566). */
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/heap.h"
@@ -14,14 +14,13 @@
 /* Window, 3.1 */
 #define IOREGSEL 0x00
 #define IOWIN    0x10
-#define IOEOI    0x40
 #define WINDOW   0x1000
 
 /* Registers behind it, 3.2 */
 #define IOAPICID      0x00
 #define IOAPICID_ID   GENMASK32(27, 24)
 #define IOAPICVER     0x01
-#define IOAPICVER_VAL ((PINS - 1) << 16 | 0x20)
+#define IOAPICVER_VAL ((PINS - 1) << 16 | 0x11)
 #define IOAPICARB     0x02
 #define IOREDTBL      0x10 /* two a pin */
 
@@ -121,14 +120,11 @@ static void reg_write(struct ioapic *io, uint32_t val)
 static void window_access(struct vcpu *v, void *dev, struct io_access *a)
 {
     struct ioapic *io = dev;
+    spin_guard(&io->lock);
 
+    (void)v;
     if (a->size != 4)
         return;
-    if (a->addr == IOEOI && a->write) {
-        ioapic_eoi(v->vm, (uint8_t)a->data);
-        return;
-    }
-    spin_guard(&io->lock);
     if (a->addr == IOREGSEL && a->write)
         io->select = (uint8_t)a->data;
     else if (a->addr == IOREGSEL)

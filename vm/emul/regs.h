@@ -88,7 +88,6 @@
 #define XCR0_AVX    BIT(2)
 #define XCR0_AVX512 GENMASK(7, 5)
 
-#define EFER_SVME  BIT(12)
 #define EFER_FFXSR BIT(14)
 
 /* MSRs */
@@ -96,9 +95,6 @@
 #define MSR_PATCH_LEVEL     0x08b
 #define MSR_MTRRCAP         0x0fe
 #define MTRRCAP_WC          BIT(10)
-#define MSR_SYSENTER_CS     0x174
-#define MSR_SYSENTER_ESP    0x175
-#define MSR_SYSENTER_EIP    0x176
 #define MSR_MCG_CAP         0x179
 #define MSR_MCG_STATUS      0x17a
 #define MSR_MISC_ENABLE     0x1a0
@@ -108,13 +104,6 @@
 #define MTRR_DEF_TYPE_WB    (BIT(11) | 6) /* enabled, all of memory write-back */
 #define MSR_X2APIC_FIRST    0x800
 #define MSR_X2APIC_LAST     0x8ff
-#define MSR_STAR            0xc0000081
-#define MSR_LSTAR           0xc0000082
-#define MSR_CSTAR           0xc0000083
-#define MSR_SFMASK          0xc0000084
-#define MSR_FS_BASE         0xc0000100
-#define MSR_KERNEL_GS_BASE  0xc0000102
-#define MSR_TSC_AUX         0xc0000103
 #define MSR_K7_EVNTSEL0     0xc0010000
 #define MSR_K7_PERFCTR3     0xc0010007
 #define MSR_SYSCFG          0xc0010010
