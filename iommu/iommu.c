@@ -3,13 +3,17 @@
 #include "iommu/iommu.h"
 #include "iommu/ops.h"
 #include "kernel/console/log.h"
+#include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/spinlock.h"
+#include "kernel/mm/frame.h"
 #include "kernel/pci/pci.h"
 
 #define DOMAINS       256
 #define DEVS          256
 #define FAULTS_A_POLL 64
+#define UNITY_MAX     ((uint64_t)256 << 20)
+#define ADDR_LIMIT    BIT(52)
 #define VECTOR_MIN    16 /* the local APIC takes no lower ones */
 
 extern const struct iommu_ops amdvi_ops;
@@ -120,14 +124,29 @@ static bool is_free_or_unity(const struct iommu_domain *d, const struct iommu_un
     return true;
 }
 
+/* Firmware may keep memory of its own reachable, never RAM that it has given to us. */
+static bool is_sound(const struct iommu_unity *u)
+{
+    if (!IS_ALIGNED(u->start.a | u->size, PAGE_SIZE) || !u->size || u->size > UNITY_MAX ||
+        u->start.a >= ADDR_LIMIT || !u->flags)
+        return false;
+    for (uint64_t off = 0; off < u->size; off += PAGE_SIZE)
+        if (frame_is_ram(hpa(u->start.a + off), PAGE_SIZE))
+            return false;
+    return true;
+}
+
 static bool unity_is_clear(const struct iommu_domain *d, rid_t dev)
 {
     struct iommu_unity u;
-    bool clear = true;
 
-    for (unsigned i = 0; clear && ops->unity(dev, i, &u); i++)
-        clear = is_free_or_unity(d, &u);
-    return clear;
+    for (unsigned i = 0; ops->unity(dev, i, &u); i++) {
+        if (!is_sound(&u))
+            log_warn("IOMMU: unity range at %#lx refused", u.start.a);
+        else if (!is_free_or_unity(d, &u))
+            return false;
+    }
+    return true;
 }
 
 /* Maps a device's unity ranges or takes them out, except where the domain has mapped something else since. */
@@ -137,7 +156,7 @@ static int set_unity(struct iommu_domain *d, rid_t dev, bool on)
     int rc = 0;
 
     for (unsigned i = 0; !rc && ops->unity(dev, i, &u); i++)
-        if (is_free_or_unity(d, &u))
+        if (is_sound(&u) && is_free_or_unity(d, &u))
             rc = on ? map(d, u.start, hpa(u.start.a), u.size, u.flags) : unmap(d, u.start, u.size);
     return rc;
 }

@@ -67,7 +67,7 @@ struct iommu_ops {
                    struct iommu_msi *msi);
     int (*irq_clear)(struct iommu_dev *dev, unsigned index);
 
-    /* The i-th unity range that ACPI names for this very id; false behind the last. */
+    /* The i-th unity range that ACPI names for this very id, unchecked; false behind the last. */
     bool (*unity)(rid_t dev, unsigned i, struct iommu_unity *out);
 
     /* Takes the oldest fault that a unit holds; false if there is none. */

@@ -48,14 +48,6 @@ static int amdvi_find(struct iommu_dev *dev)
     return -ENODEV;
 }
 
-/* All of a domain: mappings change when guests come and go, never on the data path, and large flushes are
- * simple ones (2.4.3). */
-static void invalidate_pages(struct amdvi_unit *u, const struct iommu_domain *d)
-{
-    cmdq_command(u, CMD_INVALIDATE_PAGES, FIELD_PREP(CMD_DOMAIN_ID, d->id),
-                 CMD_PAGES_ALL | CMD_PAGES_S | CMD_PAGES_PDE);
-}
-
 /* What the unit has cached of a device's ids, and the completion. */
 static int invalidate_dev(const struct iommu_dev *dev)
 {
@@ -68,12 +60,15 @@ static int invalidate_dev(const struct iommu_dev *dev)
     return cmdq_sync(&units[dev->unit]);
 }
 
+/* All of a domain: mappings change when guests come and go, never on the data path, and large flushes are
+ * simple ones (2.4.3). */
 static int amdvi_flush(const struct iommu_domain *d)
 {
     int rc = 0;
 
     for (unsigned i = 0; i < unit_count && !rc; i++) {
-        invalidate_pages(&units[i], d);
+        cmdq_command(&units[i], CMD_INVALIDATE_PAGES, FIELD_PREP(CMD_DOMAIN_ID, d->id),
+                     CMD_PAGES_ALL | CMD_PAGES_S | CMD_PAGES_PDE);
         rc = cmdq_sync(&units[i]);
     }
     return rc;
@@ -98,8 +93,8 @@ static int amdvi_close(struct iommu_dev *dev)
 
     devtab_close(u, dev->rid);
     devtab_close(u, dev->alias);
-    rc = invalidate_dev(
-        dev); /* entries before pages: what is fetched in between is fetched by the new entry */
+    /* entries before pages: what is fetched in between is fetched by the new entry */
+    rc = invalidate_dev(dev);
     if (!rc)
         rc = amdvi_flush(dev->domain);
     if (!rc && dev->irt.a)

@@ -7,7 +7,6 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
 
-#define UNITY_MAX  ((uint64_t)256 << 20)
 #define NO_RANGE   (-1)
 #define ADDR_LIMIT BIT(52)
 
@@ -160,18 +159,6 @@ static bool names(const struct ivmd *m, rid_t dev)
     return m->block.type == IVMD_RANGE && id >= m->block.device_id && id <= m->last_id;
 }
 
-/* Firmware may keep memory of its own reachable, never RAM that it has given to us. */
-static bool is_sound_unity(const struct ivmd *m)
-{
-    if (!IS_ALIGNED(m->start | m->size, PAGE_SIZE) || !m->size || m->size > UNITY_MAX ||
-        m->start >= ADDR_LIMIT || !(m->block.flags & IVMD_UNITY) || !(m->block.flags & (IVMD_IR | IVMD_IW)))
-        return false;
-    for (uint64_t off = 0; off < m->size; off += PAGE_SIZE)
-        if (frame_is_ram(hpa(m->start + off), PAGE_SIZE))
-            return false;
-    return true;
-}
-
 bool ivrs_unity(rid_t dev, unsigned i, struct iommu_unity *out)
 {
     const struct acpi_header *h = acpi_find("IVRS");
@@ -180,18 +167,12 @@ bool ivrs_unity(rid_t dev, unsigned i, struct iommu_unity *out)
     struct ivmd m;
 
     while (h && next_block(h, &off, &m, sizeof(m), &where)) {
-        if (!names(&m, dev))
+        if (!names(&m, dev) || i-- > 0)
             continue;
-        if (!is_sound_unity(&m)) {
-            log_warn("AMD-Vi: table IVRS: unity range at %#lx refused", m.start);
-            continue;
-        }
-        if (i-- == 0) {
-            *out = (struct iommu_unity){iova(m.start), m.size,
-                                        (m.block.flags & IVMD_IR ? IOMMU_R : 0) |
-                                            (m.block.flags & IVMD_IW ? IOMMU_W : 0)};
-            return true;
-        }
+        *out = (struct iommu_unity){iova(m.start), m.block.flags & IVMD_UNITY ? m.size : 0,
+                                    (m.block.flags & IVMD_IR ? IOMMU_R : 0) |
+                                        (m.block.flags & IVMD_IW ? IOMMU_W : 0)};
+        return true;
     }
     return false;
 }
