@@ -75,10 +75,10 @@ static void on_mem(struct vcpu *v, const struct vm_exit *e)
         return;
     }
     if (e->mem.fetch || e->mem.in_walk || !vm_io_exists(v->vm, IO_MEM, at))
-        vm_stop(v->vm, v, true, "%s %#llx, which is neither RAM nor a device", access_name(e),
+        vm_stop(v->vm, v, VM_CRASH, "%s %#llx, which is neither RAM nor a device", access_name(e),
                 (unsigned long long)at);
     else if (!emul_mmio(v, e))
-        vm_stop(v->vm, v, true, "%s the device at %#llx with an instruction that is not emulated",
+        vm_stop(v->vm, v, VM_CRASH, "%s the device at %#llx with an instruction that is not emulated",
                 access_name(e), (unsigned long long)at);
 }
 
@@ -107,18 +107,18 @@ static void on_privileged(struct vcpu *v, const struct vm_exit *e)
 static void on_shutdown(struct vcpu *v, const struct vm_exit *e)
 {
     (void)e;
-    vm_stop(v->vm, v, true, "triple fault");
+    vm_stop(v->vm, v, VM_CRASH, "triple fault");
 }
 
 static void on_invalid(struct vcpu *v, const struct vm_exit *e)
 {
     (void)e;
-    vm_stop(v->vm, v, true, "the CPU refuses the state that the guest is in");
+    vm_stop(v->vm, v, VM_CRASH, "the CPU refuses the state that the guest is in");
 }
 
 static void on_unknown(struct vcpu *v, const struct vm_exit *e)
 {
-    vm_stop(v->vm, v, true, "exit %#llx, which nothing handles", (unsigned long long)e->code);
+    vm_stop(v->vm, v, VM_CRASH, "exit %#llx, which nothing handles", (unsigned long long)e->code);
 }
 
 static void on_io(struct vcpu *v, const struct vm_exit *e)

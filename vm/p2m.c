@@ -8,26 +8,15 @@
 #include "kernel/mm/paging.h"
 #include "vm/hvm.h"
 
-/* One contiguous block of RAM; sorted by guest address in p->chunks[]. */
-struct p2m_chunk {
-    uint64_t at;
-    hpa_t block;
-    unsigned order;
-};
-
-static uint64_t chunk_size(const struct p2m_chunk *c)
-{
-    return PAGE_SIZE << c->order;
-}
-
 /* The largest block that alignment and rest allow and that there is memory for. */
 static int chunk_alloc(struct p2m_chunk *c, uint64_t at, uint64_t left)
 {
-    c->at = at;
-    for (c->order = FRAME_ORDER_MAX; c->order >= FRAME_ORDER_2M; c->order--) {
-        if (chunk_size(c) > left || !IS_ALIGNED(at, chunk_size(c)))
+    for (unsigned order = FRAME_ORDER_MAX; order >= FRAME_ORDER_2M; order--) {
+        c->at = at;
+        c->size = PAGE_SIZE << order;
+        if (c->size > left || !IS_ALIGNED(at, c->size))
             continue;
-        c->block = frame_alloc(c->order);
+        c->block = frame_alloc(order);
         if (c->block.a != 0)
             return 0;
     }
@@ -36,22 +25,17 @@ static int chunk_alloc(struct p2m_chunk *c, uint64_t at, uint64_t left)
 
 static int ram_add(struct p2m *p, uint64_t at, uint64_t bytes)
 {
-    for (uint64_t end = at + bytes; at < end;) {
-        struct p2m_chunk *c = &p->chunks[p->nchunks];
-        int err;
+    int err = 0;
 
-        if (p->nchunks == P2M_CHUNKS)
+    for (uint64_t end = at + bytes; at < end && !err; at += p->chunks[p->nchunks - 1].size) {
+        struct p2m_chunk *c = &p->chunks[p->nchunks];
+
+        if (p->nchunks == P2M_CHUNKS || chunk_alloc(c, at, end - at) != 0)
             return -ENOMEM;
-        err = chunk_alloc(c, at, end - at);
-        if (err)
-            return err;
         p->nchunks++;
-        err = radix_map(&p->table, at, c->block, chunk_size(c), RADIX_R | RADIX_W | RADIX_X);
-        if (err)
-            return err;
-        at += chunk_size(c);
+        err = radix_map(&p->table, at, c->block, c->size, RADIX_R | RADIX_W | RADIX_X);
     }
-    return 0;
+    return err;
 }
 
 int p2m_init(struct p2m *p, uint64_t bytes)
@@ -69,6 +53,7 @@ int p2m_init(struct p2m *p, uint64_t bytes)
     err = hvm->p2m_init(&p->table);
     if (err) {
         heap_free(p->chunks, P2M_CHUNKS * sizeof(*p->chunks));
+        p->chunks = NULL;
         return err;
     }
     err = ram_add(p, 0, p->ram_low);
@@ -81,11 +66,11 @@ int p2m_init(struct p2m *p, uint64_t bytes)
 
 void p2m_destroy(struct p2m *p)
 {
+    if (!p->chunks)
+        return;
     radix_destroy(&p->table);
-    while (p->nchunks > 0) {
-        p->nchunks--;
-        frame_free(p->chunks[p->nchunks].block, p->chunks[p->nchunks].order);
-    }
+    for (const struct p2m_chunk *c = p->chunks; c < p->chunks + p->nchunks; c++)
+        frame_free(c->block, (unsigned)__builtin_ctzll(c->size / PAGE_SIZE));
     heap_free(p->chunks, P2M_CHUNKS * sizeof(*p->chunks));
     p->chunks = NULL;
 }
@@ -107,7 +92,7 @@ int p2m_map(struct p2m *p, gpa_t at, hpa_t target, uint64_t size, unsigned flags
     int err;
 
     spin_lock(&p->lock);
-    err = radix_map(&p->table, at.a, target, size, flags);
+    err = flags ? radix_map(&p->table, at.a, target, size, flags) : radix_unmap(&p->table, at.a, size);
     __atomic_fetch_add(&p->generation, 1, __ATOMIC_RELEASE);
     spin_unlock(&p->lock);
     return err;
@@ -115,13 +100,7 @@ int p2m_map(struct p2m *p, gpa_t at, hpa_t target, uint64_t size, unsigned flags
 
 int p2m_unmap(struct p2m *p, gpa_t at, uint64_t size)
 {
-    int err;
-
-    spin_lock(&p->lock);
-    err = radix_unmap(&p->table, at.a, size);
-    __atomic_fetch_add(&p->generation, 1, __ATOMIC_RELEASE);
-    spin_unlock(&p->lock);
-    return err;
+    return p2m_map(p, at, hpa(0), size, 0);
 }
 
 /* The RAM block that holds an address, or NULL. */
@@ -134,7 +113,7 @@ static const struct p2m_chunk *chunk_find(const struct p2m *p, uint64_t at)
 
         if (at < p->chunks[mid].at)
             hi = mid;
-        else if (at - p->chunks[mid].at >= chunk_size(&p->chunks[mid]))
+        else if (at - p->chunks[mid].at >= p->chunks[mid].size)
             lo = mid + 1;
         else
             return &p->chunks[mid];
@@ -146,7 +125,7 @@ void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size)
 {
     const struct p2m_chunk *c = chunk_find(p, at.a);
 
-    if (!c || size > chunk_size(c) - (at.a - c->at))
+    if (!c || size > c->size - (at.a - c->at))
         return NULL;
     return (char *)hpa_to_ptr(c->block) + (at.a - c->at);
 }
@@ -164,7 +143,7 @@ static uint64_t piece(const struct p2m *p, gpa_t at, uint64_t size)
 {
     const struct p2m_chunk *c = chunk_find(p, at.a);
 
-    return MIN(size, chunk_size(c) - (at.a - c->at));
+    return MIN(size, c->size - (at.a - c->at));
 }
 
 int p2m_read(const struct p2m *p, gpa_t at, void *dst, uint64_t size)
@@ -185,18 +164,6 @@ int p2m_write(const struct p2m *p, gpa_t at, const void *src, uint64_t size)
     for (uint64_t n; size > 0; size -= n, at.a += n, src = (const char *)src + n) {
         n = piece(p, at, size);
         memcpy(p2m_ram(p, at, n), src, n);
-    }
-    return 0;
-}
-
-int p2m_for_each_ram(const struct p2m *p, int (*fn)(gpa_t at, hpa_t target, uint64_t size, void *arg),
-                     void *arg)
-{
-    for (unsigned i = 0; i < p->nchunks; i++) {
-        int ret = fn(gpa(p->chunks[i].at), p->chunks[i].block, chunk_size(&p->chunks[i]), arg);
-
-        if (ret)
-            return ret;
     }
     return 0;
 }

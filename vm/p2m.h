@@ -15,6 +15,12 @@
 
 #define P2M_CHUNKS 1024 /* RAM blocks of a VM: 2 MiB each at least */
 
+/* One contiguous block of RAM; its size is a power of two of pages. */
+struct p2m_chunk {
+    uint64_t at, size;
+    hpa_t block;
+};
+
 struct p2m {
     struct spinlock lock;
     struct radix table;
@@ -26,6 +32,7 @@ struct p2m {
 
 /* Empty map; RAM of `bytes` (a multiple of 2 MiB), zeroed, mapped RWX. -ENOMEM leaves nothing behind. */
 MUST_USE int p2m_init(struct p2m *p, uint64_t bytes);
+/* Frees all; no effect on an empty structure. */
 void p2m_destroy(struct p2m *p);
 
 /* Zeroes the next piece of all RAM, *done bytes of which are zero; false when there is no more. */
@@ -46,11 +53,6 @@ void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size);
 /* Copies across block borders. -EFAULT: not all RAM; nothing was copied then. */
 MUST_USE int p2m_read(const struct p2m *p, gpa_t at, void *dst, uint64_t size);
 MUST_USE int p2m_write(const struct p2m *p, gpa_t at, const void *src, uint64_t size);
-
-/* Calls fn(gpa, hpa, size, arg) for each RAM block: how the IOMMU domain of the VM is filled. Stops at the
- * first non-zero result and returns it. */
-MUST_USE int p2m_for_each_ram(const struct p2m *p,
-                              int (*fn)(gpa_t at, hpa_t target, uint64_t size, void *arg), void *arg);
 
 /* True if the address lies in the guest's RAM. */
 bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size);

@@ -248,7 +248,7 @@ static bool all_off(void)
     for (const struct vm *vm = vm_first(); vm; vm = vm->next) {
         if (vm->privileged)
             continue;
-        if (vm->state != VM_STOPPED || vm->crashed || vm->again)
+        if (vm->state != VM_STOPPED || vm->end != VM_POWER_OFF)
             return false;
         any = true;
     }

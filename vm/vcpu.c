@@ -129,7 +129,7 @@ void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t err
 
     if (v->inject.valid && v->inject.type == VM_EVENT_EXCEPTION) {
         if (v->inject.vector == VEC_DF && (contributory(vector) || vector == VEC_PF)) {
-            vm_stop(v->vm, v, true, "triple fault (exception %u after a double fault)", vector);
+            vm_stop(v->vm, v, VM_CRASH, "triple fault (exception %u after a double fault)", vector);
             return;
         }
         if (makes_double_fault(v->inject.vector, vector))

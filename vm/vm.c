@@ -23,158 +23,77 @@
 #define LINE_MAX           280
 
 static struct vm *vms, **vms_tail = &vms;
-static struct spinlock vms_lock = SPINLOCK_INIT;
 
 struct vm *vm_first(void)
 {
     return __atomic_load_n(&vms, __ATOMIC_ACQUIRE);
 }
 
-struct vm *vm_find(const char *name)
-{
-    struct vm *vm = vm_first();
-
-    while (vm && strcmp(vm->name, name) != 0)
-        vm = vm->next;
-    return vm;
-}
-
-static void vms_add(struct vm *vm)
-{
-    static unsigned ids;
-
-    spin_lock(&vms_lock);
-    vm->id = ids++;
-    __atomic_store_n(vms_tail, vm, __ATOMIC_RELEASE);
-    vms_tail = &vm->next;
-    spin_unlock(&vms_lock);
-}
-
 /* --- what a guest can make the log say --- */
 
-static void say(struct vm *vm, struct ratelimit *budget, enum log_level level, const char *fmt, va_list ap)
+/* Takes a line from a budget of the VM, and says how many found none left before. */
+static bool may_log(struct vm *vm, struct ratelimit *budget)
 {
-    char line[LINE_MAX];
-    uint32_t dropped;
+    uint32_t dropped = 0;
     bool ok;
 
     spin_lock(&vm->leaf_lock);
     ok = ratelimit_ok(budget);
-    dropped = budget->dropped;
-    if (ok)
+    if (ok) {
+        dropped = budget->dropped;
         budget->dropped = 0;
+    }
     spin_unlock(&vm->leaf_lock);
-    if (!ok)
-        return;
-    vsnprintf(line, sizeof(line), fmt, ap);
     if (dropped > 0)
         log_warn("[%s] (%u lines dropped)", vm->name, dropped);
-    log_print(level, "[%s] %s", vm->name, line);
+    return ok;
 }
 
 void vm_complain(struct vm *vm, const char *fmt, ...)
 {
+    char line[LINE_MAX];
     va_list ap;
 
+    if (!may_log(vm, &vm->complaints))
+        return;
     va_start(ap, fmt);
-    say(vm, &vm->complaints, LOG_WARN, fmt, ap);
+    vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-}
-
-static void tell(struct vm *vm, const char *fmt, ...) PRINTF(2, 3);
-
-static void tell(struct vm *vm, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    say(vm, &vm->news, LOG_INFO, fmt, ap);
-    va_end(ap);
+    log_warn("[%s] %s", vm->name, line);
 }
 
 /* --- building --- */
 
-static int map_for_devices(gpa_t at, hpa_t target, uint64_t size, void *arg)
+static int ram_create(struct vm *vm)
 {
-    return iommu_map(arg, iova(at.a), target, size, IOMMU_R | IOMMU_W);
+    return p2m_init(&vm->p2m, vm->cfg->memory);
 }
 
 /* The address space of the VM's functions: its RAM at the guest's own addresses. */
 static int iommu_create(struct vm *vm)
 {
+    int err = 0;
+
     if (!vm->privileged && vm->cfg->nvfs == 0)
         return 0;
     vm->iommu = iommu_domain_create(vm->name);
-    return vm->iommu ? p2m_for_each_ram(&vm->p2m, map_for_devices, vm->iommu) : -ENOMEM;
-}
-
-static void iommu_destroy(struct vm *vm)
-{
-    if (vm->iommu && iommu_domain_destroy(vm->iommu) != 0)
-        log_error("[%s] its IOMMU domain is still in use and stays", vm->name);
-    vm->iommu = NULL;
-}
-
-static int memory_create(struct vm *vm)
-{
-    int err = p2m_init(&vm->p2m, vm->cfg->memory);
-
-    if (err)
-        return err;
-    err = iommu_create(vm);
-    if (err) {
-        iommu_destroy(vm);
-        p2m_destroy(&vm->p2m);
-        return err;
-    }
-    cpuid_init();
-    return 0;
-}
-
-static void memory_destroy(struct vm *vm)
-{
-    iommu_destroy(vm);
-    p2m_destroy(&vm->p2m);
-}
-
-static void devices_destroy(struct vm *vm)
-{
-    vpci_destroy(vm);
-    uart_destroy(vm);
-    ioapic_destroy(vm);
-}
-
-static int devices_create(struct vm *vm)
-{
-    static int (*const create[])(struct vm * vm) = {ioapic_create, uart_create, rtc_create, vpci_create,
-                                                    power_create};
-    int err = 0;
-
-    for (unsigned i = 0; i < ARRAY_SIZE(create) && !err; i++)
-        err = create[i](vm);
-    if (err)
-        devices_destroy(vm);
+    if (!vm->iommu)
+        return -ENOMEM;
+    for (const struct p2m_chunk *c = vm->p2m.chunks; c < vm->p2m.chunks + vm->p2m.nchunks && !err; c++)
+        err = iommu_map(vm->iommu, iova(c->at), c->block, c->size, IOMMU_R | IOMMU_W);
     return err;
-}
-
-static void vcpus_destroy(struct vm *vm)
-{
-    while (vm->nvcpus > 0)
-        vcpu_destroy(vm->vcpu[--vm->nvcpus]);
 }
 
 static int vcpus_create(struct vm *vm)
 {
-    while (vm->nvcpus < vm->cfg->vcpus) {
-        int err = vcpu_create(vm, vm->nvcpus);
+    int err = 0;
 
-        if (err) {
-            vcpus_destroy(vm);
-            return err;
-        }
-        vm->nvcpus++;
+    while (vm->nvcpus < vm->cfg->vcpus && !err) {
+        err = vcpu_create(vm, vm->nvcpus);
+        if (!err)
+            vm->nvcpus++;
     }
-    return 0;
+    return err;
 }
 
 static const void *file_ptr(const struct boot_file *f)
@@ -202,46 +121,47 @@ static int load(struct vm *vm)
 
 static int build(struct vm *vm)
 {
-    int err = memory_create(vm);
+    static int (*const steps[])(struct vm * vm) = {ram_create,   iommu_create, ioapic_create,
+                                                   uart_create,  rtc_create,   vpci_create,
+                                                   power_create, vcpus_create, load};
+    int err = 0;
 
-    if (err)
-        return err;
-    err = devices_create(vm);
-    if (err)
-        goto out_memory;
-    err = vcpus_create(vm);
-    if (err)
-        goto out_devices;
-    err = load(vm);
-    if (!err)
-        return 0;
-
-    vcpus_destroy(vm);
-out_devices:
-    devices_destroy(vm);
-out_memory:
-    memory_destroy(vm);
+    cpuid_init();
+    for (unsigned i = 0; i < ARRAY_SIZE(steps) && !err; i++)
+        err = steps[i](vm);
     return err;
 }
 
-static int check(const struct boot_guest *cfg)
+/* Whatever build() has made of it. */
+static void destroy(struct vm *vm)
+{
+    while (vm->nvcpus > 0)
+        vcpu_destroy(vm->vcpu[--vm->nvcpus]);
+    vpci_destroy(vm);
+    uart_destroy(vm);
+    ioapic_destroy(vm);
+    if (vm->iommu && iommu_domain_destroy(vm->iommu) != 0)
+        log_error("[%s] its IOMMU domain is still in use and stays", vm->name);
+    p2m_destroy(&vm->p2m);
+    heap_free(vm, sizeof(*vm));
+}
+
+static bool usable(const struct boot_guest *cfg)
 {
     uint64_t online = GENMASK(63, 0) >> (CPU_MAX - cpu_count());
 
-    if (cfg->vcpus == 0 || cfg->vcpus > VM_VCPUS_MAX) {
+    if (cfg->vcpus == 0 || cfg->vcpus > VM_VCPUS_MAX)
         log_error("[%s] not started: vcpus: %u, must be 1 to %u", cfg->name, cfg->vcpus, VM_VCPUS_MAX);
-        return -EINVAL;
-    }
-    if (cfg->cpus != 0 && !(cfg->cpus & online)) {
+    else if (cfg->cpus != 0 && !(cfg->cpus & online))
         log_error("[%s] not started: cpus: none of them is online", cfg->name);
-        return -EINVAL;
-    }
-    return 0;
+    else
+        return true;
+    return false;
 }
 
 struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
 {
-    struct vm *vm = check(cfg) == 0 ? heap_alloc(sizeof(*vm)) : NULL;
+    struct vm *vm = usable(cfg) ? heap_alloc(sizeof(*vm)) : NULL;
     int err;
 
     if (!vm)
@@ -254,89 +174,82 @@ struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
     err = build(vm);
     if (err) {
         log_error("[%s] not started: error %d", vm->name, -err);
-        heap_free(vm, sizeof(*vm));
+        destroy(vm);
         return NULL;
     }
-    vms_add(vm);
+    __atomic_store_n(vms_tail, vm, __ATOMIC_RELEASE);
+    vms_tail = &vm->next;
     log_info("[%s] %llu MiB, %u vCPU%s", vm->name, (unsigned long long)(cfg->memory >> 20), vm->nvcpus,
              vm->nvcpus == 1 ? "" : "s");
     return vm;
 }
 
-/* --- starting and stopping --- */
+/* --- life: vm_start(), vm_stop(), last_left() and restarted() are the only ones that change `state` --- */
+
+/* The caller holds the lock. */
+static void enter(struct vcpu *v)
+{
+    v->vm->running++;
+    sched_wake(v);
+}
 
 void vm_vcpu_enter(struct vcpu *v)
 {
-    struct vm *vm = v->vm;
-
-    spin_lock(&vm->lock);
-    if (vm->state == VM_RUNNING && __atomic_load_n(&v->state, __ATOMIC_SEQ_CST) == VCPU_OFF) {
-        vm->running++;
-        sched_wake(v);
-    }
-    spin_unlock(&vm->lock);
+    spin_lock(&v->vm->lock);
+    if (v->vm->state == VM_RUNNING && __atomic_load_n(&v->state, __ATOMIC_SEQ_CST) == VCPU_OFF)
+        enter(v);
+    spin_unlock(&v->vm->lock);
 }
 
 int vm_start(struct vm *vm)
 {
+    int err = -EBUSY;
+
     spin_lock(&vm->lock);
-    if (vm->state != VM_STOPPED) {
-        spin_unlock(&vm->lock);
-        return -EBUSY;
+    if (vm->state == VM_STOPPED) {
+        vm->state = VM_RUNNING;
+        enter(vm->vcpu[0]);
+        err = 0;
     }
-    vm->state = VM_RUNNING;
-    vm->crashed = vm->again = false;
     spin_unlock(&vm->lock);
-    vm_vcpu_enter(vm->vcpu[0]);
-    return 0;
+    return err;
 }
 
 /*
  * The lock is held until every vCPU has been asked, so the VM cannot be restarted meanwhile. If all are
  * VCPU_OFF, vCPU 0 goes through its CPU once more, because stopping ends there.
  */
-static bool ask_to_stop(struct vm *vm, bool crash, bool again, const char *reason)
+static bool ask_to_stop(struct vm *vm, enum vm_end end, const char *fmt, va_list ap)
 {
+    bool runs;
+
     spin_lock(&vm->lock);
-    if (vm->state != VM_RUNNING) {
-        spin_unlock(&vm->lock);
-        return false;
-    }
-    vm->state = VM_DYING;
-    vm->crashed = crash;
-    vm->again = again;
-    strlcpy(vm->stop_reason, reason, sizeof(vm->stop_reason));
-    for (unsigned i = 0; i < vm->nvcpus; i++)
-        vcpu_request(vm->vcpu[i], VCPU_REQ_STOP);
-    if (vm->running == 0) {
-        vm->running = 1;
-        sched_wake(vm->vcpu[0]);
+    runs = vm->state == VM_RUNNING;
+    if (runs) {
+        vm->state = VM_DYING;
+        vm->end = end;
+        vsnprintf(vm->stop_reason, sizeof(vm->stop_reason), fmt, ap);
+        for (unsigned i = 0; i < vm->nvcpus; i++)
+            vcpu_request(vm->vcpu[i], VCPU_REQ_STOP);
+        if (vm->running == 0)
+            enter(vm->vcpu[0]);
     }
     spin_unlock(&vm->lock);
-    return true;
+    return runs;
 }
 
-void vm_stop(struct vm *vm, struct vcpu *culprit, bool crash, const char *fmt, ...)
+void vm_stop(struct vm *vm, struct vcpu *culprit, enum vm_end end, const char *fmt, ...)
 {
-    char reason[sizeof(vm->stop_reason)];
     va_list ap;
+    bool runs;
 
     va_start(ap, fmt);
-    vsnprintf(reason, sizeof(reason), fmt, ap);
+    runs = ask_to_stop(vm, end, fmt, ap);
     va_end(ap);
-    if (!ask_to_stop(vm, crash, false, reason))
-        return;
-    log_print(crash ? LOG_ERROR : LOG_INFO, "[%s] stops: %s", vm->name, reason);
-    if (culprit)
+    if (runs && (end == VM_CRASH || may_log(vm, &vm->news)))
+        log_print(end == VM_CRASH ? LOG_ERROR : LOG_INFO, "[%s] stops: %s", vm->name, vm->stop_reason);
+    if (runs && culprit)
         vcpu_log(culprit);
-}
-
-void vm_power(struct vm *vm, enum vm_power what)
-{
-    const char *reason = what == VM_POWER_RESET ? "reset by the guest" : "powered off by the guest";
-
-    if (ask_to_stop(vm, false, what == VM_POWER_RESET, reason))
-        tell(vm, "stops: %s", reason);
 }
 
 /* Remembers this crash; true if it is the VM_CRASHES-th within the window. */
@@ -350,8 +263,8 @@ static bool crashes_too_often(struct vm *vm)
 
 static bool wants_restart(struct vm *vm)
 {
-    if (!vm->crashed)
-        return vm->again;
+    if (vm->end != VM_CRASH)
+        return vm->end == VM_POWER_RESET;
     if (vm->cfg->on_crash != BOOT_CRASH_RESTART)
         return false;
     if (!crashes_too_often(vm))
@@ -361,70 +274,26 @@ static bool wants_restart(struct vm *vm)
     return false;
 }
 
-/* What is left to do when the RAM is zero and the functions answer: from the pristine image. */
-static int rebuild(struct vm *vm)
-{
-    int err = load(vm);
-
-    return err ? err : setup_assign(vm);
-}
-
-static void restarted(struct vm *vm, int err)
-{
-    spin_lock(&vm->lock);
-    vm->state = err ? VM_STOPPED : VM_RUNNING;
-    if (!err)
-        vm->crashed = vm->again = false;
-    spin_unlock(&vm->lock);
-    if (err)
-        log_error("[%s] cannot be restarted (error %d): it stays down", vm->name, -err);
-    else
-        tell(vm, "restarted");
-}
-
 /*
- * In the VM's own time, for memory may be large and functions take 100 ms to come out of their reset. The
- * console's UART, the clock and the virtual PCI bus stay as they are; every driver sets them up anyway.
+ * Nothing of a VM that is to stop is on a CPU any more: devices go back, and the policy decides. The vCPUs
+ * are reset either way: a timer that goes on would take time that nobody is charged for.
  */
-bool vm_restart(struct vcpu *v)
+static void last_left(struct vm *vm)
 {
-    struct vm *vm = v->vm;
-    int err;
+    bool again = wants_restart(vm);
 
-    while (p2m_zero(&vm->p2m, &vm->zeroed) || !setup_can_assign(vm)) {
-        cpu_take_interrupts();
-        if (sched_must_yield(v))
-            return false;
-    }
-    err = rebuild(vm);
-    restarted(vm, err);
-    return err == 0;
-}
-
-static void restart(struct vm *vm)
-{
-    ioapic_reset(vm);
-    vm->zeroed = 0;
-    spin_lock(&vm->lock);
-    vm->state = VM_RESTARTING;
-    vm->running = 1;
-    sched_wake(vm->vcpu[0]);
-    spin_unlock(&vm->lock);
-}
-
-/*
- * The last vCPU is off its CPU: devices go back, and the policy decides. The vCPUs are reset either way: a
- * timer that goes on would take time that nobody is charged for.
- */
-static void stopped(struct vm *vm)
-{
     assign_release_all(vm);
     for (unsigned i = 0; i < vm->nvcpus; i++)
         vcpu_reset(vm->vcpu[i]);
-    if (wants_restart(vm)) {
-        restart(vm);
+    ioapic_reset(vm);
+    vm->zeroed = 0;
+    spin_lock(&vm->lock);
+    vm->state = again ? VM_RESTARTING : VM_STOPPED;
+    if (again)
+        enter(vm->vcpu[0]);
+    spin_unlock(&vm->lock);
+    if (again)
         return;
-    }
     log_info("[%s] is stopped: %s", vm->name, vm->stop_reason);
     setup_stopped();
 }
@@ -437,13 +306,44 @@ void vm_vcpu_left(struct vcpu *v)
     spin_lock(&vm->lock);
     vm->running--;
     last = vm->state == VM_DYING && vm->running == 0;
-    if (last)
-        vm->state = VM_STOPPED;
     spin_unlock(&vm->lock);
     if (last)
-        stopped(vm);
+        last_left(vm);
     else if (__atomic_load_n(&v->requests, __ATOMIC_SEQ_CST) & VCPU_REQ_SIPI)
         vm_vcpu_enter(v); /* the message came before VCPU_OFF was announced, and woke nobody */
+}
+
+static void restarted(struct vm *vm, int err)
+{
+    spin_lock(&vm->lock);
+    vm->state = err ? VM_STOPPED : VM_RUNNING;
+    spin_unlock(&vm->lock);
+    if (err)
+        log_error("[%s] cannot be restarted (error %d): it stays down", vm->name, -err);
+    else if (may_log(vm, &vm->news))
+        log_info("[%s] restarted", vm->name);
+}
+
+/*
+ * In the VM's own time, for memory may be large and functions take 100 ms to come out of their reset; then
+ * from the pristine image. The console's UART, the clock and the virtual PCI bus stay as they are; every
+ * driver sets them up anyway.
+ */
+bool vm_restart(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+    int err;
+
+    while (p2m_zero(&vm->p2m, &vm->zeroed) || !setup_can_assign(vm)) {
+        cpu_take_interrupts();
+        if (sched_must_yield(v))
+            return false;
+    }
+    err = load(vm);
+    if (!err)
+        err = setup_assign(vm);
+    restarted(vm, err);
+    return err == 0;
 }
 
 void vm_interrupt(struct vm *vm)
@@ -458,85 +358,69 @@ void vm_interrupt(struct vm *vm)
 
 /* --- trapped regions --- */
 
-/* Index of the first region that ends above `addr`; regions are sorted and do not overlap. The caller holds
- * leaf_lock. */
-static unsigned io_index(const struct vm *vm, enum io_space space, uint64_t addr)
-{
-    const struct io_region *r = vm->io[space];
-    unsigned lo = 0, hi = vm->nio[space];
-
-    while (lo < hi) {
-        unsigned mid = (lo + hi) / 2;
-
-        if (addr - r[mid].base < r[mid].size || addr < r[mid].base)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return lo;
-}
-
-static bool io_find(struct vm *vm, enum io_space space, uint64_t addr, struct io_region *out)
-{
-    unsigned i;
-    bool found;
-
-    spin_lock(&vm->leaf_lock);
-    i = io_index(vm, space, addr);
-    found = i < vm->nio[space] && addr >= vm->io[space][i].base;
-    if (found)
-        *out = vm->io[space][i];
-    spin_unlock(&vm->leaf_lock);
-    return found;
-}
-
-static int io_insert(struct vm *vm, enum io_space space, const struct io_region *new)
+/* The caller holds leaf_lock. */
+static struct io_region *region_at(struct vm *vm, enum io_space space, uint64_t addr)
 {
     struct io_region *r = vm->io[space];
-    unsigned i = io_index(vm, space, new->base);
 
-    if (i < vm->nio[space] && r[i].base - new->base < new->size)
-        return -EEXIST;
-    if (i < vm->nio[space] && r[i].base < new->base)
-        return -EEXIST;
+    for (; r < vm->io[space] + vm->nio[space]; r++)
+        if (addr - r->base < r->size)
+            return r;
+    return NULL;
+}
+
+static int insert(struct vm *vm, enum io_space space, const struct io_region *new)
+{
+    for (unsigned i = 0; i < vm->nio[space]; i++) {
+        const struct io_region *r = &vm->io[space][i];
+
+        if (r->base - new->base < new->size || new->base - r->base < r->size)
+            return -EEXIST;
+    }
     if (vm->nio[space] == VM_IO_REGIONS)
         return -ENOSPC;
-    memmove(&r[i + 1], &r[i], (vm->nio[space] - i) * sizeof(*r));
-    r[i] = *new;
-    vm->nio[space]++;
+    vm->io[space][vm->nio[space]++] = *new;
     return 0;
 }
 
 int vm_io_register(struct vm *vm, enum io_space space, uint64_t base, uint64_t size, io_fn *fn, void *dev)
 {
-    const struct io_region new = {base, size, fn, dev};
     int err;
 
     spin_lock(&vm->leaf_lock);
-    err = io_insert(vm, space, &new);
+    err = insert(vm, space, &(struct io_region){base, size, fn, dev});
     spin_unlock(&vm->leaf_lock);
     return err;
 }
 
 void vm_io_unregister(struct vm *vm, enum io_space space, uint64_t base)
 {
-    struct io_region *r = vm->io[space];
-    unsigned i;
+    struct io_region *r;
 
     spin_lock(&vm->leaf_lock);
-    i = io_index(vm, space, base);
-    if (i < vm->nio[space] && r[i].base == base) {
-        vm->nio[space]--;
-        memmove(&r[i], &r[i + 1], (vm->nio[space] - i) * sizeof(*r));
-    }
+    r = region_at(vm, space, base);
+    if (r && r->base == base)
+        *r = vm->io[space][--vm->nio[space]];
     spin_unlock(&vm->leaf_lock);
+}
+
+static bool find(struct vm *vm, enum io_space space, uint64_t addr, struct io_region *out)
+{
+    const struct io_region *r;
+
+    spin_lock(&vm->leaf_lock);
+    r = region_at(vm, space, addr);
+    if (r)
+        *out = *r;
+    spin_unlock(&vm->leaf_lock);
+    return r != NULL;
 }
 
 bool vm_io_exists(struct vm *vm, enum io_space space, uint64_t addr)
 {
     struct io_region r;
 
-    return io_find(vm, space, addr, &r);
+    return find(vm, space, addr, &r);
 }
 
 bool vm_io(struct vcpu *v, enum io_space space, struct io_access *a)
@@ -545,7 +429,7 @@ bool vm_io(struct vcpu *v, enum io_space space, struct io_access *a)
 
     if (!a->write)
         a->data = ~(uint64_t)0;
-    if (!io_find(v->vm, space, a->addr, &r))
+    if (!find(v->vm, space, a->addr, &r))
         return false;
     a->addr -= r.base;
     r.fn(v, r.dev, a);

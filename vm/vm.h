@@ -22,9 +22,12 @@ struct vpci;
 enum vm_state {
     VM_STOPPED, /* no vCPU runs; nothing of it is scheduled */
     VM_RUNNING,
-    VM_DYING,      /* asked to stop; becomes VM_STOPPED when its last vCPU has left its CPU */
+    VM_DYING,      /* asked to stop, until all its vCPUs have left their CPUs and its devices are back */
     VM_RESTARTING, /* vCPU 0 makes it anew: vm_restart() */
 };
+
+/* How a VM stops: for good, to start again, or by a fault of its own. */
+enum vm_end { VM_POWER_OFF, VM_POWER_RESET, VM_CRASH };
 
 /* One access to a trapped port or address. `data` holds what is written, or takes what is read, in its low
  * `size` bytes. */
@@ -56,7 +59,6 @@ struct io_region {
 #define VM_CRASH_WINDOW_NS (60 * NS_PER_S)
 
 struct vm {
-    unsigned id;
     char name[VM_NAME_MAX];
     const struct boot_guest *cfg; /* what it was built from; the I/O domain has a made-up one */
     bool privileged;              /* the I/O domain */
@@ -76,7 +78,7 @@ struct vm {
     struct ratelimit complaints;   /* log lines that this guest can cause */
     struct ratelimit news;         /* those about its resets */
     unsigned running;              /* vCPUs that are not VCPU_OFF */
-    bool crashed, again;           /* how it stops: by a fault of its own; to be started again */
+    enum vm_end end;               /* of its last stop */
     uint64_t crash_ns[VM_CRASHES]; /* when it crashed last, a ring */
     unsigned ncrashes;
     uint64_t zeroed; /* while VM_RESTARTING: bytes of RAM that are done */
@@ -86,12 +88,11 @@ struct vm {
 
 /* All VMs, in creation order. They are never freed while the list can be walked. */
 struct vm *vm_first(void);
-struct vm *vm_find(const char *name);
 
 /*
  * Builds a VM as its configuration says: memory, platform devices, vCPUs, image loaded, nothing running. NULL
  * on failure, logged with the reason; nothing is left behind. The devices that it owns are assigned by the
- * caller (vm/assign/) before vm_start().
+ * caller (vm/assign/) before vm_start(). One caller at a time.
  */
 MUST_USE struct vm *vm_create(const struct boot_guest *cfg, bool privileged);
 
@@ -100,14 +101,10 @@ MUST_USE int vm_start(struct vm *vm);
 
 /*
  * Asks the VM to stop and says why in the log (with the registers of `culprit` if there is one). Safe from
- * any CPU, and from a vCPU of the VM itself, which leaves the guest at its next exit check. `crash` applies
- * the guest's on_crash policy once all its vCPUs are off the CPUs.
+ * any CPU, and from a vCPU of the VM itself, which leaves the guest at its next exit check. What follows once
+ * all its vCPUs are off the CPUs is decided by `end`; after a crash, by the guest's on_crash policy.
  */
-void vm_stop(struct vm *vm, struct vcpu *culprit, bool crash, const char *fmt, ...) PRINTF(4, 5);
-
-/* A guest asked for reset or power-off (neutral entry for the emulated ports). */
-enum vm_power { VM_POWER_OFF, VM_POWER_RESET };
-void vm_power(struct vm *vm, enum vm_power what);
+void vm_stop(struct vm *vm, struct vcpu *culprit, enum vm_end end, const char *fmt, ...) PRINTF(4, 5);
 
 /* Registers a trapped range. -ENOSPC, -EEXIST if it overlaps another. Any time: takes vm->leaf_lock. */
 MUST_USE int vm_io_register(struct vm *vm, enum io_space space, uint64_t base, uint64_t size, io_fn *fn,

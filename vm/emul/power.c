@@ -28,7 +28,7 @@ static struct trap {
     uint64_t base, size;
     uint64_t reads;
     uint8_t mask, value; /* a write with these bits does `what`; mask 0: none does anything */
-    enum vm_power what;
+    enum vm_end what;
 } traps[] = {
     {IO_PORT, POWER_SLEEP_CONTROL, 1, 0, SLP_EN | SLP_TYP, SLP_EN | SLP_TYP_S5, VM_POWER_OFF},
     {IO_PORT, POWER_SLEEP_STATUS, 1, 0, 0, 0, VM_POWER_OFF}, /* never slept */
@@ -45,7 +45,7 @@ static void access(struct vcpu *v, void *dev, struct io_access *a)
     if (!a->write)
         a->data = t->reads;
     else if (t->mask && (a->data & t->mask) == t->value)
-        vm_power(v->vm, t->what);
+        vm_stop(v->vm, NULL, t->what, "%s by the guest", t->what == VM_POWER_RESET ? "reset" : "powered off");
 }
 
 int power_create(struct vm *vm)

@@ -82,13 +82,3 @@ int p2m_unmap(struct p2m *p, gpa_t at, uint64_t size)
     fake_p2m_unmaps++;
     return 0;
 }
-
-int p2m_for_each_ram(const struct p2m *p, int (*fn)(gpa_t at, hpa_t target, uint64_t size, void *arg),
-                     void *arg)
-{
-    int err = fn(gpa(0), hpa((uintptr_t)p->chunks), p->ram_low, arg);
-
-    if (!err && p->ram_high)
-        err = fn(gpa(GPA_HIGH_RAM), hpa((uintptr_t)p->chunks + p->ram_low), p->ram_high, arg);
-    return err;
-}

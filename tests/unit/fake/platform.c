@@ -16,7 +16,7 @@ static struct {
     unsigned requests[VM_VCPUS_MAX]; /* calls of vcpu_request() */
     unsigned complaints, skips, exceptions;
     uint8_t vector;
-    int power;                     /* enum vm_power, or -1 */
+    int power;                     /* enum vm_end, or -1 */
     unsigned register_fails_after; /* so many registrations succeed; 0: all */
     char complaint[256];
 } fake_vm = {.power = -1};
@@ -76,10 +76,10 @@ void vm_complain(struct vm *vm, const char *fmt, ...)
     va_end(ap);
 }
 
-void vm_power(struct vm *vm, enum vm_power what)
+void vm_stop(struct vm *vm, struct vcpu *culprit, enum vm_end end, const char *fmt, ...)
 {
-    (void)vm;
-    fake_vm.power = (int)what;
+    (void)vm, (void)culprit, (void)fmt;
+    fake_vm.power = (int)end;
 }
 
 int vm_io_register(struct vm *vm, enum io_space space, uint64_t base, uint64_t size, io_fn *fn, void *dev)

@@ -19,12 +19,12 @@ static uint64_t msr_seen;
 
 #define CALLED(name) strncat(called, name " ", sizeof(called) - strlen(called) - 1)
 
-void vm_stop(struct vm *m, struct vcpu *culprit, bool crash, const char *fmt, ...)
+void vm_stop(struct vm *m, struct vcpu *culprit, enum vm_end end, const char *fmt, ...)
 {
     va_list ap;
 
     CHECK(m == &vm && culprit == &v);
-    crashed = crash;
+    crashed = end == VM_CRASH;
     va_start(ap, fmt);
     vsnprintf(reason, sizeof(reason), fmt, ap);
     va_end(ap);

@@ -53,10 +53,10 @@ void vm_vcpu_enter(struct vcpu *x)
     entered++;
 }
 
-void vm_stop(struct vm *m, struct vcpu *culprit, bool crash, const char *fmt, ...)
+void vm_stop(struct vm *m, struct vcpu *culprit, enum vm_end end, const char *fmt, ...)
 {
     (void)m, (void)fmt;
-    CHECK(crash);
+    CHECK_EQ(end, VM_CRASH);
     stops++;
     vcpu_request(culprit, VCPU_REQ_STOP);
 }

@@ -63,7 +63,7 @@ PAIR(vpci)
 
 void ioapic_reset(struct vm *vm)
 {
-    CHECK_EQ(vm->state, VM_STOPPED);
+    CHECK_EQ(vm->state, VM_DYING);
     ioapic_resets++;
 }
 
@@ -207,7 +207,7 @@ TEST(unwinds_from_every_step)
         CHECK(fake_log_has("[web] not started"));
     }
     CHECK(fake_log_has("kernel is cut off"));
-    CHECK(vm_first() == vm && vm_find("web") == vm && !vm_find("db"));
+    CHECK(vm_first() == vm && !vm->next);
     fake_iommu_rc = -ENOMEM;
     CHECK(create() == NULL);
     fake_iommu_rc = 0;
@@ -261,7 +261,7 @@ TEST(start_and_stop)
     CHECK_EQ(vm->running, 2);
     vm_vcpu_enter(vm->vcpu[1]); /* runs already */
     CHECK_EQ(vm->running, 2);
-    vm_stop(vm, NULL, false, "asked by %s", "test");
+    vm_stop(vm, NULL, VM_POWER_OFF, "asked by %s", "test");
     CHECK_EQ(vm->state, VM_DYING);
     CHECK_EQ(vm->vcpu[0]->requests & vm->vcpu[1]->requests, VCPU_REQ_STOP);
     leave(vm->vcpu[0]);
@@ -283,7 +283,7 @@ TEST(stopping_one_whose_vcpus_are_all_off)
     leave(vm->vcpu[0]); /* INIT to itself */
     CHECK_EQ(vm->running, 0);
     CHECK_EQ(vm->state, VM_RUNNING);
-    vm_stop(vm, NULL, false, "asked");
+    vm_stop(vm, NULL, VM_POWER_OFF, "asked");
     CHECK_EQ(vm->vcpu[0]->state, VCPU_READY); /* goes through its CPU to end there */
     leave(vm->vcpu[0]);
     CHECK_EQ(vm->state, VM_STOPPED);
@@ -303,7 +303,7 @@ TEST(a_late_sipi_is_not_lost)
 
 static void crash(struct vm *vm)
 {
-    vm_stop(vm, vm->vcpu[0], true, "triple fault");
+    vm_stop(vm, vm->vcpu[0], VM_CRASH, "triple fault");
     leave(vm->vcpu[0]);
 }
 
@@ -337,7 +337,7 @@ TEST(a_restart_lets_others_have_the_cpu)
     cfg.memory = SIZE_2M;
     CHECK_EQ(vm_start(vm), 0);
     *(char *)p2m_ram(&vm->p2m, gpa(3 * SIZE_2M - 1), 1) = 1;
-    vm_power(vm, VM_POWER_RESET);
+    vm_stop(vm, NULL, VM_POWER_RESET, "reset by the guest");
     vm->vcpu[0]->state = VCPU_OFF;
     vm_vcpu_left(vm->vcpu[0]);
     CHECK_EQ(vm->state, VM_RESTARTING);
@@ -352,7 +352,7 @@ TEST(a_restart_lets_others_have_the_cpu)
     in_reset = true;
     CHECK(!vm_restart(vm->vcpu[0]));
     CHECK_EQ(loads, 1);
-    vm_stop(vm, NULL, false, "asked"); /* nothing runs yet that could be stopped */
+    vm_stop(vm, NULL, VM_POWER_OFF, "asked"); /* nothing runs yet that could be stopped */
     vm_vcpu_enter(vm->vcpu[1]);
     CHECK_EQ(vm_start(vm), -EBUSY);
     CHECK_EQ(vm->running, 1);
@@ -362,7 +362,7 @@ TEST(a_restart_lets_others_have_the_cpu)
     CHECK_EQ(vm->state, VM_RUNNING);
     CHECK_EQ(loads, 2);
     CHECK_EQ(assigns, 1);
-    vm_power(vm, VM_POWER_OFF);
+    vm_stop(vm, NULL, VM_POWER_OFF, "powered off by the guest");
     leave(vm->vcpu[0]);
     CHECK_EQ(vm->state, VM_STOPPED);
     CHECK_EQ(resets, 4); /* no timer of its goes on */
@@ -374,7 +374,7 @@ TEST(a_restart_that_fails)
 
     CHECK_EQ(vm_start(vm), 0);
     assign_rc = -ETIMEDOUT;
-    vm_power(vm, VM_POWER_RESET);
+    vm_stop(vm, NULL, VM_POWER_RESET, "reset by the guest");
     vm->vcpu[0]->state = VCPU_OFF;
     vm_vcpu_left(vm->vcpu[0]);
     CHECK(!vm_restart(vm->vcpu[0]));
@@ -394,7 +394,7 @@ TEST(resets_do_not_flood_the_log)
     CHECK_EQ(vm_start(vm), 0);
     fake_log_reset();
     fake_ratelimit_full = true;
-    vm_power(vm, VM_POWER_RESET);
+    vm_stop(vm, NULL, VM_POWER_RESET, "reset by the guest");
     leave(vm->vcpu[0]);
     CHECK_EQ(vm->state, VM_RUNNING);
     CHECK_EQ(fake_log_lines, 0);
@@ -454,11 +454,11 @@ TEST(guests_power)
 
     CHECK_EQ(vm_start(vm), 0);
     for (unsigned i = 0; i < 5; i++) { /* resets are not crashes */
-        vm_power(vm, VM_POWER_RESET);
+        vm_stop(vm, NULL, VM_POWER_RESET, "reset by the guest");
         leave(vm->vcpu[0]);
         CHECK_EQ(vm->state, VM_RUNNING);
     }
-    vm_power(vm, VM_POWER_OFF);
+    vm_stop(vm, NULL, VM_POWER_OFF, "powered off by the guest");
     leave(vm->vcpu[0]);
     CHECK_EQ(vm->state, VM_STOPPED);
     CHECK(fake_log_has("powered off by the guest"));
