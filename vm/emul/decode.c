@@ -76,7 +76,7 @@ static bool prefix(struct decoder *d)
 /* ADD to CMP between ModRM and a register fill the first quarter of the one-byte map alike. */
 static void opcode(struct decoder *d, struct insn *out)
 {
-    uint8_t b = *d->at++;
+    uint8_t b = *d->at++, operand;
     struct opcode code = one_byte[b];
 
     if (b == 0x0f)
@@ -87,14 +87,9 @@ static void opcode(struct decoder *d, struct insn *out)
     d->addr_size = !d->addr_prefix ? d->bits / 8 : d->bits == 32 ? 2 : 4;
     out->op = code.op;
     out->to_rm = code.flags & TO_RM;
-    out->size = d->rex & REX_W ? 8 : (d->bits != 16) != d->size_prefix ? 4 : 2;
-    out->reg_size = out->size;
-    if (code.flags & MEM16)
-        out->size = 2;
-    if ((code.flags & WIDTH) && !(b & 1))
-        out->size = 1;
-    if (!(code.flags & MEM16))
-        out->reg_size = out->size;
+    operand = d->rex & REX_W ? 8 : (d->bits != 16) != d->size_prefix ? 4 : 2;
+    out->size = (code.flags & WIDTH) && !(b & 1) ? 1 : code.flags & MEM16 ? 2 : operand;
+    out->reg_size = code.flags & MEM16 ? operand : out->size;
 }
 
 /* SIB and displacement (APM 3 tables 1-11 to 1-17). */

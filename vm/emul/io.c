@@ -8,8 +8,6 @@
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
-#define RFLAGS_STATUS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
-
 /* The low `size` bytes of `val`. */
 static uint64_t low_bytes(uint64_t val, unsigned size)
 {
@@ -54,36 +52,27 @@ void emul_io(struct vcpu *v, const struct vm_exit *e)
     vcpu_skip(v, e);
 }
 
-/* a + b + carry, or a - b - carry as a + ~b + !carry; carries out of each bit give CF, AF and OF (APM
- * 1 3.1.4). */
-static uint64_t add(uint64_t a, uint64_t b, bool carry, bool subtract, unsigned size, uint64_t *flags)
-{
-    uint64_t addend = subtract ? ~b : b, r = a + addend + (carry != subtract), sign = BIT(8 * size - 1);
-    uint64_t out = (a & addend) | ((a | addend) & ~r);
-
-    if (subtract)
-        out = ~out;
-    *flags = (out & sign ? RFLAGS_CF : 0) | (out & 8 ? RFLAGS_AF : 0);
-    *flags |= (a ^ r) & (addend ^ r) & sign ? RFLAGS_OF : 0;
-    return r;
-}
-
-/* `a` op `b`; sets the vCPU's flags and returns the result. */
+/* `a` op `b`; sets the vCPU's flags and returns the result. Carries (or borrows) out of each bit give CF, AF and
+ * OF (APM 1 3.1.4). */
 static uint64_t alu(struct vcpu *v, enum insn_op op, uint64_t a, uint64_t b, unsigned size)
 {
-    bool carry = (op == INSN_ADC || op == INSN_SBB) && (v->rflags & RFLAGS_CF);
-    uint64_t flags = 0, r;
+    uint64_t sign = BIT(8 * size - 1), carry = op == INSN_ADC || op == INSN_SBB ? v->rflags & RFLAGS_CF : 0;
+    uint64_t r, out = 0;
 
-    if (op == INSN_ADD || op == INSN_ADC)
-        r = add(a, b, carry, false, size, &flags);
-    else if (op == INSN_SUB || op == INSN_CMP || op == INSN_SBB)
-        r = add(a, b, carry, true, size, &flags);
-    else /* AND, TEST, OR, XOR */
+    if (op == INSN_ADD || op == INSN_ADC) {
+        r = a + b + carry;
+        out = (a & b) | ((a | b) & ~r);
+    } else if (op == INSN_SUB || op == INSN_CMP || op == INSN_SBB) {
+        r = a - b - carry;
+        out = (~a & b) | ((~a | b) & r);
+    } else { /* AND, TEST, OR, XOR */
         r = op == INSN_OR ? a | b : op == INSN_XOR ? a ^ b : a & b;
+    }
     r = low_bytes(r, size);
-    flags |= (r == 0 ? RFLAGS_ZF : 0) | (r >> (8 * size - 1) ? RFLAGS_SF : 0);
-    flags |= __builtin_parity((unsigned)(r & 0xff)) ? 0 : RFLAGS_PF;
-    v->rflags = (v->rflags & ~RFLAGS_STATUS) | flags;
+    v->rflags &= ~(RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF);
+    v->rflags |= (out & sign ? RFLAGS_CF : 0) | (out & 8 ? RFLAGS_AF : 0) | (r == 0 ? RFLAGS_ZF : 0) |
+                 (r & sign ? RFLAGS_SF : 0) | ((out ^ out << 1) & sign ? RFLAGS_OF : 0) |
+                 (__builtin_parity((unsigned)(r & 0xff)) ? 0 : RFLAGS_PF);
     return r;
 }
 
