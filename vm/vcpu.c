@@ -168,9 +168,8 @@ static void deliver_pending(struct vcpu *v)
     if (vector >= 0 && hvm->can_take_intr(v)) {
         inject(v, VM_EVENT_INTR, (uint8_t)vector);
         lapic_accept(v, (uint8_t)vector);
-        vector = lapic_pending(v);
     }
-    hvm->want_window(v, v->nmi_pending || vector >= 0);
+    hvm->want_window(v, v->nmi_pending || lapic_waiting(v));
 }
 
 /* --- running --- */

@@ -110,17 +110,22 @@ int lapic_pending(struct vcpu *v)
 }
 
 /*
- * Leaves the EOI to a bit in the guest's memory: only for an edge interrupt (a level one must be reported),
- * only with nothing in service below it and nothing waiting for its end (both would need the hypervisor
- * then).
+ * Leaves the EOI to a bit in the guest's memory: only for an edge interrupt (a level one must be reported), and
+ * only with nothing in service below it. If others wait for its end, lapic_waiting() says so, and the run loop
+ * looks again when the guest can take one: one exit, not an EOI's and then a window's.
  */
 static void offer_pv_eoi(struct lapic *l, unsigned w, uint32_t bit)
 {
     if (!l->pv_eoi || l->isr_words != BIT32(w) || l->reg[APIC_ISR + w] != bit ||
-        __atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) != 0 || (apic_get(l, APIC_TMR + w) & bit))
+        (apic_get(l, APIC_TMR + w) & bit))
         return;
     __atomic_fetch_or(l->pv_eoi, 1, __ATOMIC_RELAXED);
     l->v->pv_eoi_armed = true;
+}
+
+bool lapic_waiting(struct vcpu *v)
+{
+    return lapic_pending(v) >= 0 || (v->pv_eoi_armed && highest_irr(v->lapic) >= 0);
 }
 
 void lapic_accept(struct vcpu *v, uint8_t vector)

@@ -31,6 +31,12 @@ MUST_USE int lapic_msr_read(struct vcpu *v, uint32_t msr, uint64_t *val);
 MUST_USE int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
 
 /*
+ * True if the run loop should look again once the vCPU can take an interrupt: one is pending, or may be as soon as the one in service has ended, whose
+ * end is left to guest memory. Own CPU.
+ */
+bool lapic_waiting(struct vcpu *v);
+
+/*
  * Paravirtual EOI (KVM's MSR 0x4b564d04; Linux Documentation/virt/kvm/x86/msr.rst): lapic_accept() may leave the EOI of an edge interrupt to a bit in guest
  * memory, v->pv_eoi_armed then being set. The run loop calls this after an exit while that flag is set, before anything looks at the APIC: an EOI
  * that the guest has signalled is done, otherwise the offer is taken back.

@@ -3,7 +3,7 @@
  * Network traffic with known content, for Linux test guests; static, so that it runs from an initrd.
  *
  *   traffic serve                     answers the others, TCP and UDP port 7000, until killed
- *   traffic ping HOST COUNT [MS]      ICMP echo, one in flight, MS between two (default 10)
+ *   traffic ping HOST COUNT [MS]      ICMP echo, one in flight, MS between two (default 10; 0: back to back)
  *   traffic get|put HOST MEGABYTES    one TCP transfer; the receiver checks every byte
  *   traffic rtt HOST COUNT            UDP echo of 64 bytes, one after the other
  *   traffic udp HOST SECONDS SIZE     as many datagrams as go out; the server counts what comes in
@@ -316,7 +316,8 @@ static int ping(const char *host, unsigned count, unsigned interval_ms)
         if (sendto(s, &echo, sizeof(echo), 0, (struct sockaddr *)&a, sizeof(a)) > 0 &&
             await_reply(s, echo.h.un.echo.id, echo.h.un.echo.sequence))
             rtt_add(&r, now() - start);
-        usleep(interval_ms * 1000);
+        if (interval_ms)
+            usleep(interval_ms * 1000);
     }
     return rtt_print("ping", host, &r);
 }

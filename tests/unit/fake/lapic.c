@@ -32,6 +32,11 @@ int lapic_pending(struct vcpu *v)
     return fake_lapic.pending;
 }
 
+bool lapic_waiting(struct vcpu *v)
+{
+    return lapic_pending(v) >= 0;
+}
+
 void lapic_accept(struct vcpu *v, uint8_t vector)
 {
     (void)v, (void)vector;

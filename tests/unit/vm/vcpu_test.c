@@ -17,6 +17,7 @@ static struct vcpu *v;
 
 static unsigned woken, entered, stops, accepted, syncs, lapic_resets;
 static int pending = -1;
+static bool behind; /* one waits behind the interrupt whose end is left to memory */
 static uint8_t code[15];
 static unsigned code_len;
 
@@ -82,6 +83,11 @@ int lapic_pending(struct vcpu *x)
 {
     (void)x;
     return pending;
+}
+
+bool lapic_waiting(struct vcpu *x)
+{
+    return lapic_pending(x) >= 0 || (x->pv_eoi_armed && behind);
 }
 
 void lapic_accept(struct vcpu *x, uint8_t vector)
@@ -276,6 +282,27 @@ TEST(an_interrupt_waits_for_its_window)
     fake_hvm.can_intr = false;
     script[0].kind = VM_EXIT_WINDOW;
     script[0].handler = open_window;
+    run(2);
+    CHECK(!seen[0].valid);
+    CHECK_EQ(seen[1].vector, 0x31);
+    CHECK(!fake_hvm.window);
+}
+
+static void end_in_memory(void)
+{
+    CHECK(fake_hvm.window);
+    CHECK_EQ(syncs, 1);
+    behind = false;
+    pending = 0x31;
+    v->recheck = true;
+}
+
+TEST(one_that_waits_behind_an_end_in_memory_has_a_window)
+{
+    setup(0);
+    behind = v->pv_eoi_armed = true;
+    script[0].kind = VM_EXIT_WINDOW;
+    script[0].handler = end_in_memory;
     run(2);
     CHECK(!seen[0].valid);
     CHECK_EQ(seen[1].vector, 0x31);

@@ -680,13 +680,32 @@ TEST(pv_eoi_is_not_offered)
     lapic_raise(v, 0x60, false); /* something in service below */
     take(0x60);
     CHECK(!v->pv_eoi_armed);
-    CHECK_EQ(x2_write(APIC_EOI, 0), 0);
-    CHECK_EQ(x2_write(APIC_EOI, 0), 0);
-    lapic_raise(v, 0x60, false); /* something waiting */
+    CHECK_EQ(*eoi_word(), 0);
+    CHECK(!lapic_waiting(v));
+    teardown();
+}
+
+TEST(pv_eoi_while_others_wait)
+{
+    setup(1, true);
+    CHECK_EQ(lapic_pv_eoi_write(v, 0x1001), 0);
+    lapic_raise(v, 0x60, false);
     lapic_raise(v, 0x61, false);
     take(0x61);
-    CHECK(!v->pv_eoi_armed);
-    CHECK_EQ(*eoi_word(), 0);
+    CHECK_EQ(*eoi_word(), 1);
+    CHECK_EQ(lapic_pending(v), -1);
+    CHECK(lapic_waiting(v));
+    *eoi_word() = 0;
+    lapic_pv_eoi_sync(v);
+    take(0x60);
+    CHECK(!lapic_waiting(v));
+
+    lapic_raise(v, 0x50, false); /* the guest is interrupted before its EOI: that will be a write, and no window is needed */
+    lapic_pv_eoi_sync(v);
+    CHECK(!lapic_waiting(v));
+    CHECK_EQ(x2_write(APIC_EOI, 0), 0);
+    CHECK(lapic_waiting(v));
+    take(0x50);
     teardown();
 }
 
