@@ -10,9 +10,8 @@
 
 /* RSDP, ACPI 6.5 table 5.3. */
 #define RSDP_REVISION 15
-#define RSDP_RSDT     16
+#define RSDP_LENGTH   20
 #define RSDP_XSDT     24
-#define RSDP_V1_BYTES 20
 #define RSDP_V2_BYTES 36
 
 /* MADT, section 5.2.12: entries behind 44 bytes. */
@@ -248,22 +247,21 @@ void acpi_read(struct acpi_facts *f, uint64_t rsdp, const struct boot_mem *mem, 
 {
     const struct reader r = {f, mem, nmem, warn};
     const uint8_t *p = (const uint8_t *)(uintptr_t)rsdp;
-    bool wide;
     struct table root;
 
     memset(f, 0, sizeof(*f));
     if (!rsdp || !memmap_listed(mem, nmem, rsdp, RSDP_V2_BYTES) || memcmp(p, "RSD PTR ", 8) != 0 ||
-        !sum_is_zero(p, RSDP_V1_BYTES)) {
-        warn("ACPI: no valid RSDP");
+        p[RSDP_REVISION] < 2 || get32(p + RSDP_LENGTH) != RSDP_V2_BYTES || !sum_is_zero(p, RSDP_V2_BYTES)) {
+        warn("ACPI: no valid RSDP of revision 2");
         return;
     }
-    wide = p[RSDP_REVISION] >= 2 && get64(p + RSDP_XSDT);
-    if (!fetch_table(&r, wide ? get64(p + RSDP_XSDT) : get32(p + RSDP_RSDT), &root))
+    if (!fetch_table(&r, get64(p + RSDP_XSDT), &root))
         return;
-    if (memcmp(root.at, wide ? "XSDT" : "RSDT", 4) != 0) {
-        refuse(&r, root.at, "neither XSDT nor RSDT");
+    if (memcmp(root.at, "XSDT", 4) != 0) {
+        refuse(&r, root.at, "not an XSDT");
         return;
     }
-    for (uint32_t at = HEADER_BYTES, step = wide ? 8 : 4; at + step <= root.length; at += step)
-        read_table(&r, wide ? get64(root.at + at) : get32(root.at + at));
+    f->xsdt = true;
+    for (uint32_t at = HEADER_BYTES; at + 8 <= root.length; at += 8)
+        read_table(&r, get64(root.at + at));
 }

@@ -19,6 +19,7 @@ struct acpi_ecam {
 };
 
 struct acpi_facts {
+    bool xsdt; /* the root of all the others, without which there are none */
     enum boot_iommu iommu;
     bool remapping;
     unsigned cpus;

@@ -22,6 +22,11 @@ static bool check_cpu(const struct boot_facts *f, struct boot_error *err)
     return true;
 }
 
+static bool check_acpi(const struct boot_facts *f, struct boot_error *err)
+{
+    return f->xsdt || error_set(err, "ACPI: no valid XSDT, accepted: firmware with ACPI 2.0 or later");
+}
+
 /*
  * Guests with a device need the IOMMU; without any NIC the machine is safe enough to go on, and the caller
  * has warned.
@@ -127,7 +132,7 @@ static bool check_memory(const struct config *cfg, const struct boot_facts *f, s
 
 bool check_machine(const struct config *cfg, const struct boot_facts *f, struct boot_error *err)
 {
-    if (!check_cpu(f, err) || !check_iommu(cfg, f, err))
+    if (!check_cpu(f, err) || !check_acpi(f, err) || !check_iommu(cfg, f, err))
         return false;
     for (unsigned i = 0; i < cfg->boot.nnics; i++)
         if (!check_nic(cfg, f, i, err))

@@ -34,6 +34,7 @@ struct boot_facts {
     enum boot_iommu iommu;
     bool remapping; /* the IOMMU remaps interrupts */
     bool ecam;      /* PCI configuration space is memory-mapped */
+    bool xsdt;      /* there is a valid one: where the hypervisor finds all tables */
 
     uint64_t rsdp;
     uint64_t usable;     /* bytes of RAM before any file is loaded */

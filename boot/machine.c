@@ -126,6 +126,7 @@ bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *e
     f->iommu = a.iommu;
     f->remapping = a.remapping;
     f->ecam = a.necam != 0;
+    f->xsdt = a.xsdt;
     if (f->iommu == IOMMU_NONE && !cfg->boot.nnics)
         warn("no IOMMU: no device can be given to a guest, and devices' DMA is not held back");
     look_at_nics(f, cfg, &a, mem, nmem);

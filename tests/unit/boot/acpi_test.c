@@ -70,8 +70,9 @@ static void read_all(void)
 {
     memcpy(ram, "RSD PTR ", 8);
     ram[RSDP_REVISION] = 2;
+    put32(RSDP_LENGTH, RSDP_V2_BYTES);
     put64(RSDP_XSDT, (uint64_t)ram + XSDT);
-    seal(0, RSDP_V1_BYTES, 8);
+    seal(0, RSDP_V2_BYTES, 32);
     header(XSDT, "XSDT", 36 + 8 * ntables);
     acpi_read(&facts, (uint64_t)ram, &mem, 1, warn);
 }
@@ -123,6 +124,7 @@ TEST(amd_vi)
         clear();
         ivrs(rows[i].type, rows[i].efr, rows[i].ioapic);
         read_all();
+        CHECK(facts.xsdt);
         CHECK_EQ(facts.iommu, IOMMU_AMDVI);
         CHECK_EQ(facts.remapping, rows[i].remapping);
         CHECK(warnings[0] == 0);
@@ -242,6 +244,33 @@ TEST(the_way_to_the_tables_is_checked)
     acpi_read(&facts, (uint64_t)ram, &mem, 1, warn);
     CHECK(strstr(warnings, "no valid RSDP") != NULL);
 
+    clear(); /* ACPI 1.0: an RSDT alone */
+    read_all();
+    ram[RSDP_REVISION] = 0;
+    seal(0, RSDP_V2_BYTES, 32);
+    acpi_read(&facts, (uint64_t)ram, &mem, 1, warn);
+    CHECK(strstr(warnings, "no valid RSDP of revision 2") != NULL);
+    CHECK(!facts.xsdt);
+
+    clear();
+    read_all();
+    put64(RSDP_XSDT, 0);
+    seal(0, RSDP_V2_BYTES, 32);
+    acpi_read(&facts, (uint64_t)ram, &mem, 1, warn);
+    CHECK(warnings[0] != 0);
+    CHECK(!facts.xsdt);
+
+    clear();
+    header(XSDT, "RSDT", 36);
+    memcpy(ram, "RSD PTR ", 8);
+    ram[RSDP_REVISION] = 2;
+    put32(RSDP_LENGTH, RSDP_V2_BYTES);
+    put64(RSDP_XSDT, (uint64_t)ram + XSDT);
+    seal(0, RSDP_V2_BYTES, 32);
+    acpi_read(&facts, (uint64_t)ram, &mem, 1, warn);
+    CHECK(strstr(warnings, "table RSDT ignored: not an XSDT") != NULL);
+    CHECK(!facts.xsdt);
+
     clear();
     acpi_read(&facts, 0, &mem, 1, warn);
     CHECK(strstr(warnings, "no valid RSDP") != NULL);
@@ -252,6 +281,7 @@ TEST(the_way_to_the_tables_is_checked)
     ram[XSDT + 20] ^= 1;
     acpi_read(&facts, (uint64_t)ram, &mem, 1, warn);
     CHECK(strstr(warnings, "table XSDT ignored: bad checksum") != NULL);
+    CHECK(!facts.xsdt);
 
     clear();
     ivrs(IVHD_11H, IVHD_EFR_NEEDED, true);

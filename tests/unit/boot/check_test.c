@@ -32,6 +32,7 @@ static void good(void)
         .iommu = IOMMU_AMDVI,
         .remapping = true,
         .ecam = true,
+        .xsdt = true,
         .usable = 320 * MIB + CHECK_MARGIN + 5 * MIB,
         .file_bytes = 5 * MIB,
         .nic = {{.found = true, .sriov = true, .total_vfs = 4, .vf_bars_placed = true}, {.found = true}},
@@ -70,6 +71,12 @@ TEST(processor)
     REFUSED("CPU: the firmware runs with five-level paging", facts.la57 = true);
 }
 
+TEST(root_of_the_tables)
+{
+    REFUSED("ACPI: no valid XSDT", facts.xsdt = false);
+    REFUSED("ACPI: no valid XSDT", facts.xsdt = false; cfg.boot.nnics = 0);
+}
+
 TEST(iommu)
 {
     REFUSED("IOMMU: no valid IVRS or DMAR table", facts.iommu = IOMMU_NONE);
@@ -85,7 +92,8 @@ TEST(nics)
     REFUSED("t.cfg:5: mac: no NIC found that has it", facts.nic[1].found = false);
     REFUSED("t.cfg:4: [nic]: [nic lan0] and [nic lan1] are one device", cfg.boot.nic[1].rid = 0x28);
     REFUSED("t.cfg:3: vfs: 4 VFs, but this device has no SR-IOV", facts.nic[0].sriov = false);
-    REFUSED("t.cfg:3: vfs: 4 VFs, but the NIC has 3 for guests, accepted: 0 to 3", facts.nic[0].total_vfs = 3);
+    REFUSED("t.cfg:3: vfs: 4 VFs, but the NIC has 3 for guests, accepted: 0 to 3",
+            facts.nic[0].total_vfs = 3);
     TAKEN(facts.nic[0].sriov = false; cfg.boot.nic[0].vfs = 0);
 }
 
