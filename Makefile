@@ -67,13 +67,7 @@ $(BUILD)/hv/%.c.o: %.c
 
 $(BUILD)/hv/%.S.o: %.S
 	@mkdir -p $(@D)
-	$(call say,AS)$(CC) $(HV_CFLAGS) -I$(BUILD)/hv -c $< -o $@
-
-# The guests' DSDT, compiled from source and taken in by dsdt.S.
-$(BUILD)/hv/vm/emul/dsdt.S.o: $(BUILD)/hv/dsdt.aml
-$(BUILD)/hv/dsdt.aml: vm/emul/dsdt.asl
-	@mkdir -p $(@D)
-	$(call say,IASL)iasl -va -p $(basename $@) $< >$(basename $@).log || { cat $(basename $@).log; false; }
+	$(call say,AS)$(CC) $(HV_CFLAGS) -c $< -o $@
 
 # Linked twice: the first link's symbols become the table that panic() reads, which sits last and moves nothing.
 $(BUILD)/hv.elf: $(HV_OBJ) linker/hv.ld tools/symbols.sh

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What boot/ hands to the hypervisor; the only header the two share. No EFI type in it. All addresses are
- * physical, all memory it points to is of type BOOT_MEM_LOADER and stays until the hypervisor has started its
- * guests.
+ * physical, all memory it points to is of type BOOT_MEM_LOADER and stays as long as the hypervisor runs: every
+ * restart of a guest begins with what its plan points to.
  */
 #pragma once
 
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
-#define BOOTINFO_VERSION 1
+#define BOOTINFO_VERSION 2
 
 enum boot_mem_type {
     BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */
@@ -26,16 +26,11 @@ struct boot_mem {
     uint32_t pad;
 };
 
-/* A file in memory; size 0 if there is none. Starts on a page; the rest of its last page is zero. */
-struct boot_file {
-    uint64_t base, size;
-};
-
-#define BOOT_NAME_MAX    16 /* with the terminating 0 */
-#define BOOT_CMDLINE_MAX 1024
-#define BOOT_GUEST_VFS   8
-#define BOOT_GUESTS_MAX  32
-#define BOOT_NICS_MAX    8
+#define BOOT_NAME_MAX   16 /* with the terminating 0 */
+#define BOOT_GUEST_VFS  8
+#define BOOT_VCPUS_MAX  16 /* of one guest */
+#define BOOT_GUESTS_MAX 32
+#define BOOT_NICS_MAX   8
 
 enum boot_nic_mode { BOOT_NIC_VEB, BOOT_NIC_VEPA };
 enum boot_on_crash { BOOT_CRASH_RESTART, BOOT_CRASH_STOP };
@@ -57,16 +52,41 @@ struct boot_vf {
     uint16_t vlan;  /* 0: none */
 };
 
+/* `size` bytes at `source` that go to the guest physical address `at`. */
+struct boot_piece {
+    uint64_t at, source, size;
+};
+
+#define BOOT_PIECES_MAX  26
+#define BOOT_REFUSAL_MAX 128
+
+/* Selectors that the GDT of a start has; its limit is that of BOOT_START_DS. */
+#define BOOT_START_CS 0x10
+#define BOOT_START_DS 0x18
+
+/*
+ * How a guest starts: these pieces in its RAM and zeroes elsewhere, and the first vCPU at `entry`, interrupts
+ * off, with flat segments of 4 GiB: in 64-bit mode on the page tables at `cr3`, or without paging in 32-bit
+ * mode. Registers that are not here are 0. Addresses are the guest's physical ones.
+ */
+struct boot_start {
+    char refusal[BOOT_REFUSAL_MAX]; /* why it cannot start: a sentence for the operator; "" if it can */
+    uint64_t entry, rax, rbx, rsi;
+    uint64_t cr3; /* 0: 32-bit mode */
+    uint64_t gdt;
+    uint64_t npieces;
+    struct boot_piece piece[BOOT_PIECES_MAX];
+};
+
 struct boot_guest {
     char name[BOOT_NAME_MAX];
-    struct boot_file kernel, initrd;
-    char cmdline[BOOT_CMDLINE_MAX];
     uint64_t memory;   /* bytes, a multiple of 2 MiB */
     uint64_t cpus;     /* bit n: may run on CPU n; 0: on all */
-    uint32_t vcpus;    /* 1 .. 4 and up */
+    uint32_t vcpus;    /* 1 .. BOOT_VCPUS_MAX */
     uint32_t on_crash; /* enum boot_on_crash */
     uint32_t nvfs;
     struct boot_vf vf[BOOT_GUEST_VFS];
+    struct boot_start start;
 };
 
 struct boot_config {
@@ -90,10 +110,11 @@ struct bootinfo {
     uint64_t mem_count;
     uint64_t image_base; /* where hv.elf's lowest segment was loaded, 2 MiB aligned, contiguous */
     uint64_t image_size;
-    uint64_t trampoline;   /* a page below 1 MiB, kept free for the start of the other CPUs */
-    uint64_t tsc_start;    /* TSC at BOOTX64.EFI's first line */
-    uint64_t tsc_wall;     /* TSC when the firmware's clock was read, and what it said: */
-    uint64_t wall_seconds; /* since 1970, UTC; 0 if unknown */
-    struct boot_file iodom;
+    uint64_t trampoline;     /* a page below 1 MiB, kept free for the start of the other CPUs */
+    uint64_t tsc_start;      /* TSC at BOOTX64.EFI's first line */
+    uint64_t tsc_wall;       /* TSC when the firmware's clock was read, and what it said: */
+    uint64_t wall_seconds;   /* since 1970, UTC; 0 if unknown */
+    struct boot_guest iodom; /* started if there is a NIC */
+    uint64_t iodom_info;     /* one of its pieces: struct iodom_info, for the hypervisor to complete */
     struct boot_config config;
 };

@@ -25,7 +25,13 @@ $(BUILD)/boot/%.c.o: boot/%.c boot/build.mk $(THIRD)/inih/.fetched
 
 $(BUILD)/boot/%.S.o: boot/%.S boot/build.mk
 	@mkdir -p $(@D)
-	$(call say,AS)$(CC) $(BOOT_CFLAGS) -c $< -o $@
+	$(call say,AS)$(CC) $(BOOT_CFLAGS) -I$(BUILD)/boot -c $< -o $@
+
+# The guests' DSDT, compiled from source and taken in by dsdt.S.
+$(BUILD)/boot/dsdt.S.o: $(BUILD)/boot/dsdt.aml
+$(BUILD)/boot/dsdt.aml: boot/dsdt.asl
+	@mkdir -p $(@D)
+	$(call say,IASL)iasl -va -p $(basename $@) $< >$(basename $@).log || { cat $(basename $@).log; false; }
 
 # inih as it is: its own warnings are not ours to mend.
 $(BUILD)/boot/ini.o: $(THIRD)/inih/.fetched boot/ini_options.h boot/build.mk

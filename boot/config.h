@@ -14,10 +14,10 @@
 #include "boot/ini_options.h"
 #include "boot/text.h"
 
-#define CONFIG_TEXT_MAX 65536 /* bytes of the whole file */
-#define CONFIG_FILE_MAX 128   /* a file's name, with the terminating 0 */
-#define CONFIG_VCPUS    16    /* vm/vm.h: VM_VCPUS_MAX */
-#define CONFIG_CPUS     64    /* bits in boot_guest.cpus */
+#define CONFIG_TEXT_MAX    65536 /* bytes of the whole file */
+#define CONFIG_FILE_MAX    128   /* a file's name, with the terminating 0 */
+#define CONFIG_CMDLINE_MAX 1024  /* a guest's command line, with the terminating 0 */
+#define CONFIG_CPUS        64    /* bits in boot_guest.cpus */
 
 enum config_global_key { GLOBAL_CONSOLE, GLOBAL_LOGLEVEL, GLOBAL_KEYS };
 enum config_nic_key { NIC_PF, NIC_MAC, NIC_VFS, NIC_MODE, NIC_IP, NIC_KEYS };
@@ -42,6 +42,7 @@ struct config_nic {
 struct config_guest {
     unsigned line, key_line[GUEST_KEYS];
     char kernel[CONFIG_FILE_MAX], initrd[CONFIG_FILE_MAX]; /* relative, '/' between; initrd "" if none */
+    char cmdline[CONFIG_CMDLINE_MAX];
     unsigned vf_line[BOOT_GUEST_VFS];
     char vf_nic[BOOT_GUEST_VFS][BOOT_NAME_MAX];
 };
@@ -56,7 +57,7 @@ struct config {
 
 /*
  * Reads `size` bytes at `text`; text[size] must be a 0 byte that belongs to the caller. False, with one line
- * in `err`, at the first thing that is wrong; `cfg` is then of no use. No file base, rid of a `mac =` NIC or
+ * in `err`, at the first thing that is wrong; `cfg` is then of no use. No start plan, rid of a `mac =` NIC or
  * TotalVFs is known yet.
  */
 bool config_parse(struct config *cfg, const char *file, const char *text, size_t size,

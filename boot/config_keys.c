@@ -249,7 +249,7 @@ static bool set_initrd(struct parser *p, unsigned index, const char *value)
 
 static bool set_cmdline(struct parser *p, unsigned index, const char *value)
 {
-    if (!text_copy(p->cfg->boot.guest[index].cmdline, BOOT_CMDLINE_MAX, value))
+    if (!text_copy(p->cfg->guest[index].cmdline, CONFIG_CMDLINE_MAX, value))
         return bad_value(p, value, "is too long");
     return true;
 }
@@ -280,7 +280,7 @@ static bool set_vcpus(struct parser *p, unsigned index, const char *value)
 {
     uint64_t n;
 
-    if (!text_number_all(value, CONFIG_VCPUS, &n) || n == 0)
+    if (!text_number_all(value, BOOT_VCPUS_MAX, &n) || n == 0)
         return bad_value(p, value, "is no number of virtual CPUs");
     p->cfg->boot.guest[index].vcpus = (uint32_t)n;
     return true;

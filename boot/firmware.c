@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define CALIBRATION_US 5000
-#define ALLOCATIONS    (2 * BOOT_GUESTS_MAX + 32)
+#define ALLOCATIONS    (3 * BOOT_GUESTS_MAX + 32)
 
 EFI_SYSTEM_TABLE *fw;
 static EFI_HANDLE this_image;

@@ -44,6 +44,11 @@ void *fw_table(const EFI_GUID *guid);
  */
 uint64_t fw_wall_seconds(void);
 
+/* A file in memory; size 0 if there is none. Starts on a page; the rest of its last page is zero. */
+struct boot_file {
+    uint64_t base, size;
+};
+
 /*
  * Looks for `name` in the folder that this image was loaded from, then in the root of that volume. All later
  * files come from the folder where it was found.

@@ -9,6 +9,8 @@
 #include "boot/elf.h"
 #include "boot/firmware.h"
 #include "boot/handoff.h"
+#include "boot/iodom.h"
+#include "boot/load.h"
 #include "boot/machine.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/lib/bits.h"
@@ -70,29 +72,66 @@ static bool check_the_machine(struct boot_error *err)
     return machine_look(&facts, &config, err) && check_machine(&config, &facts, err);
 }
 
+/* A guest's files and command line become its start plan; what is wrong with them is the plan's to say. */
+static bool plan(struct boot_guest *g, const struct boot_file *kernel, const struct boot_file *initrd,
+                 const char *cmdline, struct boot_error *err)
+{
+    const struct load_image img = {.kernel = (const void *)kernel->base,
+                                   .kernel_size = kernel->size,
+                                   .initrd = (const void *)initrd->base,
+                                   .initrd_size = initrd->size,
+                                   .cmdline = cmdline,
+                                   .memory = g->memory,
+                                   .vcpus = g->vcpus};
+    struct load_data *data = fw_pages(sizeof(*data), PAGE_SIZE);
+
+    if (!data)
+        return error_set(err, "memory: no room for the start of guest %s", g->name);
+    load_plan(&g->start, &img, data);
+    return true;
+}
+
+static bool load_iodom(struct boot_error *err)
+{
+    struct boot_file kernel, module = {.size = sizeof(struct iodom_info)};
+
+    if (!fw_file_read("iodom.elf", &kernel, err))
+        return false;
+    module.base = (uint64_t)fw_pages(module.size, PAGE_SIZE);
+    if (!module.base)
+        return error_set(err, "memory: no room for the I/O domain's information");
+    iodom_info((struct iodom_info *)module.base, &config.boot);
+    info->iodom_info = module.base;
+    iodom_guest(&info->iodom);
+    return plan(&info->iodom, &kernel, &module, "", err);
+}
+
+static bool load_guest(unsigned i, struct boot_error *err)
+{
+    const struct config_guest *g = &config.guest[i];
+    struct boot_file kernel, initrd = {0, 0};
+
+    if (!fw_file_read(g->kernel, &kernel, err) || (g->initrd[0] && !fw_file_read(g->initrd, &initrd, err)))
+        return false;
+    return plan(&info->config.guest[i], &kernel, &initrd, g->cmdline, err);
+}
+
 static bool load_files(struct boot_error *err)
 {
-    struct boot_file none = {0, 0};
-
     fw_print("lastmile: loading\n");
     info = fw_pages(sizeof(*info), PAGE_SIZE);
     if (!info)
         return error_set(err, "memory: no room for the hand-off");
     *info = (struct bootinfo){.magic = BOOTINFO_MAGIC, .version = BOOTINFO_VERSION, .size = sizeof(*info)};
+    info->config = config.boot;
     if (!fw_file_read("hv.elf", &hv, err))
         return false;
     /* Without a NIC there is nothing for an I/O domain to do. */
-    info->iodom = none;
-    if (config.boot.nnics && !fw_file_read("iodom.elf", &info->iodom, err))
+    if (config.boot.nnics && !load_iodom(err))
         return false;
-    for (unsigned i = 0; i < config.boot.nguests; i++) {
-        struct boot_guest *g = &config.boot.guest[i];
-
-        if (!fw_file_read(config.guest[i].kernel, &g->kernel, err) ||
-            (config.guest[i].initrd[0] && !fw_file_read(config.guest[i].initrd, &g->initrd, err)))
+    for (unsigned i = 0; i < config.boot.nguests; i++)
+        if (!load_guest(i, err))
             return false;
-    }
-    info->config = config.boot;
     return true;
 }
 
@@ -124,7 +163,7 @@ static const struct {
     {read_config, EFI_INVALID_PARAMETER}, /* the text and what it says by itself */
     {measure_files, EFI_NOT_FOUND},       /* the guests' files are there, and how large they are */
     {check_the_machine, EFI_UNSUPPORTED}, /* processor, IOMMU, NICs and memory can do what it asks for */
-    {load_files, EFI_LOAD_ERROR},         /* everything into memory */
+    {load_files, EFI_LOAD_ERROR},         /* everything into memory, and how each guest starts */
     {place_hypervisor, EFI_LOAD_ERROR},   /* hv.elf's segments to where they run */
     {prepare, EFI_OUT_OF_RESOURCES},      /* page tables, stack, trampoline */
 };

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Puts a kernel into a guest's memory and sets vCPU 0's start state: Linux bzImage (64-bit boot protocol,
- * Documentation/arch/x86/boot.rst), ELF with a PVH note (Xen's pvh.h start info), or Multiboot 1 ELF. The
- * image is hostile: nothing outside the guest's RAM is written, and nothing is written before every header
- * has been checked.
- */
+/* Carries out the start plan of a guest, which the boot loader has made from its image (struct boot_start). */
 #pragma once
 
+#include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
-#include "vm/vm.h"
 
-struct load_image {
-    const void *kernel;
-    uint64_t kernel_size;
-    const void *initrd; /* or PVH module 0; NULL: none */
-    uint64_t initrd_size;
-    const char *cmdline;
-};
+struct vm;
 
-/* 0, or a negative errno with *why a sentence for the user ("kernel is cut off: needs N bytes, has M"). */
-MUST_USE int loader_load(struct vm *vm, const struct load_image *img, const char **why);
+/* Once, before the first loader_load(). `bi` must stay for ever. */
+void loader_init(const struct bootinfo *bi);
+
+/*
+ * Copies the next 2 MiB at most of the plan's pieces into the VM's RAM, which was zero at first; *done, 0 at
+ * first, counts the bytes. 1: there may be more. 0: all is there, and vCPU 0 is set to its start. -EFAULT: a
+ * piece is not in the boot loader's memory or not in the VM's RAM.
+ */
+MUST_USE int loader_load(struct vm *vm, uint64_t *done);

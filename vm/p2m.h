@@ -5,13 +5,7 @@
 #include "kernel/lib/spinlock.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/radix.h"
-
-/* Guest physical map (all guests). RAM is [0, low) and, above the hole, [4 GiB, ...). */
-#define GPA_PCI_WINDOW     0xc0000000 /* BARs of assigned functions; RAM below 4 GiB ends here at the latest */
-#define GPA_PCI_WINDOW_END 0xfec00000
-#define GPA_IOAPIC         0xfec00000
-#define GPA_LAPIC          0xfee00000
-#define GPA_HIGH_RAM       0x100000000
+#include "vm/abi/platform.h"
 
 #define P2M_CHUNKS 1024 /* RAM blocks of a VM: 2 MiB each at least */
 

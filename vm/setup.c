@@ -11,19 +11,14 @@
 #include "kernel/mm/paging.h"
 #include "vm/abi/iodom.h"
 #include "vm/assign/assign.h"
+#include "vm/loader.h"
 #include "vm/vm.h"
 
-#define IODOM_MEMORY    (24ull << 20)
 #define NIC_UP_LIMIT_NS (30 * NS_PER_S)
-#define INFO_ORDER      4 /* 64 KiB hold struct iodom_info */
-
-_Static_assert(sizeof(struct iodom_info) <= PAGE_SIZE << INFO_ORDER,
-               "the I/O domain's information fits its block");
 
 static struct {
     const struct boot_config *cfg;
     struct boot_guest iodom; /* what the I/O domain is built from */
-    struct iodom_info *info;
     struct pci_dev *pf[BOOT_NICS_MAX];
     struct vm *guest[BOOT_GUESTS_MAX];
     uint32_t ready;         /* bit per NIC: its PF answers mailboxes */
@@ -79,59 +74,22 @@ static void nics_enable(void)
 /* --- the I/O domain --- */
 
 /* NIC i of the information is PCI slot i + 1, so NICs that failed are left out and do not take a number. */
-static void info_nic(struct iodom_nic *out, uint32_t nic)
+static void info_complete(struct iodom_info *info)
 {
-    const struct boot_nic *n = &setup.cfg->nic[nic];
-
-    strlcpy(out->name, n->name, sizeof(out->name));
-    out->vfs = n->vfs;
-    out->mode = n->mode;
-    out->ip = n->ip;
-    out->netmask = n->netmask;
-    out->gateway = n->gateway;
-    for (uint32_t g = 0; g < setup.cfg->nguests; g++)
-        for (uint32_t i = 0; i < setup.cfg->guest[g].nvfs; i++) {
-            const struct boot_vf *vf = &setup.cfg->guest[g].vf[i];
-
-            if (vf->nic != nic || vf->index >= IODOM_VFS_MAX)
-                continue;
-            memcpy(out->vf[vf->index].mac, vf->mac, sizeof(vf->mac));
-            out->vf[vf->index].vlan = vf->vlan;
-            out->vf[vf->index].assigned = 1;
-        }
-}
-
-static int info_fill(void)
-{
-    hpa_t block = frame_alloc(INFO_ORDER);
-
-    if (block.a == 0)
-        return -ENOMEM;
-    setup.info = hpa_to_ptr(block);
-    setup.info->magic = IODOM_INFO_MAGIC;
-    setup.info->size = sizeof(*setup.info);
-    setup.info->tsc_khz = time_tsc_khz();
+    info->tsc_khz = time_tsc_khz();
+    info->nnics = 0;
     for (uint32_t i = 0; i < setup.cfg->nnics; i++)
         if (setup.pf[i])
-            info_nic(&setup.info->nic[setup.info->nnics++], i);
-    setup.iodom.initrd = (struct boot_file){block.a, sizeof(*setup.info)};
-    return 0;
+            info->nic[info->nnics++] = info->nic[i];
 }
 
 static void iodom_start(const struct bootinfo *bi)
 {
     struct vm *vm;
 
-    strlcpy(setup.iodom.name, "iodom", sizeof(setup.iodom.name));
-    setup.iodom.kernel = bi->iodom;
-    setup.iodom.memory = IODOM_MEMORY;
-    setup.iodom.vcpus = 1;
+    info_complete(hpa_to_ptr(hpa(bi->iodom_info)));
+    setup.iodom = bi->iodom;
     setup.iodom.cpus = cpu_count() > 1 ? ~BIT(0) : 0; /* the first CPU polls the console and writes the log */
-    setup.iodom.on_crash = BOOT_CRASH_RESTART;
-    if (info_fill() != 0) {
-        log_error("iodom: no memory for its information block");
-        return;
-    }
     vm = vm_create(&setup.iodom, true);
     if (vm && setup_assign(vm) == 0 && vm_start(vm) != 0)
         log_error("iodom: cannot be started");
@@ -346,6 +304,7 @@ static void report_memory(void)
 void setup_init(const struct bootinfo *bi)
 {
     setup.cfg = &bi->config;
+    loader_init(bi);
     nics_enable();
     if (setup.cfg->nnics)
         iodom_start(bi);

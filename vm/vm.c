@@ -5,11 +5,9 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/heap.h"
-#include "kernel/mm/paging.h"
 #include "vm/assign/assign.h"
 #include "vm/emul/cpuid.h"
 #include "vm/emul/emul.h"
-#include "vm/emul/tables.h"
 #include "vm/loader.h"
 #include "vm/sched.h"
 #include "vm/setup.h"
@@ -96,27 +94,15 @@ static int vcpus_create(struct vm *vm)
     return err;
 }
 
-static const void *file_ptr(const struct boot_file *f)
-{
-    return f->size ? hpa_to_ptr(hpa(f->base)) : NULL;
-}
-
-/* Puts the pristine image into zeroed RAM and vCPU 0 at its start. */
+/* Into zeroed RAM, and vCPU 0 to its start. */
 static int load(struct vm *vm)
 {
-    const struct load_image img = {.kernel = file_ptr(&vm->cfg->kernel),
-                                   .kernel_size = vm->cfg->kernel.size,
-                                   .initrd = file_ptr(&vm->cfg->initrd),
-                                   .initrd_size = vm->cfg->initrd.size,
-                                   .cmdline = vm->cfg->cmdline};
-    const char *why = "cannot be loaded";
-    int err = loader_load(vm, &img, &why);
+    int err;
 
-    if (err) {
-        log_error("[%s] not started: %s", vm->name, why);
-        return err;
-    }
-    return tables_write(vm);
+    do
+        err = loader_load(vm, &vm->loaded);
+    while (err > 0);
+    return err;
 }
 
 static int build(struct vm *vm)
@@ -154,6 +140,8 @@ static bool usable(const struct boot_guest *cfg)
         log_error("[%s] not started: vcpus: %u, must be 1 to %u", cfg->name, cfg->vcpus, VM_VCPUS_MAX);
     else if (cfg->cpus != 0 && !(cfg->cpus & online))
         log_error("[%s] not started: cpus: none of them is online", cfg->name);
+    else if (cfg->start.refusal[0])
+        log_error("[%s] not started: %s", cfg->name, cfg->start.refusal);
     else
         return true;
     return false;
@@ -286,7 +274,7 @@ static void last_left(struct vm *vm)
     for (unsigned i = 0; i < vm->nvcpus; i++)
         vcpu_reset(vm->vcpu[i]);
     ioapic_reset(vm);
-    vm->zeroed = 0;
+    vm->zeroed = vm->loaded = 0;
     spin_lock(&vm->lock);
     vm->state = again ? VM_RESTARTING : VM_STOPPED;
     if (again)
@@ -325,21 +313,21 @@ static void restarted(struct vm *vm, int err)
 }
 
 /*
- * In the VM's own time, for memory may be large and functions take 100 ms to come out of their reset; then
- * from the pristine image. The console's UART, the clock and the virtual PCI bus stay as they are; every
- * driver sets them up anyway.
+ * In the VM's own time, for memory and image may be large and functions take 100 ms to come out of their
+ * reset. The console's UART, the clock and the virtual PCI bus stay as they are; every driver sets them up
+ * anyway.
  */
 bool vm_restart(struct vcpu *v)
 {
     struct vm *vm = v->vm;
     int err;
 
-    while (p2m_zero(&vm->p2m, &vm->zeroed) || !setup_can_assign(vm)) {
+    while (p2m_zero(&vm->p2m, &vm->zeroed) || !setup_can_assign(vm) ||
+           (err = loader_load(vm, &vm->loaded)) > 0) {
         cpu_take_interrupts();
         if (sched_must_yield(v))
             return false;
     }
-    err = load(vm);
     if (!err)
         err = setup_assign(vm);
     restarted(vm, err);

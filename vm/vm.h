@@ -11,7 +11,7 @@
 #include "kernel/lib/types.h"
 #include "vm/p2m.h"
 
-#define VM_VCPUS_MAX 16
+#define VM_VCPUS_MAX BOOT_VCPUS_MAX
 #define VM_NAME_MAX  BOOT_NAME_MAX
 
 struct vcpu;
@@ -81,7 +81,7 @@ struct vm {
     enum vm_end end;               /* of its last stop */
     uint64_t crash_ns[VM_CRASHES]; /* when it crashed last, a ring */
     unsigned ncrashes;
-    uint64_t zeroed; /* while VM_RESTARTING: bytes of RAM that are done */
+    uint64_t zeroed, loaded; /* while VM_RESTARTING: bytes of RAM, and of the image, that are done */
     char stop_reason[96];
     struct vm *next;
 };

@@ -28,9 +28,9 @@ static void must_be_sound(const struct config *cfg, unsigned g)
     const struct boot_guest *b = &cfg->boot.guest[g];
 
     must(b->name[0] && strlen(b->name) < BOOT_NAME_MAX, "guest name");
-    must(strlen(b->cmdline) < BOOT_CMDLINE_MAX, "cmdline");
+    must(strlen(cfg->guest[g].cmdline) < CONFIG_CMDLINE_MAX, "cmdline");
     must(b->memory && b->memory % (2 << 20) == 0 && b->memory <= (uint64_t)1 << 40, "memory");
-    must(b->vcpus >= 1 && b->vcpus <= CONFIG_VCPUS, "vcpus");
+    must(b->vcpus >= 1 && b->vcpus <= BOOT_VCPUS_MAX, "vcpus");
     must(b->on_crash <= BOOT_CRASH_STOP, "on_crash");
     must(b->nvfs <= BOOT_GUEST_VFS, "number of VFs");
     must(cfg->guest[g].kernel[0] && cfg->guest[g].kernel[0] != '/' && !strstr(cfg->guest[g].kernel, "../"),

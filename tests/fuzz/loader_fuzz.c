@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Any image, initrd size and guest memory: nothing outside the guest's RAM is written, a refused image writes
- * nothing and says why, an accepted one starts inside itself. Bytes 0 to 3 choose memory, initrd and the
- * length of the command line; the rest is the image.
+ * Any image, initrd size and guest memory: a refused image has a reason and no piece; an accepted one has
+ * pieces that the hypervisor's loader takes, each in the guest's RAM and apart from the others, and starts
+ * inside itself. Bytes 0 to 3 choose memory, initrd and the length of the command line; the rest is the image.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -11,12 +11,19 @@
 
 #include "tests/unit/fake/hvm.c"
 #include "tests/unit/fake/p2m.c"
-#include "tests/unit/fake/strlcpy.c"
 
-#include "vm/load_bzimage.c"
-#include "vm/load_elf.c"
-#include "vm/load_multiboot.c"
+#include "boot/load.c"
+#include "boot/load_bzimage.c"
+#include "boot/load_elf.c"
+#include "boot/load_multiboot.c"
+#include "boot/tables.c"
+#include "boot/text.c"
 #include "vm/loader.c"
+
+/* Stands in for dsdt.S. */
+__asm__(".globl dsdt_aml, dsdt_aml_end\n"
+        "dsdt_aml: .byte 'D', 'S', 'D', 'T'\n"
+        "dsdt_aml_end:\n");
 
 #define REQUIRE(cond)                                                                                        \
     do {                                                                                                     \
@@ -29,44 +36,73 @@ void guest_forget(const struct vcpu *v)
     REQUIRE(v->vm);
 }
 
-#define RAM_MAX  (8u << 20)
-#define HIGH_RAM SIZE_2M
+#define RAM_MAX  (8u << 20) /* of guests whose plan is carried out */
+#define RAM_HIGH ((uint64_t)GPA_PCI_WINDOW + SIZE_2M)
 
 static struct vm vm;
 static struct vcpu vcpu = {.vm = &vm};
+static struct boot_guest guest;
+static struct load_data data_block;
 static uint8_t initrd[1 << 20];
 static char cmdline[5000];
 
-/* The same RAM serves every run: pages that an accepted image wrote are cleared again. */
-static void start(uint64_t bytes, bool high)
+static void start(uint64_t bytes)
 {
+    static struct boot_mem all = {.size = UINT64_MAX, .type = BOOT_MEM_LOADER};
+    static struct bootinfo bi = {.mem_count = 1};
+
     if (!vm.p2m.chunks)
-        REQUIRE(p2m_init(&vm.p2m, RAM_MAX + HIGH_RAM) == 0);
-    vm.p2m.ram_low = bytes;
-    vm.p2m.ram_high = high ? HIGH_RAM : 0;
+        REQUIRE(p2m_init(&vm.p2m, RAM_MAX) == 0);
+    bi.mem = ptr_to_hpa(&all).a;
+    loader_init(&bi);
+    vm.p2m.ram_low = MIN(bytes, (uint64_t)GPA_PCI_WINDOW);
+    vm.p2m.ram_high = bytes - vm.p2m.ram_low;
+    vm.cfg = &guest;
     vm.vcpu[0] = &vcpu;
     vm.nvcpus = 1;
-    vm.stop_reason[0] = 0;
     fake_hvm.resets = 0;
 }
 
-static bool ram_is_zero(void)
+static bool overlap(const struct boot_piece *p, const struct boot_piece *q)
 {
-    const char *ram = p2m_ram(&vm.p2m, gpa(0), 1);
+    return p->at < q->at + q->size && q->at < p->at + p->size;
+}
 
-    return ram[0] == 0 && memcmp(ram, ram + 1, vm.p2m.ram_low + vm.p2m.ram_high - 1) == 0;
+static void check(struct boot_start *s)
+{
+    REQUIRE(s->npieces <= BOOT_PIECES_MAX);
+    for (unsigned i = 0; i < s->npieces; i++) {
+        REQUIRE(s->piece[i].size > 0 && p2m_is_ram(&vm.p2m, gpa(s->piece[i].at), s->piece[i].size));
+        for (unsigned j = 0; j < i; j++)
+            REQUIRE(!overlap(&s->piece[i], &s->piece[j]));
+    }
+    REQUIRE(p2m_is_ram(&vm.p2m, gpa(s->entry), 1) && s->entry >= LOAD_DATA_END);
+}
+
+/* RAM is then zero again for the next one. */
+static void carry_out(struct boot_start *s)
+{
+    uint64_t done = 0;
+    int rc;
+
+    for (unsigned i = 0; i < s->npieces; i++)
+        s->piece[i].source = ptr_to_hpa((const void *)(uintptr_t)s->piece[i].source).a;
+    do
+        rc = loader_load(&vm, &done);
+    while (rc > 0);
+    REQUIRE(rc == 0 && fake_hvm.resets == 1 && vcpu.rip == s->entry);
+    memset(p2m_ram(&vm.p2m, gpa(0), 1), 0, vm.p2m.ram_low);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct load_image img = {.cmdline = cmdline};
-    const char *why = NULL;
+    struct load_image img = {.cmdline = cmdline, .vcpus = 1};
     uint8_t *kernel;
-    static unsigned runs;
 
     if (size < 4)
         return 0;
-    start((1 + data[0] % 4) * SIZE_2M, data[0] & 0x80);
+    img.memory = data[0] & 0x80 ? RAM_HIGH : (1 + data[0] % 4) * SIZE_2M;
+    start(img.memory);
     img.kernel_size = size - 4;
     kernel = malloc(size - 4); /* so that the sanitizer sees a read behind the end */
     memcpy(kernel, data + 4, size - 4);
@@ -76,14 +112,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(cmdline, 'x', sizeof(cmdline));
     cmdline[data[3] * 17] = 0;
 
-    if (loader_load(&vm, &img, &why) == 0) {
-        REQUIRE(fake_hvm.resets == 1);
-        REQUIRE(p2m_is_ram(&vm.p2m, gpa(vcpu.rip), 1) && vcpu.rip >= LOAD_DATA_END);
-        memset(p2m_ram(&vm.p2m, gpa(0), 1), 0, vm.p2m.ram_low + vm.p2m.ram_high);
+    memset(&data_block, 0, sizeof(data_block));
+    memset(&guest.start, 0xff, sizeof(guest.start));
+    load_plan(&guest.start, &img, &data_block);
+    if (guest.start.refusal[0]) {
+        REQUIRE(guest.start.npieces == 0 && strlen(guest.start.refusal) < BOOT_REFUSAL_MAX);
     } else {
-        REQUIRE(why && why[0] && strlen(why) < sizeof(vm.stop_reason));
-        REQUIRE(fake_hvm.resets == 0);
-        REQUIRE(runs++ % 64 || ram_is_zero());
+        check(&guest.start);
+        if (img.memory <= RAM_MAX)
+            carry_out(&guest.start);
     }
     free(kernel);
     return 0;

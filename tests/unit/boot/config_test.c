@@ -78,7 +78,7 @@ TEST(every_key_is_read)
     CHECK(strcmp(b->guest[0].name, "web") == 0);
     CHECK(strcmp(cfg.guest[0].kernel, "guest/vmlinuz") == 0);
     CHECK(strcmp(cfg.guest[0].initrd, "web.cpio.gz") == 0);
-    CHECK(strcmp(b->guest[0].cmdline, "console=ttyS0 a=b;c") == 0);
+    CHECK(strcmp(cfg.guest[0].cmdline, "console=ttyS0 a=b;c") == 0);
     CHECK_EQ(b->guest[0].memory, 256ull << 20);
     CHECK_EQ(b->guest[0].vcpus, 4);
     CHECK_EQ(b->guest[0].cpus, 0x800000000000000e);
@@ -291,12 +291,12 @@ TEST(long_line_is_refused_and_the_longest_is_read)
     char text[CONFIG_LINE_MAX + 64];
     size_t n = (size_t)sprintf(text, GUEST "cmdline = ");
 
-    memset(text + n, 'x', BOOT_CMDLINE_MAX - 1);
-    strcpy(text + n + BOOT_CMDLINE_MAX - 1, "\n");
+    memset(text + n, 'x', CONFIG_CMDLINE_MAX - 1);
+    strcpy(text + n + CONFIG_CMDLINE_MAX - 1, "\n");
     CHECK(parse(text));
-    CHECK_EQ(strlen(cfg.boot.guest[0].cmdline), BOOT_CMDLINE_MAX - 1);
+    CHECK_EQ(strlen(cfg.guest[0].cmdline), CONFIG_CMDLINE_MAX - 1);
 
-    strcpy(text + n + BOOT_CMDLINE_MAX - 1, "x\n");
+    strcpy(text + n + CONFIG_CMDLINE_MAX - 1, "x\n");
     CHECK(!parse(text));
     CHECK(strstr(err.text, "is too long, accepted: at most 1023 characters") != NULL);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Multiboot 1 (Multiboot Specification 0.6.96) as ELF. */
+#include "boot/load.h"
 #include "kernel/lib/bits.h"
-#include "kernel/lib/string.h"
-#include "vm/load.h"
+#include <string.h>
 
 #define SEARCH          8192 /* 3.1: the header lies in the first 8 KiB, 4-byte aligned */
 #define MULTIBOOT_MAGIC 0x1badb002
@@ -82,7 +82,7 @@ static void fill_information(const struct load_plan *p)
 }
 
 /* The ELF headers say what goes where: a header with addresses of its own (bit 16) is refused. */
-int multiboot_start(struct load_plan *p)
+bool multiboot_start(struct load_plan *p, uint64_t entry)
 {
     struct multiboot_header h;
     uint32_t unknown;
@@ -92,10 +92,13 @@ int multiboot_start(struct load_plan *p)
     unknown = h.flags & 0x1ffff & ~(FLAG_PAGE_ALIGN | FLAG_MEMORY | FLAG_VIDEO);
     if (unknown)
         return load_fail(p, "kernel asks for Multiboot features 0x%x, which it does not get", unknown);
-    if (!load_has(p, p->entry))
-        return load_fail(p, "kernel's entry 0x%lx is not in the kernel", p->entry);
-    p->rax = START_MAGIC;
-    p->rbx = LOAD_INFO;
-    p->fill = fill_information;
-    return load_initrd(p, SIZE_4G);
+    if (!load_has(p, entry))
+        return load_fail(p, "kernel's entry 0x%lx is not in the kernel", entry);
+    if (!load_initrd(p, SIZE_4G))
+        return false;
+    p->start->entry = entry;
+    p->start->rax = START_MAGIC;
+    p->start->rbx = LOAD_INFO;
+    fill_information(p);
+    return true;
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ELF images (System V ABI, chapters 4 and 5) and the start of PVH guests (Xen's docs/misc/pvh.pandoc,
  * public/arch-x86/hvm/start_info.h). */
+#include "boot/load.h"
 #include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
-#include "kernel/lib/string.h"
-#include "vm/emul/tables.h"
-#include "vm/load.h"
+#include <string.h>
 
 #define ELF_CLASS   4 /* offset of EI_CLASS */
 #define ELFCLASS32  1
@@ -62,7 +60,7 @@ static uint64_t number(const struct load_plan *p, uint64_t off, unsigned size)
     return n;
 }
 
-static int read_header(const struct load_plan *p, struct elf *e)
+static bool read_header(const struct load_plan *p, struct elf *e)
 {
     uint64_t class, machine;
 
@@ -85,7 +83,7 @@ static int read_header(const struct load_plan *p, struct elf *e)
         return load_fail(p, "kernel's ELF program headers have an impossible size or number");
     if (!load_bytes(p, e->phoff, e->phentsize * e->phnum))
         return load_fail(p, "kernel is cut off: its %lu ELF program headers are not in the file", e->phnum);
-    return 0;
+    return true;
 }
 
 /* read_header() has seen that the table is in the file. */
@@ -104,7 +102,7 @@ static struct segment segment(const struct load_plan *p, const struct elf *e, un
     };
 }
 
-static int plan_segment(struct load_plan *p, const struct segment *h)
+static bool plan_segment(struct load_plan *p, const struct segment *h)
 {
     const void *src = load_bytes(p, h->offset, h->filesz);
 
@@ -174,7 +172,7 @@ static void fill_start_info(const struct load_plan *p)
         .nr_modules = p->initrd ? 1 : 0,
         .modlist_paddr = p->initrd ? LOAD_INFO + offsetof(struct pvh_info, module) : 0,
         .cmdline_paddr = LOAD_CMDLINE,
-        .rsdp_paddr = TABLES_RSDP,
+        .rsdp_paddr = LOAD_TABLES,
         .memmap_paddr = LOAD_INFO + offsetof(struct pvh_info, memmap),
         .memmap_entries = n,
     };
@@ -184,24 +182,22 @@ static void fill_start_info(const struct load_plan *p)
         info->memmap[i] = (struct hvm_memmap_entry){range[i], 0};
 }
 
-int elf_plan(struct load_plan *p)
+bool elf_plan(struct load_plan *p)
 {
-    uint64_t pvh_entry = 0;
+    uint64_t entry, pvh_entry = 0;
     struct elf e = {0};
-    int err = read_header(p, &e);
 
-    if (err)
-        return err;
-    p->entry = e.entry;
+    if (!read_header(p, &e))
+        return false;
+    entry = e.entry;
     for (unsigned i = 0; i < e.phnum; i++) {
         struct segment h = segment(p, &e, i);
 
         if (h.type == PT_LOAD) {
-            err = plan_segment(p, &h);
-            if (err)
-                return err;
+            if (!plan_segment(p, &h))
+                return false;
             if (e.entry >= h.vaddr && e.entry - h.vaddr < h.memsz)
-                p->entry = e.entry - h.vaddr + h.paddr;
+                entry = e.entry - h.vaddr + h.paddr;
         } else if (h.type == PT_NOTE && !pvh_entry) {
             if (!load_bytes(p, h.offset, h.filesz))
                 return load_fail(p, "kernel is cut off: its ELF notes are not in the file");
@@ -209,11 +205,13 @@ int elf_plan(struct load_plan *p)
         }
     }
     if (!pvh_entry)
-        return multiboot_start(p);
+        return multiboot_start(p, entry);
     if (!load_has(p, pvh_entry))
         return load_fail(p, "kernel's PVH entry 0x%lx is not in the kernel", pvh_entry);
-    p->entry = pvh_entry;
-    p->rbx = LOAD_INFO;
-    p->fill = fill_start_info;
-    return load_initrd(p, SIZE_4G);
+    if (!load_initrd(p, SIZE_4G))
+        return false;
+    p->start->entry = pvh_entry;
+    p->start->rbx = LOAD_INFO;
+    fill_start_info(p);
+    return true;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Linux bzImage by the 64-bit boot protocol (Documentation/arch/x86/boot.rst, zero-page.rst). */
+#include "boot/load.h"
 #include "kernel/lib/bits.h"
-#include "kernel/lib/string.h"
-#include "vm/emul/tables.h"
-#include "vm/load.h"
+#include <string.h>
 
 #define SETUP_HEADER 0x1f1 /* in the file and in the zero page */
 
@@ -85,7 +84,7 @@ static uint64_t header_size(const struct setup_header *h)
     return 0x202 - SETUP_HEADER + (uint64_t)h->header_length;
 }
 
-static int check_header(const struct load_plan *p, const struct setup_header *h)
+static bool check_header(const struct load_plan *p, const struct setup_header *h)
 {
     uint64_t size = header_size(h);
 
@@ -101,7 +100,7 @@ static int check_header(const struct load_plan *p, const struct setup_header *h)
         return load_fail(p, "kernel's alignment 0x%x is not a power of two", h->kernel_alignment);
     if (strlen(p->img->cmdline) > h->cmdline_size)
         return load_fail(p, "command line is longer than the kernel takes (%u characters)", h->cmdline_size);
-    return 0;
+    return true;
 }
 
 /*
@@ -115,36 +114,32 @@ static uint64_t load_address(const struct setup_header *h)
     return h->relocatable_kernel ? ALIGN_UP(at, align) : at;
 }
 
-static void fill_zero_page(const struct load_plan *p)
+/* `entry` is where the kernel's own 64-bit entry lies. */
+static void fill_zero_page(const struct load_plan *p, struct setup_header h, uint64_t entry)
 {
     struct boot_params *bp = load_low(p, LOAD_INFO);
-    struct setup_header h;
 
-    if (!read_setup(p, &h))
-        return;
     memcpy(bp->setup_header, load_bytes(p, SETUP_HEADER, header_size(&h)), header_size(&h));
     h.type_of_loader = TYPE_OF_LOADER_NONE;
-    h.code32_start = (uint32_t)(p->entry - ENTRY_64);
+    h.code32_start = (uint32_t)(entry - ENTRY_64);
     h.cmd_line_ptr = LOAD_CMDLINE;
     h.ramdisk_image = (uint32_t)p->initrd;
     h.ramdisk_size = p->initrd ? (uint32_t)p->img->initrd_size : 0;
     h.setup_data = 0;
     memcpy(bp->setup_header, &h, sizeof(h));
-    bp->acpi_rsdp_addr = TABLES_RSDP;
+    bp->acpi_rsdp_addr = LOAD_TABLES;
     bp->e820_entries = (uint8_t)load_ranges(p, bp->e820);
 }
 
-int bzimage_plan(struct load_plan *p)
+bool bzimage_plan(struct load_plan *p)
 {
     struct setup_header h;
-    uint64_t setup, size, at, need, low = p->vm->p2m.ram_low;
-    int err;
+    uint64_t setup, size, at, need, low = p->ram_low;
 
     if (!read_setup(p, &h))
         return load_fail(p, "kernel is cut off in its setup header");
-    err = check_header(p, &h);
-    if (err)
-        return err;
+    if (!check_header(p, &h))
+        return false;
     setup = (h.setup_sects ? h.setup_sects + 1u : 5u) * SECTOR; /* 0 means 4 */
     size = (uint64_t)h.syssize * 16;
     if (!load_bytes(p, setup, size))
@@ -158,12 +153,12 @@ int bzimage_plan(struct load_plan *p)
     if (at > low || need > low - at)
         return load_fail(p, "kernel needs %lu MiB at %lu MiB: give the guest more memory", need >> 20,
                          at >> 20);
-    err = load_piece(p, at, need, load_bytes(p, setup, size), size);
-    if (err)
-        return err;
-    p->long_mode = true;
-    p->entry = at + ENTRY_64;
-    p->rsi = LOAD_INFO;
-    p->fill = fill_zero_page;
-    return load_initrd(p, (uint64_t)h.initrd_addr_max + 1);
+    if (!load_piece(p, at, need, load_bytes(p, setup, size), size) ||
+        !load_initrd(p, (uint64_t)h.initrd_addr_max + 1))
+        return false;
+    p->start->cr3 = LOAD_PAGE_TABLES;
+    p->start->entry = at + ENTRY_64;
+    p->start->rsi = LOAD_INFO;
+    fill_zero_page(p, h, p->start->entry);
+    return true;
 }

@@ -1,15 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vm/emul/tables.h"
-#include "kernel/acpi/acpi.h"
+#include "boot/tables.h"
+#include "boot/bootinfo.h"
 #include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
-#include "kernel/lib/string.h"
-#include "vm/vm.h"
+#include "vm/abi/platform.h"
+#include <stddef.h>
+#include <string.h>
 
 /* The compiled dsdt.asl (dsdt.S). */
 extern const uint8_t dsdt_aml[], dsdt_aml_end[];
 
-/* ACPI 6.5 5.2.3.2 */
+/* ACPI 6.5 5.2.6 */
+struct acpi_header {
+    char signature[4];
+    uint32_t length;
+    uint8_t revision, checksum;
+    char oem_id[6], oem_table_id[8];
+    uint32_t oem_revision;
+    char creator_id[4];
+    uint32_t creator_revision;
+} __attribute__((packed));
+_Static_assert(sizeof(struct acpi_header) == 36, "ACPI 6.5 table 5.4");
+
+/* 5.2.3.2 */
 struct acpi_address {
     uint8_t space, width, offset, access;
     uint64_t address;
@@ -82,11 +94,11 @@ struct madt {
     struct acpi_header header;
     uint32_t lapic_address, flags;
     struct madt_ioapic ioapic;
-    struct madt_lapic lapic[VM_VCPUS_MAX]; /* the table's length ends with the last one in use */
+    struct madt_lapic lapic[BOOT_VCPUS_MAX]; /* the table's length ends with the last one in use */
 } __attribute__((packed));
-_Static_assert(sizeof(struct madt) == 36 + 8 + 12 + 8 * VM_VCPUS_MAX, "ACPI 6.5 table 5.19");
+_Static_assert(sizeof(struct madt) == 36 + 8 + 12 + 8 * BOOT_VCPUS_MAX, "ACPI 6.5 table 5.19");
 
-/* Everything at TABLES_RSDP; the DSDT follows. */
+/* All of the page. */
 struct tables {
     struct rsdp rsdp;
     uint8_t pad0[12];
@@ -96,11 +108,11 @@ struct tables {
     uint8_t pad2[12];
     struct madt madt;
     uint8_t pad3[8];
+    uint8_t dsdt[3488]; /* dsdt.S checks that it fits */
+    uint8_t reset_code[16];
 };
-_Static_assert(sizeof(struct tables) % 16 == 0, "the DSDT starts aligned");
-
-#define ADDRESS_OF(member) (TABLES_RSDP + offsetof(struct tables, member))
-#define DSDT_ADDRESS       (TABLES_RSDP + sizeof(struct tables))
+_Static_assert(offsetof(struct tables, dsdt) % 16 == 0, "the DSDT starts aligned");
+_Static_assert(sizeof(struct tables) == TABLES_PAGE, "one page");
 
 /* What makes the bytes of a table sum up to 0. */
 static uint8_t checksum(const void *table, size_t size)
@@ -121,7 +133,7 @@ static void header_fill(struct acpi_header *h, const char *signature, size_t len
     memcpy(h->oem_id, "LSTMIL", sizeof(h->oem_id));
     memcpy(h->oem_table_id, "LASTMILE", sizeof(h->oem_table_id));
     h->oem_revision = 1;
-    memcpy(&h->creator_id, "LSTM", sizeof(h->creator_id));
+    memcpy(h->creator_id, "LSTM", sizeof(h->creator_id));
     h->creator_revision = 1;
 }
 
@@ -130,12 +142,12 @@ static struct acpi_address io_byte(uint16_t port)
     return (struct acpi_address){.space = SPACE_IO, .width = 8, .access = ACCESS_BYTE, .address = port};
 }
 
-static void fadt_fill(struct fadt *f)
+static void fadt_fill(struct fadt *f, uint64_t dsdt)
 {
     header_fill(&f->header, "FACP", sizeof(*f), 6);
     f->minor_version = 5;
-    f->dsdt = (uint32_t)DSDT_ADDRESS;
-    f->x_dsdt = DSDT_ADDRESS;
+    f->dsdt = (uint32_t)dsdt;
+    f->x_dsdt = dsdt;
     f->iapc_boot_arch = BOOT_ARCH_LEGACY_DEVICES | BOOT_ARCH_VGA_NOT_PRESENT;
     f->flags = FADT_WBINVD | FADT_PWR_BUTTON | FADT_SLP_BUTTON | FADT_RESET_REG_SUP | FADT_HW_REDUCED_ACPI;
     f->reset_reg = io_byte(POWER_RESET);
@@ -146,29 +158,29 @@ static void fadt_fill(struct fadt *f)
 }
 
 /* A vCPU's APIC id and ACPI processor id are its number; the I/O APIC has the number after the last. */
-static void madt_fill(struct madt *m, unsigned nvcpus)
+static void madt_fill(struct madt *m, unsigned vcpus)
 {
-    header_fill(&m->header, "APIC", offsetof(struct madt, lapic) + nvcpus * sizeof(m->lapic[0]), 6);
+    header_fill(&m->header, "APIC", offsetof(struct madt, lapic) + vcpus * sizeof(m->lapic[0]), 6);
     m->lapic_address = GPA_LAPIC;
-    m->ioapic = (struct madt_ioapic){MADT_IOAPIC, sizeof(m->ioapic), (uint8_t)nvcpus, 0, GPA_IOAPIC, 0};
-    for (unsigned i = 0; i < nvcpus; i++)
+    m->ioapic = (struct madt_ioapic){MADT_IOAPIC, sizeof(m->ioapic), (uint8_t)vcpus, 0, GPA_IOAPIC, 0};
+    for (unsigned i = 0; i < vcpus; i++)
         m->lapic[i] =
             (struct madt_lapic){MADT_LAPIC, sizeof(m->lapic[0]), (uint8_t)i, (uint8_t)i, MADT_LAPIC_ENABLED};
     m->header.checksum = checksum(m, m->header.length);
 }
 
-static void root_fill(struct tables *t)
+static void root_fill(struct tables *t, uint64_t at)
 {
     header_fill(&t->xsdt.header, "XSDT", sizeof(t->xsdt), 1);
-    t->xsdt.entry[0] = ADDRESS_OF(fadt);
-    t->xsdt.entry[1] = ADDRESS_OF(madt);
+    t->xsdt.entry[0] = at + offsetof(struct tables, fadt);
+    t->xsdt.entry[1] = at + offsetof(struct tables, madt);
     t->xsdt.header.checksum = checksum(&t->xsdt, sizeof(t->xsdt));
 
     memcpy(t->rsdp.signature, "RSD PTR ", sizeof(t->rsdp.signature));
     memcpy(t->rsdp.oem_id, "LSTMIL", sizeof(t->rsdp.oem_id));
     t->rsdp.revision = 2;
     t->rsdp.length = sizeof(t->rsdp);
-    t->rsdp.xsdt = ADDRESS_OF(xsdt);
+    t->rsdp.xsdt = at + offsetof(struct tables, xsdt);
     t->rsdp.checksum = checksum(&t->rsdp, offsetof(struct rsdp, length));
     t->rsdp.extended_checksum = checksum(&t->rsdp, sizeof(t->rsdp));
 }
@@ -180,20 +192,14 @@ static void root_fill(struct tables *t)
 static const uint8_t reset_code[] = {
     0xba, POWER_RESET & 0xff, POWER_RESET >> 8, 0xb0, POWER_RESET_VALUE, 0xee, 0xfa, 0xf4, 0xeb, 0xfd,
 };
-#define RESET_VECTOR 0xffff0
 
-int tables_write(struct vm *vm)
+void tables_write(uint8_t page[TABLES_PAGE], uint64_t at, unsigned vcpus)
 {
-    struct tables t = {0};
-    uint64_t dsdt_size = (uint64_t)(dsdt_aml_end - dsdt_aml);
+    struct tables *t = (struct tables *)page;
 
-    fadt_fill(&t.fadt);
-    madt_fill(&t.madt, vm->nvcpus);
-    root_fill(&t);
-    if (!p2m_is_ram(&vm->p2m, gpa(TABLES_RSDP), 0x100000 - TABLES_RSDP))
-        return -EFAULT;
-    if (p2m_write(&vm->p2m, gpa(TABLES_RSDP), &t, sizeof(t)) ||
-        p2m_write(&vm->p2m, gpa(RESET_VECTOR), reset_code, sizeof(reset_code)))
-        return -EFAULT;
-    return p2m_write(&vm->p2m, gpa(DSDT_ADDRESS), dsdt_aml, dsdt_size);
+    fadt_fill(&t->fadt, at + offsetof(struct tables, dsdt));
+    madt_fill(&t->madt, vcpus);
+    root_fill(t, at);
+    memcpy(t->dsdt, dsdt_aml, (size_t)(dsdt_aml_end - dsdt_aml));
+    memcpy(t->reset_code, reset_code, sizeof(reset_code));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the guests' operating systems cannot find by themselves (ACPI 6.5). The numbers are those of vm/p2m.h and vm/emul/; processors and the
+ * What the guests' operating systems cannot find by themselves (ACPI 6.5). The numbers are those of vm/abi/platform.h and vm/emul/; processors and the
  * I/O APIC are in the MADT, power in the FADT. Functions on the PCI bus have MSI-X only, so there is no routing table.
  */
 DefinitionBlock ("", "DSDT", 2, "LSTMIL", "LASTMILE", 1)
