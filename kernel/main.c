@@ -5,6 +5,7 @@
 #include "kernel/acpi/acpi.h"
 #include "kernel/console/console.h"
 #include "kernel/console/log.h"
+#include "kernel/console/uart.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/time.h"
 #include "kernel/mm/frame.h"
@@ -40,9 +41,9 @@ void hv_main(const struct bootinfo *bi)
     if (bi->magic != BOOTINFO_MAGIC || bi->version != BOOTINFO_VERSION || bi->size != sizeof(*bi))
         panic("hv.elf and BOOTX64.EFI are of different versions: install both from one build");
 
-    console_init(bi->config.console_port);           /* from here on, failures can be seen */
+    uart_init(bi->config.console_port);              /* from here on, failures can be seen */
     log_set_level((enum log_level)bi->config.loglevel);
-    cpu_init_boot(bi);                               /* GDT, IDT, SMEP, SMAP, x2APIC */
+    cpu_init_boot();                                 /* GDT, IDT, SMEP, SMAP, x2APIC */
     frame_init(bi);                                  /* all RAM that the firmware left free */
     paging_init(bi);                                 /* our own tables: W^X, guard pages */
     if (acpi_init(bi) != 0)                          /* the root table, checked */

@@ -29,6 +29,10 @@ MUST_USE int acpi_init(const struct bootinfo *bi);
  * read-only. */
 const struct acpi_header *acpi_find(const char signature[4]);
 
+/* The number in `size` bytes (up to 8) at an offset of a table, aligned or not; 0 beyond its end, or if `h` is
+ * NULL. */
+uint64_t acpi_read(const struct acpi_header *h, size_t off, size_t size);
+
 /* The table at `at`, checked; NULL after a warning that says what is wrong with it. While acpi_init() runs.
  */
 const struct acpi_header *acpi_load(hpa_t at);
@@ -45,7 +49,7 @@ uint16_t acpi_pm_timer_port(void);
 
 /*
  * Powers the machine off through PM1_CNT and the \_S5 package (ACPI 6.5 4.8.3.2, 7.4.2); resets it through
- * the FADT's reset register, port 0xcf9 or a triple fault. What waits in the console goes out first, so the
+ * the FADT's reset register or a triple fault. What waits in the console goes out first, so the
  * caller does not hold its lock. Power-off returns if the machine has no way to.
  */
 void acpi_power_off(void);

@@ -8,30 +8,20 @@
 #include "kernel/lib/string.h"
 #include "kernel/lib/wait.h"
 
-/* FADT, 5.2.9; older revisions are shorter, what they lack counts as 0. Addresses are of I/O ports. */
-struct acpi_fadt {
-    struct acpi_header header;
-    uint32_t facs, dsdt;
-    uint8_t unused1[4];
-    uint32_t smi_cmd;
-    uint8_t acpi_enable, unused2[11];
-    uint32_t pm1a_cnt, pm1b_cnt, pm2_cnt, pm_tmr;
-    uint8_t unused3[32];
-    uint32_t flags;
-    struct { /* generic address structure, 5.2.3.2 */
-        uint8_t space, width, offset, access;
-        uint64_t address;
-    } __attribute__((packed)) reset_reg;
-    uint8_t reset_value, unused4[11];
-    uint64_t x_dsdt;
-} __attribute__((packed));
-
-_Static_assert(offsetof(struct acpi_fadt, pm1a_cnt) == 64, "ACPI 6.5 table 5.9");
-_Static_assert(offsetof(struct acpi_fadt, reset_reg) == 116, "ACPI 6.5 table 5.9");
-_Static_assert(offsetof(struct acpi_fadt, x_dsdt) == 140, "ACPI 6.5 table 5.9");
-
+/* Offsets in the FADT, 5.2.9; older revisions are shorter, what they lack reads as 0. Addresses are of I/O ports. */
+#define FADT_DSDT          40
+#define FADT_SMI_CMD       48
+#define FADT_ACPI_ENABLE   52
+#define FADT_PM1A_CNT      64
+#define FADT_PM1B_CNT      68
+#define FADT_PM_TMR        76
+#define FADT_FLAGS         112
 #define FADT_RESET_REG_SUP BIT32(10)
+#define FADT_RESET_SPACE   116 /* of a generic address structure, 5.2.3.2: */
 #define ACPI_SPACE_IO      1
+#define FADT_RESET_ADDRESS 120
+#define FADT_RESET_VALUE   128
+#define FADT_X_DSDT        140
 
 /* PM1 control register, 4.8.3.2.1. */
 #define PM1_SCI_EN  BIT32(0)
@@ -40,17 +30,12 @@ _Static_assert(offsetof(struct acpi_fadt, x_dsdt) == 140, "ACPI 6.5 table 5.9");
 #define SLP_TYP_MAX 7
 #define SCI_WAIT    (100 * NS_PER_MS)
 
-/* Reset control register of the chip set: full reset on the rising edge of RST_CPU. */
-#define RST_CNT      0xcf9
-#define RST_CNT_SYS  0x02
-#define RST_CNT_FULL 0x06
-
 /* AML, ACPI 6.5 chapter 20. */
 #define AML_BYTE_PREFIX 0x0a
 #define AML_PACKAGE_OP  0x12
 #define AML_LEAD_COUNT  GENMASK32(7, 6) /* of a PkgLength: how many bytes follow */
 
-static struct acpi_fadt fadt;
+static const struct acpi_header *fadt;
 static uint8_t slp_typ[2]; /* for PM1a and PM1b */
 static bool has_s5;        /* slp_typ is known */
 
@@ -82,38 +67,40 @@ static bool find_s5(const struct acpi_header *dsdt)
 
 void acpi_power_init(void)
 {
-    const struct acpi_header *h = acpi_find("FACP"), *dsdt;
+    const struct acpi_header *dsdt;
     uint64_t at;
 
-    memset(&fadt, 0, sizeof(fadt));
-    if (h)
-        memcpy(&fadt, h, MIN(h->length, sizeof(fadt)));
-    at = fadt.x_dsdt ? fadt.x_dsdt : fadt.dsdt;
+    fadt = acpi_find("FACP");
+    at = acpi_read(fadt, FADT_X_DSDT, 8);
+    at = at ? at : acpi_read(fadt, FADT_DSDT, 4);
     dsdt = at ? acpi_load(hpa(at)) : NULL;
     has_s5 = dsdt && find_s5(dsdt);
     if (!has_s5)
-        log_warn("ACPI: no %s: the machine cannot be powered off", h ? "\\_S5" : "FADT");
+        log_warn("ACPI: no %s: the machine cannot be powered off", fadt ? "\\_S5" : "FADT");
 }
 
 /* A port number of the FADT, or 0 if it is none. */
-static uint16_t port_of(uint32_t address)
+static uint16_t port_at(size_t off)
 {
+    uint64_t address = acpi_read(fadt, off, 4);
+
     return address <= UINT16_MAX ? (uint16_t)address : 0;
 }
 
 uint16_t acpi_pm_timer_port(void)
 {
-    return port_of(fadt.pm_tmr);
+    return port_at(FADT_PM_TMR);
 }
 
 /* The chip set obeys SLP_EN only in ACPI mode (4.8.2.5); firmware switches to it on request. */
 static bool enter_acpi_mode(uint16_t pm1a)
 {
-    uint16_t smi_cmd = port_of(fadt.smi_cmd);
+    uint16_t smi_cmd = port_at(FADT_SMI_CMD);
+    uint8_t enable = (uint8_t)acpi_read(fadt, FADT_ACPI_ENABLE, 1);
 
-    if ((inw(pm1a) & PM1_SCI_EN) || !smi_cmd || !fadt.acpi_enable)
+    if ((inw(pm1a) & PM1_SCI_EN) || !smi_cmd || !enable)
         return true;
-    outb(smi_cmd, fadt.acpi_enable);
+    outb(smi_cmd, enable);
     return wait_until(inw(pm1a) & PM1_SCI_EN, SCI_WAIT);
 }
 
@@ -127,7 +114,7 @@ static void sleep(uint16_t port, uint8_t typ)
 
 void acpi_power_off(void)
 {
-    uint16_t pm1a = port_of(fadt.pm1a_cnt), pm1b = port_of(fadt.pm1b_cnt);
+    uint16_t pm1a = port_at(FADT_PM1A_CNT), pm1b = port_at(FADT_PM1B_CNT);
 
     console_flush();
     if (!has_s5 || !pm1a)
@@ -146,12 +133,11 @@ void acpi_reset(void)
         uint16_t limit;
         uint64_t base;
     } __attribute__((packed)) no_idt = {0, 0};
+    uint64_t address = acpi_read(fadt, FADT_RESET_ADDRESS, 8);
 
     console_flush();
-    if ((fadt.flags & FADT_RESET_REG_SUP) && fadt.reset_reg.space == ACPI_SPACE_IO &&
-        fadt.reset_reg.address <= UINT16_MAX)
-        outb((uint16_t)fadt.reset_reg.address, fadt.reset_value);
-    outb(RST_CNT, RST_CNT_SYS);
-    outb(RST_CNT, RST_CNT_FULL);
+    if ((acpi_read(fadt, FADT_FLAGS, 4) & FADT_RESET_REG_SUP) && address <= UINT16_MAX &&
+        acpi_read(fadt, FADT_RESET_SPACE, 1) == ACPI_SPACE_IO)
+        outb((uint16_t)address, (uint8_t)acpi_read(fadt, FADT_RESET_VALUE, 1));
     __asm__ volatile("lidt %0; int3" : : "m"(no_idt));
 }

@@ -26,16 +26,17 @@ struct acpi_rsdp {
 _Static_assert(sizeof(struct acpi_rsdp) == 36, "ACPI 6.5 table 5.3");
 
 /* MADT, 5.2.12. Every entry begins with type and length. */
-#define MADT_ENTRIES      44 /* offset of the first */
-#define MADT_LAPIC        0  /* table 5.21 */
-#define MADT_LAPIC_SIZE   8
-#define MADT_LAPIC_ID     3
-#define MADT_LAPIC_FLAGS  4
-#define MADT_X2APIC       9 /* table 5.36 */
-#define MADT_X2APIC_SIZE  16
-#define MADT_X2APIC_ID    4
-#define MADT_X2APIC_FLAGS 8
-#define MADT_ENABLED      BIT32(0)
+#define MADT_ENTRIES 44 /* offset of the first */
+#define MADT_ENABLED BIT32(0)
+
+/* Its entries for processors: sizes and offsets. An id of all ones means all of them. */
+static const struct cpu_entry {
+    uint8_t type, size, id, id_size, flags;
+    uint32_t all;
+} cpu_entries[] = {
+    {0, 8, 3, 1, 4, UINT8_MAX},   /* local APIC, table 5.21 */
+    {9, 16, 4, 4, 8, UINT32_MAX}, /* local x2APIC, table 5.36 */
+};
 
 static const struct acpi_header *tables[TABLES_MAX];
 static unsigned table_count;
@@ -114,18 +115,14 @@ static int load_rsdp(hpa_t at, struct acpi_rsdp *out)
     return 0;
 }
 
-/* The entries of an XSDT are not aligned. */
 static void load_tables(const struct acpi_header *xsdt)
 {
-    unsigned n = (xsdt->length - (unsigned)sizeof(*xsdt)) / (unsigned)sizeof(uint64_t);
-
-    for (unsigned i = 0; i < n; i++) {
+    for (size_t off = sizeof(*xsdt); off + sizeof(uint64_t) <= xsdt->length; off += sizeof(uint64_t)) {
+        uint64_t at = acpi_read(xsdt, off, sizeof(at));
         const struct acpi_header *h;
-        uint64_t at;
 
-        memcpy(&at, (const uint8_t *)(xsdt + 1) + i * sizeof(at), sizeof(at));
         if (table_count == TABLES_MAX) {
-            log_warn("ACPI: %u tables ignored: too many", n - i);
+            log_warn("ACPI: %lu tables ignored: too many", (xsdt->length - off) / sizeof(at));
             return;
         }
         h = at ? acpi_load(hpa(at)) : NULL;
@@ -164,49 +161,49 @@ const struct acpi_header *acpi_find(const char signature[4])
     return NULL;
 }
 
-/* True, and its id, if the entry of `length` bytes is a processor that can be used now. */
-static bool usable_cpu(const uint8_t *entry, size_t length, uint32_t *id)
+uint64_t acpi_read(const struct acpi_header *h, size_t off, size_t size)
 {
-    bool is_x2apic = entry[0] == MADT_X2APIC;
-    uint32_t flags;
+    uint64_t v = 0;
 
-    if ((!is_x2apic && entry[0] != MADT_LAPIC) || length < (is_x2apic ? MADT_X2APIC_SIZE : MADT_LAPIC_SIZE))
-        return false;
-    memcpy(&flags, entry + (is_x2apic ? MADT_X2APIC_FLAGS : MADT_LAPIC_FLAGS), sizeof(flags));
-    if (is_x2apic)
-        memcpy(id, entry + MADT_X2APIC_ID, sizeof(*id));
-    else
-        *id = entry[MADT_LAPIC_ID];
-    return (flags & MADT_ENABLED) && *id != (is_x2apic ? UINT32_MAX : UINT8_MAX); /* that means all of them */
+    if (h && off <= h->length && size <= h->length - off)
+        memcpy(&v, (const uint8_t *)h + off, size);
+    return v;
+}
+
+/* True, and its id, if the entry of `length` bytes is a processor that can be used now. */
+static bool usable_cpu(const struct acpi_header *h, size_t at, size_t length, uint32_t *id)
+{
+    for (const struct cpu_entry *e = cpu_entries; e < cpu_entries + ARRAY_SIZE(cpu_entries); e++) {
+        if (acpi_read(h, at, 1) != e->type || length < e->size)
+            continue;
+        *id = (uint32_t)acpi_read(h, at + e->id, e->id_size);
+        return (acpi_read(h, at + e->flags, 4) & MADT_ENABLED) && *id != e->all;
+    }
+    return false;
 }
 
 /* Firmware may list a processor both as a local APIC and as an x2APIC. */
 static bool is_listed(const uint32_t *ids, unsigned n, uint32_t id)
 {
-    for (unsigned i = 0; i < n; i++)
-        if (ids[i] == id)
-            return true;
-    return false;
+    while (n && ids[n - 1] != id)
+        n--;
+    return n != 0;
 }
 
 unsigned acpi_cpus(uint32_t *apic_ids, unsigned max)
 {
     const struct acpi_header *h = acpi_find("APIC");
-    const uint8_t *p = (const uint8_t *)h;
     unsigned count = 0;
     size_t length;
     uint32_t id;
 
-    if (!h || h->length < MADT_ENTRIES)
-        return 0;
-    p += MADT_ENTRIES;
-    for (size_t left = h->length - MADT_ENTRIES; left; p += length, left -= length) {
-        length = left > 1 ? p[1] : 0;
-        if (length < 2 || length > left) {
+    for (size_t at = MADT_ENTRIES; h && at < h->length; at += length) {
+        length = acpi_read(h, at + 1, 1);
+        if (length < 2 || length > h->length - at) {
             log_warn("ACPI: table APIC: malformed entry, the rest is ignored");
             break;
         }
-        if (!usable_cpu(p, length, &id) || is_listed(apic_ids, MIN(count, max), id))
+        if (!usable_cpu(h, at, length, &id) || is_listed(apic_ids, MIN(count, max), id))
             continue;
         if (count < max)
             apic_ids[count] = id;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/console/console.h"
+#include "boot/bootinfo.h"
 #include "kernel/console/uart.h"
 #include "kernel/cpu/time.h"
 #include "kernel/lib/bits.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/lib/string.h"
-#include "kernel/mm/heap.h"
 
-#define CHANNELS     64
-#define RING_SIZE    8000 /* with the rest of a channel, two frames */
+#define CHANNELS     (BOOT_GUESTS_MAX + 3) /* hypervisor, command line, I/O domain */
+#define RING_SIZE    8000
+#define LINE_MAX     400
 #define PIECE_MAX    200
 #define SILENCE_NS   (200 * NS_PER_MS)
 #define TURN_BYTES   256 /* that one turn sends: about 300 us of port writes */
@@ -23,10 +24,10 @@ struct ring {
 };
 
 struct console_channel {
-    const char *name;
+    const char *name; /* NULL: free */
     void (*input)(void *arg, char c);
     void *arg;
-    bool open_line; /* what was printed last had no newline; guarded by console.lock */
+    bool open_line; /* what was printed last had no newline */
     /* Of what follows. Held for a copy only, never while the UART is written: vCPUs wait for it. */
     struct spinlock lock;
     uint64_t last_write_ns;
@@ -34,19 +35,22 @@ struct console_channel {
     struct ring backlog;
 };
 
+/* The first is the hypervisor's, whose log does not wait in a backlog. */
+static struct console_channel channels[CHANNELS] = {{.name = "hypervisor"}};
+
 static struct {
-    struct spinlock lock; /* of all here; taken before a channel's */
-    struct console_channel *channels[CHANNELS];
-    struct console_channel *focus; /* NULL: the hypervisor */
-    unsigned turn;                 /* the channel after the one that was printed last */
+    struct spinlock lock; /* of all here, and of a channel but for its backlog; taken before a channel's */
+    struct console_channel *focus;
+    unsigned turn; /* the channel after the one that was printed last */
     bool mid_line;
-    bool polling;
+    bool polling;   /* there is a timer that sends what waits */
+    bool dying;     /* nobody lets go of the lock any more */
     struct ring tx; /* on its way to the UART */
     /* Of the polling CPU alone. */
     unsigned ctrl_a;                 /* Ctrl-A seen and not handed on yet */
     struct console_channel *calling; /* whose input() is running */
     struct timer poll;
-} console;
+} console = {.focus = channels};
 
 /* False if the oldest byte had to go for this one. */
 static bool ring_put(struct ring *r, char c)
@@ -65,11 +69,6 @@ static void ring_drop(struct ring *r, unsigned n)
     r->len -= n;
 }
 
-static char ring_at(const struct ring *r, unsigned i)
-{
-    return r->bytes[(r->start + i) % RING_SIZE];
-}
-
 static bool send_some(bool wait)
 {
     unsigned n = MIN(MIN(console.tx.len, RING_SIZE - console.tx.start), UART_FIFO);
@@ -80,72 +79,53 @@ static bool send_some(bool wait)
     return true;
 }
 
-static void put(char c)
-{
-    if (console.tx.len == RING_SIZE)
-        (void)send_some(!console.polling); /* if nobody takes it, the oldest goes */
-    ring_put(&console.tx, c);
-    console.mid_line = c != '\n';
-}
-
-static void put_text(const char *s, size_t n)
+static void put(const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (s[i] == '\n')
-            put('\r');
-        put(s[i]);
+        if (console.tx.len == RING_SIZE)
+            (void)send_some(!console.polling); /* if nobody takes it, the oldest goes */
+        ring_put(&console.tx, s[i]);
+        console.mid_line = s[i] != '\n';
     }
-}
-
-static void put_line_start(void)
-{
-    if (console.mid_line)
-        put_text("\n", 1);
 }
 
 static void put_line(const char *fmt, ...) PRINTF(1, 2);
 
 static void put_line(const char *fmt, ...)
 {
-    char line[PIECE_MAX + 64];
+    char line[LINE_MAX];
     va_list ap;
 
     va_start(ap, fmt);
     vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    put_line_start();
-    put_text(line, strlen(line));
-    put_text("\n", 1);
+    if (console.mid_line)
+        put("\r\n", 2);
+    put(line, strlen(line));
+    put("\r\n", 2);
 }
 
-/* The length of what can be printed as a line now, its newline included, or 0. Caller holds the channel's
- * lock. */
-static unsigned ready_length(const struct console_channel *ch, bool flush)
-{
-    unsigned max = MIN(ch->backlog.len, PIECE_MAX);
-
-    for (unsigned i = 0; i < max; i++)
-        if (ring_at(&ch->backlog, i) == '\n')
-            return i + 1;
-    return max == PIECE_MAX || flush || time_ns() - ch->last_write_ns >= SILENCE_NS ? max : 0;
-}
-
-/* Takes a line that is ready, or whatever there is if `raw`, out of the backlog; says what was lost before.
+/*
+ * Takes bytes out of the backlog, if `raw` whatever there is, else what can be printed as a line now: up to a
+ * newline, a long piece of a line, or what has been left unended (if `flush`, just now). Says first what was lost.
  */
 static unsigned take(struct console_channel *ch, char dst[PIECE_MAX], bool raw, bool flush)
 {
-    uint32_t lost = 0;
-    unsigned n;
+    const struct ring *r = &ch->backlog;
+    bool ended = false;
+    unsigned n = 0;
+    uint32_t lost;
 
     spin_lock(&ch->lock);
-    n = raw ? MIN(ch->backlog.len, PIECE_MAX) : ready_length(ch, flush);
-    for (unsigned i = 0; i < n; i++)
-        dst[i] = ring_at(&ch->backlog, i);
-    ring_drop(&ch->backlog, n);
-    if (n) {
-        lost = ch->lost;
-        ch->lost = 0;
+    for (; n < MIN(r->len, PIECE_MAX) && !ended; n++) {
+        dst[n] = r->bytes[(r->start + n) % RING_SIZE];
+        ended = !raw && dst[n] == '\n';
     }
+    if (!ended && !raw && !flush && n < PIECE_MAX && time_ns() - ch->last_write_ns < SILENCE_NS)
+        n = 0;
+    ring_drop(&ch->backlog, n);
+    lost = n ? ch->lost : 0;
+    ch->lost -= lost;
     spin_unlock(&ch->lock);
     if (lost)
         put_line("*** %s: %u bytes lost ***", ch->name, lost);
@@ -189,28 +169,27 @@ static bool print_line(struct console_channel *ch, bool flush)
     return true;
 }
 
-static bool print_focus(struct console_channel *ch)
+static bool print_focus(void)
 {
     char bytes[PIECE_MAX];
-    unsigned n = take(ch, bytes, true, false);
+    unsigned n = take(console.focus, bytes, true, false);
 
-    for (unsigned i = 0; i < n; i++)
-        put(bytes[i]);
+    put(bytes, n);
     if (n)
-        ch->open_line = bytes[n - 1] != '\n';
+        console.focus->open_line = console.mid_line;
     return n != 0;
 }
 
 /* Puts the next line, or the focus's next bytes, into tx; false if there is nothing. */
 static bool refill(bool flush)
 {
-    if (console.focus)
-        return print_focus(console.focus);
+    if (console.focus != channels)
+        return print_focus();
     for (unsigned i = 0; i < CHANNELS; i++) {
-        struct console_channel *ch = console.channels[console.turn];
+        struct console_channel *ch = &channels[console.turn];
 
         console.turn = (console.turn + 1) % CHANNELS;
-        if (ch && print_line(ch, flush))
+        if (ch->name && print_line(ch, flush))
             return true;
     }
     return false;
@@ -231,26 +210,26 @@ static bool send_turn(bool flush)
     return true;
 }
 
-void console_init(uint16_t port)
+/* Before there is a timer that sends, and in a panic, all goes out at once. */
+void console_log(const char *line)
 {
-    uart_init(port);
+    unsigned pieces = console.polling ? TURN_BYTES / UART_FIFO : RING_SIZE;
+
+    if (!console.dying)
+        spin_lock(&console.lock);
+    if (console.mid_line && !console.dying)
+        (void)print_focus(); /* the end of its line, if it has been said */
+    put_line("%s", line);
+    while (pieces-- && send_some(!console.polling))
+        ;
+    if (!console.dying)
+        spin_unlock(&console.lock);
 }
 
-/* Before there is a timer that sends, and in a panic, all goes out at once. */
-void console_log(const char *s, size_t n, bool force)
+void console_panic(void)
 {
-    unsigned pieces = force || !console.polling ? RING_SIZE : TURN_BYTES / UART_FIFO;
-
-    if (!force)
-        spin_lock(&console.lock);
-    if (!force && console.focus && console.mid_line)
-        (void)print_focus(console.focus); /* the end of its line, if it has been said */
-    put_line_start();
-    put_text(s, n);
-    while (pieces-- && send_some(force || !console.polling))
-        ;
-    if (!force)
-        spin_unlock(&console.lock);
+    console.dying = true;
+    console.polling = false;
 }
 
 void console_flush(void)
@@ -262,41 +241,33 @@ void console_flush(void)
 
 struct console_channel *console_open(const char *name, void (*input)(void *arg, char c), void *arg)
 {
-    struct console_channel *ch = heap_alloc(sizeof(*ch));
-
-    if (!ch)
-        return NULL;
-    ch->name = name;
-    ch->input = input;
-    ch->arg = arg;
     spin_guard(&console.lock);
-    for (unsigned i = 0; i < CHANNELS; i++)
-        if (!console.channels[i])
-            return console.channels[i] = ch;
-    heap_free(ch, sizeof(*ch));
+    for (struct console_channel *ch = channels; ch < channels + CHANNELS; ch++) {
+        if (!ch->name) {
+            *ch = (struct console_channel){.name = name, .input = input, .arg = arg};
+            return ch;
+        }
+    }
     return NULL;
 }
 
 static void set_focus(struct console_channel *ch)
 {
     console.focus = ch;
-    put_line("*** %s: console (Ctrl-A three times switches) ***", ch ? ch->name : "hypervisor");
+    put_line("*** %s: console (Ctrl-A three times switches) ***", ch->name);
 }
 
 void console_close(struct console_channel *ch)
 {
     spin_lock(&console.lock);
     if (console.focus == ch)
-        set_focus(NULL);
+        set_focus(channels);
     while (print_line(ch, true))
         ;
-    for (unsigned i = 0; i < CHANNELS; i++)
-        if (console.channels[i] == ch)
-            console.channels[i] = NULL;
+    ch->name = NULL;
     spin_unlock(&console.lock);
     while (__atomic_load_n(&console.calling, __ATOMIC_ACQUIRE) == ch)
         __builtin_ia32_pause();
-    heap_free(ch, sizeof(*ch));
 }
 
 void console_write(struct console_channel *ch, const char *s, size_t n)
@@ -307,46 +278,43 @@ void console_write(struct console_channel *ch, const char *s, size_t n)
     ch->last_write_ns = time_ns();
 }
 
-/* The channel after the one that has the focus; the hypervisor comes first and after the last. */
 static void focus_next(void)
 {
-    unsigned i = 0;
+    struct console_channel *ch = console.focus;
 
     spin_guard(&console.lock);
-    while (console.focus && console.channels[i] != console.focus)
-        i++;
-    i += console.focus != NULL;
-    while (i < CHANNELS && !console.channels[i])
-        i++;
-    set_focus(i < CHANNELS ? console.channels[i] : NULL);
+    do
+        ch = ch + 1 < channels + CHANNELS ? ch + 1 : channels;
+    while (!ch->name);
+    set_focus(ch);
 }
 
 static void deliver(char c)
 {
-    struct console_channel *ch;
+    void (*input)(void *arg, char c);
+    void *arg;
 
     spin_lock(&console.lock);
-    ch = console.focus;
-    __atomic_store_n(&console.calling, ch, __ATOMIC_RELAXED);
+    input = console.focus->input;
+    arg = console.focus->arg;
+    __atomic_store_n(&console.calling, console.focus, __ATOMIC_RELAXED);
     spin_unlock(&console.lock);
-    if (ch)
-        ch->input(ch->arg, c);
+    if (input)
+        input(arg, c);
     __atomic_store_n(&console.calling, NULL, __ATOMIC_RELEASE);
 }
 
 /* A guest gets the Ctrl-As that did not become three, together with the key that came instead. */
 static void key(char c)
 {
-    if (c == CTRL_A && ++console.ctrl_a < 3)
-        return;
-    if (c == CTRL_A) {
+    if (c != CTRL_A) {
+        for (; console.ctrl_a; console.ctrl_a--)
+            deliver(CTRL_A);
+        deliver(c);
+    } else if (++console.ctrl_a == 3) {
         console.ctrl_a = 0;
         focus_next();
-        return;
     }
-    for (; console.ctrl_a; console.ctrl_a--)
-        deliver(CTRL_A);
-    deliver(c);
 }
 
 static void poll(struct timer *t)

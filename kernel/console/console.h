@@ -16,16 +16,13 @@
 
 struct console_channel; /* one guest's */
 
-/* Sets the UART at `port` to 115200 8n1 and prints from now on. Boot CPU, first thing. */
-void console_init(uint16_t port);
-
 /* Starts the timer, on this CPU, that polls the UART for keys and sends what waits. After time and timers
  * work. */
 void console_start_input(void);
 
 /*
  * A new channel. `input(arg, c)` gets one key from the operator, on the polling CPU with no lock held. `name`
- * must outlive the channel. NULL without memory, or with 64 channels open.
+ * must outlive the channel. NULL if there are as many as guests can be, and two.
  */
 MUST_USE struct console_channel *console_open(const char *name, void (*input)(void *arg, char c), void *arg);
 
@@ -39,9 +36,11 @@ void console_close(struct console_channel *ch);
  */
 void console_write(struct console_channel *ch, const char *s, size_t n);
 
-/* The hypervisor's own line (with its newline); used by log_print() and panic(). force: break the lock, the
- * machine is dying. */
-void console_log(const char *s, size_t n, bool force);
+/* The hypervisor's own line, without its newline; used by log_print(). After uart_init(). */
+void console_log(const char *line);
+
+/* The machine is dying: from now on console_log() takes no lock and waits until all is sent. */
+void console_panic(void);
 
 /* Sends everything that waits, before power-off or reset; bounded by what the UART takes. */
 void console_flush(void);

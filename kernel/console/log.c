@@ -5,7 +5,7 @@
 #include "kernel/lib/bits.h"
 #include "kernel/lib/string.h"
 
-#define LINE_MAX 384
+#define LINE_MAX 383
 
 static enum log_level log_level = LOG_INFO;
 
@@ -27,20 +27,17 @@ void log_print(enum log_level level, const char *fmt, ...)
     static const char *const names[] = {"error", "warn", "info", "debug"};
     uint64_t us = time_ns() / NS_PER_US;
     char line[LINE_MAX];
-    size_t head, len;
     va_list ap;
+    int head;
 
     if (level > log_level)
         return;
-    head =
-        (size_t)snprintf(line, sizeof(line), "[%5lu.%06lu] %s: ", us / 1000000, us % 1000000, names[level]);
+    head = snprintf(line, sizeof(line), "[%5lu.%06lu] %s: ", us / 1000000, us % 1000000, names[level]);
     va_start(ap, fmt);
-    vsnprintf(line + head, sizeof(line) - head - 1, fmt, ap);
+    vsnprintf(line + head, sizeof(line) - (size_t)head, fmt, ap);
     va_end(ap);
-    make_printable(line + head);
-    len = strlen(line);
-    line[len] = '\n';
-    console_log(line, len + 1, false);
+    make_printable(line);
+    console_log(line);
 }
 
 /* Only whole tokens move last_ns on, so that nothing is lost to rounding. */

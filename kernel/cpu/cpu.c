@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/cpu/cpu.h"
 #include "kernel/console/log.h"
-#include "kernel/cpu/irq.h"
 #include "kernel/cpu/setup.h"
 #include "kernel/mm/paging.h"
 
@@ -16,11 +15,6 @@ struct tss {
 } __attribute__((packed));
 
 _Static_assert(sizeof(struct tss) == 104, "SDM 3A figure 7-11");
-
-struct descriptor_pointer {
-    uint16_t limit;
-    uint64_t base;
-} __attribute__((packed));
 
 /* Everything of a CPU that hardware points at, and its public part. */
 struct cpu_tables {
@@ -124,12 +118,11 @@ void cpu_set_online(struct cpu *c)
     __atomic_fetch_add(&cpus_online, 1, __ATOMIC_ACQ_REL);
 }
 
-void cpu_init_boot(const struct bootinfo *bi)
+void cpu_init_boot(void)
 {
     static _Alignas(16) char early_stack[PAGE_SIZE]; /* until the guarded ones are mapped */
     bool x2apic = cpuid(1, 0).ecx & CPUID_1_ECX_X2APIC, nx = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_NX;
 
-    (void)bi;
     outb(PIC1_MASK_PORT, 0xff); /* nothing comes through the 8259s any more */
     outb(PIC2_MASK_PORT, 0xff);
     if (!x2apic || !nx)

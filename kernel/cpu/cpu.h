@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Processors: numbering, per-CPU data, start of the others, features. */
+/* Processors: numbering, per-CPU data, start of the others; interrupt vectors. */
 #pragma once
 
 #include "boot/bootinfo.h"
@@ -33,11 +33,11 @@ unsigned cpu_count(void);
 struct cpu *cpu_get(unsigned id);
 
 /* Boot CPU: GDT, IDT, TSS, SMEP/SMAP/UMIP, NXE, x2APIC. Before frame_init(), on boot's stack. */
-void cpu_init_boot(const struct bootinfo *bi);
+void cpu_init_boot(void);
 
 /*
  * Starts every other CPU that the MADT lists (INIT, SIPI, SIPI; Intel SDM 3A 9.4.4). Each one calls `entry`
- * on its own stack with interrupts off. CPUs that do not answer within 100 ms are left out with a warning.
+ * on its own stack with interrupts off. CPUs that do not answer within a second are left out with a warning.
  * Returns the number online.
  */
 unsigned smp_start(const struct bootinfo *bi, void (*entry)(void));
@@ -56,3 +56,27 @@ void cpu_idle(void);
 
 /* Opens the interrupt window for one instruction so that pending interrupts reach their handlers. */
 void cpu_take_interrupts(void);
+
+/*
+ * Interrupt vectors. A (cpu, vector) pair has one handler, called with interrupts off and no lock held, after
+ * which the kernel signals EOI. Fixed vectors are in 0xe0..0xff; the rest is given out for devices.
+ */
+#define VECTOR_TIMER    0xe0
+#define VECTOR_KICK     0xe1
+#define VECTOR_SPURIOUS 0xff
+
+typedef void irq_handler_t(void *arg);
+
+/*
+ * A free device vector on `cpu` with its handler. Returns the vector (0x20..0xdf) or -ENOSPC. Own lock, any
+ * CPU.
+ */
+MUST_USE int irq_alloc(unsigned cpu, irq_handler_t *handler, void *arg);
+
+/*
+ * Gives a vector back. The caller has stopped the source first (interrupt-remapping entry cleared and its
+ * completion awaited); an interrupt that arrives later is dropped.
+ * When this returns, the handler is not running on another CPU: the caller holds no lock that the handler
+ * takes.
+ */
+void irq_free(unsigned cpu, unsigned vector);

@@ -24,23 +24,28 @@ hv_entry:
 
 /*
  * Copied to a page below 1 MiB and started there in real mode, CS = page / 16, IP = 0 (SDM 3A 9.4.4). Goes to long mode in one
- * step: PAE, CR3 and EFER.LME first, then PE and PG together (AMD APM 2 14.6.1). The words at trampoline_args are filled in by
- * smp_start(): struct trampoline_args there.
+ * step: PAE, CR3 and EFER.LME first, then PE and PG together (AMD APM 2 14.6.1). smp_start() writes the word at trampoline_cr3.
  */
 .section .rodata
 .balign 16
-.globl trampoline_start, trampoline_args, trampoline_end
+.globl trampoline_start, trampoline_cr3, trampoline_end
 .code16
 trampoline_start:
     cli
     cld
+    xor %eax, %eax
     mov %cs, %ax
     mov %ax, %ds
-    lgdtl args_gdtr - trampoline_start
+    shl $4, %eax            /* where we are */
+    lea trampoline_gdt - trampoline_start(%eax), %ebx
+    mov %ebx, gdtr - trampoline_start + 2
+    lea trampoline_64 - trampoline_start(%eax), %ebx
+    mov %ebx, far_64 - trampoline_start
+    lgdtl gdtr - trampoline_start
     mov %cr4, %eax
     or $0x20, %eax          /* CR4.PAE */
     mov %eax, %cr4
-    mov args_cr3 - trampoline_start, %eax
+    mov trampoline_cr3 - trampoline_start, %eax
     mov %eax, %cr3
     mov $0xc0000080, %ecx   /* EFER: LME, NXE */
     rdmsr
@@ -48,7 +53,7 @@ trampoline_start:
     wrmsr
     mov $0x80000011, %eax   /* CR0: PG, ET, PE */
     mov %eax, %cr0
-    ljmpl *(args_far - trampoline_start)
+    ljmpl *(far_64 - trampoline_start)
 .code64
 trampoline_64:
     movabs $ap_entry, %rax
@@ -57,33 +62,22 @@ trampoline_64:
 trampoline_gdt:
     .quad 0
     .quad 0x00af9b000000ffff /* 0x08: 64-bit code */
-trampoline_args:
-args_far:
-    .long trampoline_64 - trampoline_start
+far_64:
+    .long 0
     .word 0x08
-args_gdtr:
+gdtr:
     .word 15
-    .long trampoline_gdt - trampoline_start
-args_cr3:
+    .long 0
+trampoline_cr3:
     .long 0
 trampoline_end:
 
-/*
- * A started processor takes the ticket that belongs to its stack; one that comes too late, when it was given up and the ticket
- * taken back, finds none and stays here.
- */
 .text
 ap_entry:
-    xor %eax, %eax
+    mov smp_stack(%rip), %rsp
     xor %ebp, %ebp
-    xchg %rax, smp_ticket(%rip)
-    test %rax, %rax
-    jz 1f
-    mov %rax, %rsp
     call smp_ap_main
-1:  cli
-    hlt
-    jmp 1b
+    ud2
 
 /* void cpu_call_on_stack(uint64_t top, void (*fn)(void)): leaves the current stack for good. */
 .globl cpu_call_on_stack

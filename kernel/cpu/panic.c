@@ -21,22 +21,6 @@ uint64_t boot_stack_top; /* entry.S */
 static bool panicking;
 static unsigned panic_cpu, parked;
 
-static void say(const char *fmt, ...) PRINTF(1, 2);
-
-static void say(const char *fmt, ...)
-{
-    char line[TEXT_MAX + 56];
-    va_list ap;
-    size_t n;
-
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof(line) - 1, fmt, ap);
-    va_end(ap);
-    n = strlen(line);
-    line[n] = '\n';
-    console_log(line, n + 1, true);
-}
-
 static void say_symbol(const char *what, uint64_t addr)
 {
     uint64_t lo = 0, hi = ksym_count;
@@ -50,9 +34,10 @@ static void say_symbol(const char *what, uint64_t addr)
             hi = mid;
     }
     if (lo == 0 || addr >= (uint64_t)text_end)
-        say("  %s %016lx", what, addr);
+        log_error("  %s %016lx", what, addr);
     else
-        say("  %s %016lx %s+%#lx", what, addr, &ksym_strings[ksym_name[lo - 1]], addr - ksym_addr[lo - 1]);
+        log_error("  %s %016lx %s+%#lx", what, addr, &ksym_strings[ksym_name[lo - 1]],
+                  addr - ksym_addr[lo - 1]);
 }
 
 /* True if a frame record at `at` lies whole on one of this CPU's stacks: only those are surely mapped. */
@@ -96,37 +81,37 @@ void panic_nmi(void)
 static void stop_others(void)
 {
     unsigned others = MAX(cpu_count(), 1u) - 1;
+    bool all;
 
-    if (!others)
-        return;
     apic_send(0, FIELD_PREP(ICR_SHORTHAND, ICR_SHORTHAND_OTHERS) | FIELD_PREP(ICR_MODE, ICR_MODE_NMI) |
                      ICR_LEVEL_ASSERT);
-    if (!wait_until(__atomic_load_n(&parked, __ATOMIC_ACQUIRE) >= others, 100 * NS_PER_MS))
-        say("panic: only %u of %u other CPUs stopped", __atomic_load_n(&parked, __ATOMIC_ACQUIRE), others);
+    all = wait_until(__atomic_load_n(&parked, __ATOMIC_ACQUIRE) >= others, 100 * NS_PER_MS);
+    console_panic();
+    if (!all)
+        log_error("panic: only %u of %u other CPUs stopped", __atomic_load_n(&parked, __ATOMIC_ACQUIRE),
+                  others);
 }
 
 /* The first CPU that panics speaks; the others wait for its NMI. A panic within the panic is the end of the
  * talk. */
 static void begin(const char *text)
 {
-    uint64_t us = time_ns() / NS_PER_US;
-
-    cpu_cli();
     if (__atomic_exchange_n(&panicking, true, __ATOMIC_ACQ_REL)) {
         if (cpu_id() == panic_cpu)
-            say("panic within the panic");
+            log_error("panic within the panic");
         park();
     }
     panic_cpu = cpu_id();
     stop_others();
-    say("[%5lu.%06lu] panic on cpu %u: %s", us / 1000000, us % 1000000, cpu_id(), text);
+    log_error("panic on cpu %u: %s", cpu_id(), text);
 }
 
 static _Noreturn void end(uint64_t frame)
 {
-    say("  cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+    log_error("  cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx", read_cr0(), read_cr2(), read_cr3(),
+              read_cr4());
     backtrace(frame);
-    say("halted");
+    log_error("halted");
     park();
 }
 
@@ -153,11 +138,11 @@ _Noreturn void panic_trap(const struct trap_frame *f)
     snprintf(text, sizeof(text), "exception %s, error code %#lx",
              f->vector < ARRAY_SIZE(names) ? names[f->vector] : "?", f->error);
     begin(text);
-    say("  rax %016lx rcx %016lx rdx %016lx rbx %016lx", f->rax, f->rcx, f->rdx, f->rbx);
-    say("  rbp %016lx rsi %016lx rdi %016lx r8  %016lx", f->rbp, f->rsi, f->rdi, f->r8);
-    say("  r9  %016lx r10 %016lx r11 %016lx r12 %016lx", f->r9, f->r10, f->r11, f->r12);
-    say("  r13 %016lx r14 %016lx r15 %016lx rsp %016lx", f->r13, f->r14, f->r15, f->rsp);
-    say("  rip %016lx flags %016lx cs %lx", f->rip, f->rflags, f->cs);
+    log_error("  rax %016lx rcx %016lx rdx %016lx rbx %016lx", f->rax, f->rcx, f->rdx, f->rbx);
+    log_error("  rbp %016lx rsi %016lx rdi %016lx r8  %016lx", f->rbp, f->rsi, f->rdi, f->r8);
+    log_error("  r9  %016lx r10 %016lx r11 %016lx r12 %016lx", f->r9, f->r10, f->r11, f->r12);
+    log_error("  r13 %016lx r14 %016lx r15 %016lx rsp %016lx", f->r13, f->r14, f->r15, f->rsp);
+    log_error("  rip %016lx flags %016lx cs %lx", f->rip, f->rflags, f->cs);
     say_symbol("at  ", f->rip);
     end(f->rbp);
 }

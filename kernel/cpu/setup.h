@@ -13,6 +13,12 @@ void cpu_init_this(unsigned id);
 /* From here on NMI, #DF and #MC of this CPU run on their own stacks, which are mapped. */
 void cpu_set_stacks(unsigned id);
 
+/* What LGDT and LIDT load (SDM 3A figure 2-6). */
+struct descriptor_pointer {
+    uint16_t limit;
+    uint64_t base;
+} __attribute__((packed));
+
 /* Counts a CPU in; in the order of their numbers. */
 void cpu_set_online(struct cpu *c);
 

@@ -6,23 +6,14 @@
 #include "kernel/lib/wait.h"
 #include "kernel/mm/paging.h"
 
-#define START_TIMEOUT_NS (100 * NS_PER_MS)
+#define START_TIMEOUT_NS NS_PER_S
 #define INIT_WAIT_NS     (10 * NS_PER_MS) /* SDM 3A 9.4.4.1 */
 #define SIPI_WAIT_NS     (200 * NS_PER_US)
 
-/* entry.S: what the trampoline needs to get to long mode. */
-struct trampoline_args {
-    uint32_t far_offset;
-    uint16_t far_selector;
-    uint16_t gdt_limit;
-    uint32_t gdt_base;
-    uint32_t cr3;
-} __attribute__((packed));
+/* entry.S: what is copied to the trampoline's page, and in it the root of the page tables. */
+extern const char trampoline_start[], trampoline_cr3[], trampoline_end[];
 
-extern const char trampoline_start[], trampoline_args[], trampoline_end[];
-
-/* The stack of the CPU that is being started; the CPU takes it, or smp_start() takes it back. */
-uint64_t smp_ticket;
+uint64_t smp_stack; /* of the CPU that is being started */
 _Noreturn void smp_ap_main(void);
 
 static struct {
@@ -46,14 +37,11 @@ _Noreturn void smp_ap_main(void)
 
 static void prepare_trampoline(hpa_t page)
 {
-    size_t size = (size_t)(trampoline_end - trampoline_start);
-    struct trampoline_args *args;
+    char *to = hpa_to_ptr(page);
+    uint32_t cr3 = (uint32_t)read_cr3();
 
-    memcpy(hpa_to_ptr(page), trampoline_start, size);
-    args = (struct trampoline_args *)((char *)hpa_to_ptr(page) + (trampoline_args - trampoline_start));
-    args->far_offset += (uint32_t)page.a;
-    args->gdt_base += (uint32_t)page.a;
-    args->cr3 = (uint32_t)read_cr3();
+    memcpy(to, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+    memcpy(to + (trampoline_cr3 - trampoline_start), &cr3, sizeof(cr3));
     paging_map_trampoline(page);
 }
 
@@ -70,33 +58,29 @@ static bool is_online(const struct cpu *c)
     return __atomic_load_n(&c->online, __ATOMIC_ACQUIRE);
 }
 
-/* True if the CPU came up. One that did not is put to sleep again before its stack can go to the next. */
+/* True if the CPU came up. One that did not waits for a start-up interrupt again before its stack goes to the
+ * next: INIT takes it back from wherever it is. */
 static bool start_one(uint32_t apic_id, unsigned id)
 {
     const struct cpu *c = cpu_get(id);
-    uint64_t stack = paging_map_stacks(id);
 
-    if (!stack) {
+    smp_stack = paging_map_stacks(id);
+    if (!smp_stack) {
         log_warn("smp: no memory for the stacks of cpu %u", id);
         return false;
     }
     cpu_set_stacks(id);
     start.id = id;
-    __atomic_store_n(&smp_ticket, stack, __ATOMIC_SEQ_CST);
     send(apic_id, ICR_MODE_STARTUP);
     if (!wait_until(is_online(c), SIPI_WAIT_NS))
         send(apic_id, ICR_MODE_STARTUP);
     if (wait_until(is_online(c), START_TIMEOUT_NS))
         return true;
-    if (__atomic_exchange_n(&smp_ticket, 0, __ATOMIC_SEQ_CST) != 0) {
-        send(apic_id, ICR_MODE_INIT);
-        log_warn("smp: the processor with APIC id %u does not start", apic_id);
-        return false;
-    }
-    /* It is on its way with this stack and number, and nobody else can have them. */
-    if (!wait_until(is_online(c), START_TIMEOUT_NS))
+    send(apic_id, ICR_MODE_INIT);
+    if (wait_until(is_online(c), INIT_WAIT_NS)) /* in the last moment, and now it is stopped */
         panic("smp: cpu %u hangs while it starts", id);
-    return true;
+    log_warn("smp: the processor with APIC id %u does not start", apic_id);
+    return false;
 }
 
 unsigned smp_start(const struct bootinfo *bi, void (*entry)(void))

@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/cpu/time.h"
 #include "kernel/console/log.h"
-#include "kernel/cpu/irq.h"
 #include "kernel/cpu/setup.h"
 #include "kernel/lib/spinlock.h"
 
 #define PM_TIMER_HZ    3579545 /* ACPI 6.5 section 4.8.3.3 */
 #define PM_TIMER_MASK  GENMASK32(23, 0)
+#define TSC_KHZ_MIN    250000
 #define TSC_PATIENCE   2000000000 /* ticks: several times the measurement on any processor */
 #define MEASURE_PER_S  20         /* the measurement takes a 20th of a second */
 #define BRACKETS       8          /* tries for a sample that nothing interrupted */
 #define TIMERS_AT_ONCE 16 /* per interrupt: a timer that always re-arms for now must not keep the CPU */
 
-/* x * mult / 2^shift with mult's top bit set: exact to 1 in 2^63. */
-struct scale {
-    uint64_t mult;
-    unsigned shift;
-};
+/* Nanoseconds per tick are kept in units of 2^-62: exact to 4 ns in a century at 5 GHz. */
+#define NS_SHIFT 62
 
 static struct {
-    uint32_t tsc_khz;
-    struct scale tsc_to_ns, ns_to_apic;
+    uint32_t tsc_khz, apic_khz;
+    uint64_t ns_per_tick;
     uint64_t wall_base_ns;
-} clock = {.tsc_to_ns = {(uint64_t)1 << 63, 65}}; /* 4 GHz until it is measured */
+} clock = {.ns_per_tick = BIT(NS_SHIFT - 2)}; /* 4 GHz until it is measured */
 
 /* One CPU's armed timers. `running` is the one whose function is being called. */
 static struct timer_queue {
@@ -31,23 +28,10 @@ static struct timer_queue {
     struct timer *running;
 } __attribute__((aligned(64))) queues[CPU_MAX];
 
-static uint64_t scale_apply(struct scale s, uint64_t x)
+/* Fits from TSC_KHZ_MIN on. */
+static uint64_t ns_per_tick(uint32_t khz)
 {
-    return (uint64_t)((unsigned __int128)x * s.mult >> s.shift);
-}
-
-/* The scale by num / den, rounded down; long division, as the TCB has no 128-bit one. den < 2^63. */
-static struct scale scale_make(uint64_t num, uint64_t den)
-{
-    struct scale s = {num / den, 0};
-    uint64_t rest = num % den;
-
-    for (; !(s.mult & BIT(63)); s.shift++) {
-        rest <<= 1;
-        s.mult = s.mult << 1 | (rest >= den);
-        rest -= rest >= den ? den : 0;
-    }
-    return s;
+    return BIT(NS_SHIFT) / khz * NS_PER_MS + BIT(NS_SHIFT) % khz * NS_PER_MS / khz;
 }
 
 uint32_t time_tsc_khz(void)
@@ -57,7 +41,7 @@ uint32_t time_tsc_khz(void)
 
 uint64_t time_tsc_to_ns(uint64_t ticks)
 {
-    return scale_apply(clock.tsc_to_ns, ticks);
+    return (uint64_t)((unsigned __int128)ticks * clock.ns_per_tick >> NS_SHIFT);
 }
 
 uint64_t time_ns(void)
@@ -104,19 +88,10 @@ static struct sample take_sample(uint16_t port)
     return best;
 }
 
-/* Lets a part of a second pass by the PM timer; a TSC that has gone on too far meanwhile tells that it stands
- * still. */
-static void pm_timer_wait(uint16_t port, const struct sample *start)
-{
-    while (((inl(port) - start->pm) & PM_TIMER_MASK) < PM_TIMER_HZ / MEASURE_PER_S)
-        if (rdtsc() - start->tsc > TSC_PATIENCE)
-            panic("time: the ACPI PM timer at port %#x stands still", port);
-}
-
 void time_init(uint16_t pm_timer_port)
 {
     struct sample start, end;
-    uint64_t ticks, tsc_hz, apic_hz;
+    uint64_t ticks;
 
     if (!pm_timer_port)
         panic("time: there is no ACPI PM timer to measure the TSC against");
@@ -124,19 +99,19 @@ void time_init(uint16_t pm_timer_port)
     wrmsr(MSR_X2APIC_LVT_TIMER, LVT_MASKED);
     wrmsr(MSR_X2APIC_TIMER_INIT, UINT32_MAX);
     start = take_sample(pm_timer_port);
-    pm_timer_wait(pm_timer_port, &start);
+    while (((inl(pm_timer_port) - start.pm) & PM_TIMER_MASK) < PM_TIMER_HZ / MEASURE_PER_S)
+        if (rdtsc() - start.tsc > TSC_PATIENCE)
+            panic("time: the ACPI PM timer at port %#x stands still", pm_timer_port);
     end = take_sample(pm_timer_port);
     wrmsr(MSR_X2APIC_TIMER_INIT, 0);
     ticks = (end.pm - start.pm) & PM_TIMER_MASK;
-    tsc_hz = (end.tsc - start.tsc) * PM_TIMER_HZ / ticks;
-    apic_hz = (uint64_t)(start.apic - end.apic) * PM_TIMER_HZ / ticks;
-    if (!apic_hz)
-        panic("time: the local APIC's timer stands still");
-    clock.tsc_khz = (uint32_t)(tsc_hz / 1000);
-    clock.ns_to_apic = scale_make(apic_hz, NS_PER_S);
-    clock.tsc_to_ns = scale_make(1000000, clock.tsc_khz);
+    clock.tsc_khz = (uint32_t)((end.tsc - start.tsc) * PM_TIMER_HZ / ticks / 1000);
+    clock.apic_khz = (uint32_t)((uint64_t)(start.apic - end.apic) * PM_TIMER_HZ / ticks / 1000);
+    if (clock.tsc_khz < TSC_KHZ_MIN || !clock.apic_khz)
+        panic("time: TSC %u kHz, APIC timer %u kHz: too slow", clock.tsc_khz, clock.apic_khz);
+    clock.ns_per_tick = ns_per_tick(clock.tsc_khz);
     time_init_this();
-    log_info("time: TSC %u kHz, APIC timer %lu kHz", clock.tsc_khz, apic_hz / 1000);
+    log_info("time: TSC %u kHz, APIC timer %u kHz", clock.tsc_khz, clock.apic_khz);
 }
 
 void time_init_this(void)
@@ -150,7 +125,7 @@ void time_init_this(void)
 static void program(uint64_t deadline_ns)
 {
     uint64_t now = time_ns();
-    uint64_t count = deadline_ns > now ? scale_apply(clock.ns_to_apic, MIN(deadline_ns - now, NS_PER_S)) : 0;
+    uint64_t count = deadline_ns > now ? MIN(deadline_ns - now, NS_PER_S) * clock.apic_khz / NS_PER_MS : 0;
 
     wrmsr(MSR_X2APIC_TIMER_INIT, MIN(count + 1, UINT32_MAX));
 }

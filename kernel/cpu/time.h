@@ -26,7 +26,7 @@ uint32_t time_tsc_khz(void);
 /* Nanoseconds since this TSC's zero. Monotonic, all CPUs agree. */
 uint64_t time_ns(void);
 
-/* TSC ticks to nanoseconds; exact to a tick for intervals up to a century. */
+/* TSC ticks to nanoseconds; exact to 4 ns for intervals up to a century. */
 uint64_t time_tsc_to_ns(uint64_t ticks);
 
 /* Nanoseconds since 1970 at time_ns() == 0, from the firmware's clock; 0 if the firmware had none. */

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/console/log.h"
-#include "kernel/cpu/irq.h"
 #include "kernel/cpu/setup.h"
 #include "kernel/cpu/time.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/spinlock.h"
-#include "kernel/mm/heap.h"
 #include "kernel/mm/paging.h"
 
 #define VECTORS          256
 #define VECTOR_DEVICE_LO 0x20
 #define VECTOR_DEVICE_HI 0xdf
-#define NO_VECTOR        0 /* a vector that no device has */
 
 /* Interrupt gate, SDM 3A figure 6-8. */
 struct gate {
@@ -31,16 +28,16 @@ struct irq {
     void *arg;
 };
 
-/* One CPU's vectors. The table comes with the first irq_alloc() for the CPU. */
+/* One CPU's vectors. */
 static struct irq_cpu {
-    struct irq *table;
-    unsigned running; /* vector whose handler is being called */
+    struct irq table[VECTORS];
+    unsigned running; /* vector whose handler is being called, or 0 */
     unsigned last;    /* where the search for a free vector starts: a freed one rests as long as possible */
-    uint32_t dropped; /* interrupts that nobody wanted */
     uint32_t nmis;    /* not told yet */
 } irqs[CPU_MAX];
 
 static struct spinlock irq_lock; /* of all tables */
+static struct ratelimit nmi_lines = RATELIMIT_INIT(5, 1);
 static struct gate idt[VECTORS];
 
 extern const char trap_stubs[];
@@ -66,10 +63,7 @@ static void build_idt(void)
 
 void trap_init_this(void)
 {
-    const struct {
-        uint16_t limit;
-        uint64_t base;
-    } __attribute__((packed)) idtr = {sizeof(idt) - 1, (uint64_t)idt};
+    const struct descriptor_pointer idtr = {sizeof(idt) - 1, (uint64_t)idt};
 
     if (cpu_id() == 0)
         build_idt();
@@ -79,27 +73,25 @@ void trap_init_this(void)
 /* Nothing is logged from within an NMI: it may have interrupted the holder of the console's lock. */
 static void tell_nmis(struct irq_cpu *c)
 {
-    uint32_t nmis = __atomic_exchange_n(&c->nmis, 0, __ATOMIC_RELAXED);
-
-    if (nmis)
-        log_warn("cpu %u: %u unexpected NMIs ignored", cpu_id(), nmis);
+    if (!__atomic_load_n(&c->nmis, __ATOMIC_RELAXED))
+        return;
+    spin_guard(&irq_lock);
+    if (ratelimit_ok(&nmi_lines))
+        log_warn("cpu %u: %u unexpected NMIs ignored", cpu_id(),
+                 __atomic_exchange_n(&c->nmis, 0, __ATOMIC_RELAXED));
 }
 
 /* `running` goes up before the handler is read, so that irq_free(), which works the other way round, misses
  * no call. */
 static void device_interrupt(struct irq_cpu *c, unsigned vector)
 {
-    struct irq *table = __atomic_load_n(&c->table, __ATOMIC_ACQUIRE);
-    irq_handler_t *handler = NULL;
+    irq_handler_t *handler;
 
     __atomic_store_n(&c->running, vector, __ATOMIC_SEQ_CST);
-    if (table)
-        handler = __atomic_load_n(&table[vector].handler, __ATOMIC_SEQ_CST);
+    handler = __atomic_load_n(&c->table[vector].handler, __ATOMIC_SEQ_CST);
     if (handler)
-        handler(table[vector].arg);
-    else
-        c->dropped++;
-    __atomic_store_n(&c->running, NO_VECTOR, __ATOMIC_RELEASE);
+        handler(c->table[vector].arg);
+    __atomic_store_n(&c->running, 0, __ATOMIC_RELEASE);
 }
 
 static void interrupt(unsigned vector)
@@ -129,41 +121,29 @@ void trap_handle(const struct trap_frame *f)
     }
 }
 
-/* A free vector of the table, or NO_VECTOR. */
-static unsigned find_vector(const struct irq_cpu *c)
-{
-    unsigned v = c->last;
-
-    for (unsigned i = VECTOR_DEVICE_LO; i <= VECTOR_DEVICE_HI; i++) {
-        v = v < VECTOR_DEVICE_LO || v >= VECTOR_DEVICE_HI ? VECTOR_DEVICE_LO : v + 1;
-        if (!c->table[v].handler)
-            return v;
-    }
-    return NO_VECTOR;
-}
-
 int irq_alloc(unsigned cpu, irq_handler_t *handler, void *arg)
 {
     struct irq_cpu *c = &irqs[cpu];
-    unsigned v;
+    unsigned v = c->last;
 
     spin_guard(&irq_lock);
-    if (!c->table)
-        __atomic_store_n(&c->table, heap_alloc(VECTORS * sizeof(struct irq)), __ATOMIC_RELEASE);
-    v = c->table ? find_vector(c) : NO_VECTOR;
-    if (v == NO_VECTOR)
-        return -ENOSPC;
-    c->last = v;
-    c->table[v].arg = arg;
-    __atomic_store_n(&c->table[v].handler, handler, __ATOMIC_RELEASE);
-    return (int)v;
+    for (unsigned i = VECTOR_DEVICE_LO; i <= VECTOR_DEVICE_HI; i++) {
+        v = v < VECTOR_DEVICE_LO || v >= VECTOR_DEVICE_HI ? VECTOR_DEVICE_LO : v + 1;
+        if (!c->table[v].handler) {
+            c->last = v;
+            c->table[v].arg = arg;
+            __atomic_store_n(&c->table[v].handler, handler, __ATOMIC_RELEASE);
+            return (int)v;
+        }
+    }
+    return -ENOSPC;
 }
 
 void irq_free(unsigned cpu, unsigned vector)
 {
     struct irq_cpu *c = &irqs[cpu];
 
-    ASSERT(c->table && vector >= VECTOR_DEVICE_LO && vector <= VECTOR_DEVICE_HI);
+    ASSERT(vector >= VECTOR_DEVICE_LO && vector <= VECTOR_DEVICE_HI);
     __atomic_store_n(&c->table[vector].handler, NULL, __ATOMIC_SEQ_CST);
     while (cpu != cpu_id() && __atomic_load_n(&c->running, __ATOMIC_SEQ_CST) == vector)
         __builtin_ia32_pause();

@@ -82,11 +82,6 @@ static inline void clflush(const void *p)
     __asm__ volatile("clflush (%0)" : : "r"(p) : "memory");
 }
 
-static inline void cpu_cli(void)
-{
-    __asm__ volatile("cli" : : : "memory");
-}
-
 /* The first word at GS: where a CPU keeps the address of its own struct. */
 static inline void *read_gs_self(void)
 {

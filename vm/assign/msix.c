@@ -2,7 +2,6 @@
 #include "iommu/iommu.h"
 #include "kernel/console/log.h"
 #include "kernel/cpu/cpu.h"
-#include "kernel/cpu/irq.h"
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/mmio.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* kernel/cpu/irq.h: vectors from one table; fake_irq_raise() calls a handler. */
-#include "kernel/cpu/irq.h"
+/* The vectors of kernel/cpu/cpu.h: vectors from one table; fake_irq_raise() calls a handler. */
+#include "kernel/cpu/cpu.h"
 #include "kernel/lib/errno.h"
 
 static struct {

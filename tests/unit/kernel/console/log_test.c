@@ -8,10 +8,10 @@
 
 static char out[4096];
 
-void console_log(const char *s, size_t n, bool force)
+void console_log(const char *line)
 {
-    CHECK(!force && n < 1000);
-    memcpy(out + strlen(out), s, n);
+    CHECK(strlen(line) < LINE_MAX);
+    sprintf(out + strlen(out), "%s\n", line);
 }
 
 static void start(void)
@@ -51,7 +51,7 @@ TEST(a_quoted_peer_cannot_end_the_line)
     CHECK(!strcmp(out, "[   12.345678] warn: name x.[    0.0] info: forged.[2J..\n"));
 }
 
-TEST(long_lines_are_cut_with_their_newline)
+TEST(long_lines_are_cut)
 {
     char text[1000];
 
@@ -59,7 +59,7 @@ TEST(long_lines_are_cut_with_their_newline)
     memset(text, 'a', sizeof(text));
     text[999] = 0;
     log_info("%s", text);
-    CHECK_EQ(strlen(out), LINE_MAX - 1);
+    CHECK_EQ(strlen(out), LINE_MAX);
     CHECK_EQ(out[strlen(out) - 1], '\n');
 }
 
