@@ -9,70 +9,64 @@
 
 #define LOG_MAX 256
 
-struct hypercall_args {
-    uint64_t rdi, rsi, rdx;
-};
-
-static int64_t hc_version(struct vcpu *v, const struct hypercall_args *a)
+static int64_t hc_version(struct vcpu *v)
 {
     (void)v;
-    (void)a;
     return ABI_VERSION;
 }
 
 /* Copied once; whatever is not printable ASCII becomes a dot, so a guest cannot write escape sequences to the
  * operator's terminal. */
-static int64_t hc_log(struct vcpu *v, const struct hypercall_args *a)
+static int64_t hc_log(struct vcpu *v)
 {
+    uint64_t size = v->gpr[RSI];
     char text[LOG_MAX + 1];
     int err;
 
-    if (a->rsi == 0 || a->rsi > LOG_MAX)
+    if (size == 0 || size > LOG_MAX)
         return -EINVAL;
-    err = p2m_read(&v->vm->p2m, gpa(a->rdi), text, a->rsi);
+    err = p2m_read(&v->vm->p2m, gpa(v->gpr[RDI]), text, size);
     if (err)
         return err;
-    for (uint64_t i = 0; i < a->rsi; i++)
+    for (uint64_t i = 0; i < size; i++)
         if (text[i] < ' ' || text[i] > '~')
             text[i] = '.';
-    text[a->rsi] = '\0';
+    text[size] = '\0';
     vm_complain(v->vm, "%s", text);
     return 0;
 }
 
-static int64_t hc_nic_ready(struct vcpu *v, const struct hypercall_args *a)
+static int64_t hc_nic_ready(struct vcpu *v)
 {
-    if (a->rdi > UINT32_MAX)
+    if (v->gpr[RDI] > UINT32_MAX)
         return -EINVAL;
-    return setup_nic_ready(v->vm, (unsigned)a->rdi);
+    return setup_nic_ready(v->vm, (unsigned)v->gpr[RDI]);
 }
 
-static int64_t hc_vf_status(struct vcpu *v, const struct hypercall_args *a)
+static int64_t hc_vf_status(struct vcpu *v)
 {
-    if (a->rdi > UINT32_MAX || a->rsi > UINT32_MAX || a->rdx > 1)
+    if (v->gpr[RDI] > UINT32_MAX || v->gpr[RSI] > UINT32_MAX || v->gpr[RDX] > 1)
         return -EINVAL;
-    return setup_vf_status(v->vm, (unsigned)a->rdi, (unsigned)a->rsi, a->rdx);
+    return setup_vf_status(v->vm, (unsigned)v->gpr[RDI], (unsigned)v->gpr[RSI], v->gpr[RDX]);
 }
 
-static int64_t hc_cycles(struct vcpu *v, const struct hypercall_args *a)
+static int64_t hc_cycles(struct vcpu *v)
 {
-    uint64_t total = 0;
+    uint64_t kind = v->gpr[RDI], total = 0;
 
-    if (a->rdi > VM_EXIT_KINDS)
+    if (kind > VM_EXIT_KINDS)
         return -EINVAL;
-    if (a->rdi > 0)
-        return (int64_t)v->exits[a->rdi - 1];
     for (unsigned i = 0; i < VM_EXIT_KINDS; i++)
-        total += v->exits[i];
+        total += kind == 0 || kind == i + 1 ? v->exits[i] : 0;
     return (int64_t)total;
 }
 
 enum hypercall_right { HC_NOBODY, HC_ANY, HC_PRIVILEGED };
 
-/* Who may call: a row that says nothing is nobody's. */
+/* Who may call: a row that says nothing is nobody's. Arguments are in RDI, RSI and RDX. */
 static const struct {
     enum hypercall_right right;
-    int64_t (*fn)(struct vcpu *v, const struct hypercall_args *a);
+    int64_t (*fn)(struct vcpu *v);
 } rows[] = {
     [HC_VERSION] = {HC_ANY, hc_version},
     [HC_LOG] = {HC_ANY, hc_log},
@@ -83,15 +77,13 @@ static const struct {
 
 static int64_t call(struct vcpu *v, uint64_t number)
 {
-    const struct hypercall_args a = {v->gpr[RDI], v->gpr[RSI], v->gpr[RDX]};
-
     if (hvm->reg(v, REG_CPL) != 0)
         return -EPERM;
     if (number >= ARRAY_SIZE(rows) || rows[number].right == HC_NOBODY)
         return -ENOSYS;
     if (rows[number].right == HC_PRIVILEGED && !v->vm->privileged)
         return -EPERM;
-    return rows[number].fn(v, &a);
+    return rows[number].fn(v);
 }
 
 void hypercall_handle(struct vcpu *v)

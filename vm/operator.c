@@ -49,24 +49,20 @@ static void list(void)
     }
 }
 
-static void exits_of(const struct vm *vm)
-{
-    say("%s:", vm->name);
-    for (unsigned kind = 0; kind < VM_EXIT_KINDS; kind++) {
-        uint64_t n = 0;
-
-        for (unsigned i = 0; i < vm->nvcpus; i++)
-            n += vm->vcpu[i]->exits[kind];
-        if (n)
-            say(" %s %llu", exit_name((enum vm_exit_kind)kind), (unsigned long long)n);
-    }
-    say("\r\n");
-}
-
 static void exits(void)
 {
-    for (const struct vm *vm = vm_first(); vm; vm = vm->next)
-        exits_of(vm);
+    for (const struct vm *vm = vm_first(); vm; vm = vm->next) {
+        say("%s:", vm->name);
+        for (unsigned kind = 0; kind < VM_EXIT_KINDS; kind++) {
+            uint64_t n = 0;
+
+            for (unsigned i = 0; i < vm->nvcpus; i++)
+                n += vm->vcpu[i]->exits[kind];
+            if (n)
+                say(" %s %llu", exit_name((enum vm_exit_kind)kind), (unsigned long long)n);
+        }
+        say("\r\n");
+    }
 }
 
 static void off(void)

@@ -20,13 +20,8 @@ struct svm_cpu *svm_this_cpu(void)
 
 static void find_xstate(struct svm_features *f)
 {
-    struct cpuid_regs r;
+    struct cpuid_regs r = cpuid(CPUID_XSTATE, 0);
 
-    f->xsave = cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE;
-    f->xstate_size = 512; /* FXSAVE */
-    if (!f->xsave)
-        return;
-    r = cpuid(CPUID_XSTATE, 0);
     f->xcr0 = (uint64_t)r.edx << 32 | r.eax;
     f->xstate_size = r.ecx;
     f->xsaveopt = cpuid(CPUID_XSTATE, 1).eax & CPUID_XSTATE1_EAX_OPT;
@@ -42,6 +37,9 @@ bool svm_supported(const char **why)
         return false;
     *why = "SVM is disabled by the firmware (VM_CR.SVMDIS)";
     if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
+        return false;
+    *why = "the CPU has no XSAVE";
+    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE))
         return false;
     edx = cpuid(CPUID_SVM, 0).edx;
     *why = "the CPU has no nested paging";
@@ -79,6 +77,6 @@ int svm_cpu_on(void)
     vmsave(c->host_vmcb);
     /* FPU and vector registers belong to guests; the host only swaps them. */
     write_cr0((read_cr0() | CR0_MP | CR0_NE) & ~(CR0_EM | CR0_TS));
-    write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (svm_features.xsave ? CR4_OSXSAVE : 0));
+    write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE);
     return 0;
 }

@@ -34,16 +34,6 @@ static inline void xrstor(const void *area)
     __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0), "d"(~0) : "memory");
 }
 
-static inline void fxsave(void *area)
-{
-    __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
-}
-
-static inline void fxrstor(const void *area)
-{
-    __asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
-}
-
 /* DR0-DR3: the VMCB has the other two only. */
 static inline void read_dr(uint64_t dr[4])
 {

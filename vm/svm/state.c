@@ -158,13 +158,9 @@ void svm_flush_now(struct vcpu *v)
 
 /* --- switching vCPUs --- */
 
+/* The guest may have states that its XCR0 has switched off for now: they move as well. */
 static void xstate_load(const struct vcpu_hw *hw)
 {
-    if (!svm_features.xsave) {
-        fxrstor(hw->xstate);
-        return;
-    }
-    /* The guest may have states that its XCR0 has switched off for now: they move as well. */
     xsetbv(0, svm_features.xcr0);
     xrstor(hw->xstate);
     xsetbv(0, hw->xcr0);
@@ -172,10 +168,6 @@ static void xstate_load(const struct vcpu_hw *hw)
 
 static void xstate_put(struct vcpu_hw *hw)
 {
-    if (!svm_features.xsave) {
-        fxsave(hw->xstate);
-        return;
-    }
     hw->xcr0 = xgetbv0();
     xsetbv(0, svm_features.xcr0);
     if (svm_features.xsaveopt)

@@ -19,13 +19,13 @@ struct vcpu_hw {
     uint64_t nmi_iret;        /* RIP of the IRET that ends the handler of an NMI, or ~0 */
     unsigned cpu;             /* whose ASID it has */
     uint64_t asid_generation;
-    void *xstate; /* XSAVE or FXSAVE area */
+    void *xstate; /* XSAVE area */
     uint64_t xcr0, dr[4], tsc_aux;
 };
 
 /* Filled once by svm_supported(): what this machine's CPUs have. */
 struct svm_features {
-    bool nrips, clean, flush_by_asid, decode_assists, xsave, xsaveopt, rdtscp, leaf_1g, ibpb;
+    bool nrips, clean, flush_by_asid, decode_assists, xsaveopt, rdtscp, leaf_1g, ibpb;
     uint32_t asids;       /* valid ones are 1 .. asids - 1 */
     uint32_t xstate_size; /* bytes */
     uint64_t xcr0;        /* all states there are */

@@ -7,7 +7,7 @@
 
 static struct {
     uint64_t xcr0, dr[4];
-    unsigned xsaves, xsaveopts, xrstors, fxsaves, fxrstors, vmsaves;
+    unsigned xsaves, xsaveopts, xrstors, vmsaves;
 } fake_svm __attribute__((unused));
 
 static inline void vmsave(hpa_t vmcb)
@@ -37,18 +37,6 @@ static inline void xrstor(const void *area)
 {
     (void)area;
     fake_svm.xrstors++;
-}
-
-static inline void fxsave(void *area)
-{
-    (void)area;
-    fake_svm.fxsaves++;
-}
-
-static inline void fxrstor(const void *area)
-{
-    (void)area;
-    fake_svm.fxrstors++;
 }
 
 static inline void read_dr(uint64_t dr[4])

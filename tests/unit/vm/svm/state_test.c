@@ -144,6 +144,9 @@ TEST(why_not)
     msrs[3] = VM_CR_SVMDIS;
     CHECK(!svm_supported(&why) && strstr(why, "firmware"));
     msrs[3] = 0;
+    ecx1 = 0;
+    CHECK(!svm_supported(&why) && strstr(why, "XSAVE"));
+    ecx1 = 1u << 26;
     svm_edx = 0;
     CHECK(!svm_supported(&why) && strstr(why, "nested paging"));
     svm_edx = 1;
@@ -442,6 +445,7 @@ TEST(what_moves_with_the_vcpu)
 {
     setup(1);
     fake_svm.xcr0 = 0;
+    fake_svm.xsaves = fake_svm.xsaveopts = 0;
     v.hw->dr[2] = 0x1234;
     v.hw->tsc_aux = 7;
     svm_load(&v);
@@ -454,16 +458,14 @@ TEST(what_moves_with_the_vcpu)
     CHECK_EQ(v.hw->dr[1], 5);
     CHECK_EQ(v.hw->tsc_aux, 8);
     CHECK_EQ(v.hw->xcr0, 3);
-    CHECK(fake_svm.xsaveopts > 0);
-    CHECK_EQ(fake_svm.fxsaves, 0);
+    CHECK_EQ(fake_svm.xsaveopts, 1);
+    CHECK_EQ(fake_svm.xsaves, 0);
     teardown();
     setup(1);
-    svm_features.xsave = false;
+    svm_features.xsaveopt = false;
     svm_load(&v);
     svm_put(&v);
-    CHECK_EQ(fake_svm.fxsaves, 1);
-    CHECK_EQ(fake_svm.fxrstors, 1);
-    svm_features.xsave = true;
+    CHECK_EQ(fake_svm.xsaves, 1);
     teardown();
 }
 
