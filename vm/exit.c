@@ -9,47 +9,24 @@
 
 #define VEC_MC 18
 
-static void on_nothing(struct vcpu *v, const struct vm_exit *e)
+static enum then on_hlt(struct vcpu *v, const struct vm_exit *e)
 {
-    (void)v;
     (void)e;
-}
-
-static void on_cpuid(struct vcpu *v, const struct vm_exit *e)
-{
-    emul_cpuid(v);
-    vcpu_skip(v, e);
-}
-
-static void on_hlt(struct vcpu *v, const struct vm_exit *e)
-{
-    vcpu_skip(v, e);
     v->halted = true;
+    return THEN_SKIP;
 }
 
-static void msr_result(struct vcpu *v, const struct vm_exit *e, int err)
-{
-    if (err)
-        vcpu_inject_gp(v);
-    else
-        vcpu_skip(v, e);
-}
-
-static void on_msr(struct vcpu *v, const struct vm_exit *e)
+static enum then on_msr(struct vcpu *v, const struct vm_exit *e)
 {
     uint64_t val = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
-    int err;
 
-    if (e->msr.write) {
-        msr_result(v, e, msr_write(v, e->msr.index, val));
-        return;
-    }
-    err = msr_read(v, e->msr.index, &val);
-    if (!err) {
-        v->gpr[RAX] = (uint32_t)val;
-        v->gpr[RDX] = val >> 32;
-    }
-    msr_result(v, e, err);
+    if (e->msr.write)
+        return msr_write(v, e->msr.index, val) ? THEN_GP : THEN_SKIP;
+    if (msr_read(v, e->msr.index, &val))
+        return THEN_GP;
+    v->gpr[RAX] = (uint32_t)val;
+    v->gpr[RDX] = val >> 32;
+    return THEN_SKIP;
 }
 
 static const char *access_name(const struct vm_exit *e)
@@ -64,7 +41,7 @@ static const char *access_name(const struct vm_exit *e)
  * RAM is always mapped with all rights: a fault on it is a translation that was cached before a change, and
  * the entry after a flush finds it. Everything else is a device's register, or nothing.
  */
-static void on_mem(struct vcpu *v, const struct vm_exit *e)
+static enum then on_mem(struct vcpu *v, const struct vm_exit *e)
 {
     unsigned flags;
     uint64_t at = e->mem.addr.a;
@@ -72,7 +49,7 @@ static void on_mem(struct vcpu *v, const struct vm_exit *e)
     if (radix_lookup(&v->vm->p2m.table, at, NULL, &flags) && (!e->mem.write || (flags & RADIX_W)) &&
         (!e->mem.fetch || (flags & RADIX_X))) {
         hvm->flush(v);
-        return;
+        return THEN_STAY;
     }
     if (e->mem.fetch || e->mem.in_walk || !vm_io_exists(v->vm, IO_MEM, at))
         vm_stop(v->vm, v, VM_CRASH, "%s %#llx, which is neither RAM nor a device", access_name(e),
@@ -80,83 +57,78 @@ static void on_mem(struct vcpu *v, const struct vm_exit *e)
     else if (!emul_mmio(v, e))
         vm_stop(v->vm, v, VM_CRASH, "%s the device at %#llx with an instruction that is not emulated",
                 access_name(e), (unsigned long long)at);
+    return THEN_STAY;
 }
 
-static void on_hypercall(struct vcpu *v, const struct vm_exit *e)
+static enum then on_hypercall(struct vcpu *v, const struct vm_exit *e)
 {
+    (void)e;
     hypercall_handle(v);
-    vcpu_skip(v, e);
+    return THEN_SKIP;
 }
 
 /* #DB and #AC only pass through here. A machine check is the machine's: nothing can be trusted after it. */
-static void on_exception(struct vcpu *v, const struct vm_exit *e)
+static enum then on_exception(struct vcpu *v, const struct vm_exit *e)
 {
     static const uint32_t with_error = BIT32(8) | GENMASK32(14, 10) | BIT32(17) | BIT32(21);
 
     if (e->exception.vector == VEC_MC)
         panic("machine check while %s was running", v->vm->name);
     vcpu_exception(v, e->exception.vector, with_error >> e->exception.vector & 1, e->exception.error);
+    return THEN_STAY;
 }
 
-static void on_privileged(struct vcpu *v, const struct vm_exit *e)
+static enum then on_broken(struct vcpu *v, const struct vm_exit *e)
 {
-    (void)e;
-    vcpu_inject_ud(v);
-}
-
-static void on_shutdown(struct vcpu *v, const struct vm_exit *e)
-{
-    (void)e;
-    vm_stop(v->vm, v, VM_CRASH, "triple fault");
-}
-
-static void on_invalid(struct vcpu *v, const struct vm_exit *e)
-{
-    (void)e;
-    vm_stop(v->vm, v, VM_CRASH, "the CPU refuses the state that the guest is in");
-}
-
-static void on_unknown(struct vcpu *v, const struct vm_exit *e)
-{
-    vm_stop(v->vm, v, VM_CRASH, "exit %#llx, which nothing handles", (unsigned long long)e->code);
-}
-
-static void on_io(struct vcpu *v, const struct vm_exit *e)
-{
-    emul_io(v, e);
+    if (e->kind == VM_EXIT_UNKNOWN)
+        vm_stop(v->vm, v, VM_CRASH, "exit %#llx, which nothing handles", (unsigned long long)e->code);
+    else
+        vm_stop(v->vm, v, VM_CRASH,
+                e->kind == VM_EXIT_SHUTDOWN ? "triple fault"
+                                            : "the CPU refuses the state that the guest is in");
+    return THEN_STAY;
 }
 
 /*
- * events: the handler may have changed what the vCPU can take (its APIC, its IF, HLT), so look before the
- * next entry. Interrupts that others raise set a request and need no row.
+ * then: what follows where no handler says it. events: the handler may have changed what the vCPU can take (its
+ * APIC, its IF, HLT), so look before the next entry. Interrupts that others raise set a request and need no row.
  */
-static const struct {
+static const struct exit_row {
     const char *name;
-    void (*handle)(struct vcpu *v, const struct vm_exit *e);
+    enum then (*handle)(struct vcpu *v, const struct vm_exit *e);
+    enum then then;
     bool events;
 } rows[VM_EXIT_KINDS] = {
-    [VM_EXIT_HOST_INTR] = {"host interrupt", on_nothing, false},
-    [VM_EXIT_WINDOW] = {"interrupt window", on_nothing, true},
-    [VM_EXIT_CPUID] = {"CPUID", on_cpuid, false},
-    [VM_EXIT_HLT] = {"HLT", on_hlt, true},
-    [VM_EXIT_MSR] = {"MSR", on_msr, true},
-    [VM_EXIT_IO] = {"I/O port", on_io, true},
-    [VM_EXIT_MEM] = {"memory", on_mem, true},
-    [VM_EXIT_CR] = {"control register", emul_cr, true},
-    [VM_EXIT_HYPERCALL] = {"hypercall", on_hypercall, false},
-    [VM_EXIT_XSETBV] = {"XSETBV", emul_xsetbv, false},
-    [VM_EXIT_WBINVD] = {"WBINVD", vcpu_skip, false},
-    [VM_EXIT_EXCEPTION] = {"exception", on_exception, false},
-    [VM_EXIT_PRIVILEGED] = {"privileged instruction", on_privileged, false},
-    [VM_EXIT_SHUTDOWN] = {"shutdown", on_shutdown, true},
-    [VM_EXIT_INVALID] = {"invalid state", on_invalid, true},
-    [VM_EXIT_UNKNOWN] = {"unknown", on_unknown, true},
+    [VM_EXIT_HOST_INTR] = {"host interrupt", NULL, THEN_STAY, false},
+    [VM_EXIT_WINDOW] = {"interrupt window", NULL, THEN_STAY, true},
+    [VM_EXIT_CPUID] = {"CPUID", emul_cpuid, 0, false},
+    [VM_EXIT_HLT] = {"HLT", on_hlt, 0, true},
+    [VM_EXIT_MSR] = {"MSR", on_msr, 0, true},
+    [VM_EXIT_IO] = {"I/O port", emul_io, 0, true},
+    [VM_EXIT_MEM] = {"memory", on_mem, 0, true},
+    [VM_EXIT_CR] = {"control register", emul_cr, 0, true},
+    [VM_EXIT_HYPERCALL] = {"hypercall", on_hypercall, 0, false},
+    [VM_EXIT_XSETBV] = {"XSETBV", emul_xsetbv, 0, false},
+    [VM_EXIT_WBINVD] = {"WBINVD", NULL, THEN_SKIP, false},
+    [VM_EXIT_EXCEPTION] = {"exception", on_exception, 0, false},
+    [VM_EXIT_PRIVILEGED] = {"privileged instruction", NULL, THEN_UD, false},
+    [VM_EXIT_SHUTDOWN] = {"shutdown", on_broken, 0, true},
+    [VM_EXIT_INVALID] = {"invalid state", on_broken, 0, true},
+    [VM_EXIT_UNKNOWN] = {"unknown", on_broken, 0, true},
 };
 
 void exit_handle(struct vcpu *v, struct vm_exit *e)
 {
-    v->recheck |= rows[e->kind].events;
-    rows[e->kind].handle(v, e);
+    const struct exit_row *row = &rows[e->kind];
+    enum then then = row->handle ? row->handle(v, e) : row->then;
+
+    v->recheck |= row->events;
+    if (then == THEN_SKIP)
+        vcpu_skip(v, e);
+    else if (then == THEN_GP)
+        vcpu_exception(v, VEC_GP, true, 0);
+    else if (then == THEN_UD)
+        vcpu_exception(v, VEC_UD, false, 0);
 }
 
 const char *exit_name(enum vm_exit_kind kind)

@@ -67,6 +67,9 @@ struct vm_exit {
 
 struct vcpu;
 
+/* What is to become of the instruction that exited: executed again, behind us, or an exception. */
+enum then { THEN_STAY, THEN_SKIP, THEN_GP, THEN_UD };
+
 /* Acts on an exit: one row of a const table per kind. Sets v->recheck if it may have changed what is pending.
  */
 void exit_handle(struct vcpu *v, struct vm_exit *e);

@@ -138,16 +138,6 @@ void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t err
     v->inject = next;
 }
 
-void vcpu_inject_ud(struct vcpu *v)
-{
-    vcpu_exception(v, VEC_UD, false, 0);
-}
-
-void vcpu_inject_gp(struct vcpu *v)
-{
-    vcpu_exception(v, VEC_GP, true, 0);
-}
-
 static void inject(struct vcpu *v, enum vm_event_type type, uint8_t vector)
 {
     v->inject = (struct vm_event){true, false, (uint8_t)type, vector, 0};

@@ -81,8 +81,6 @@ void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t err
 #define VEC_UD 6
 #define VEC_GP 13
 #define VEC_PF 14
-void vcpu_inject_ud(struct vcpu *v);
-void vcpu_inject_gp(struct vcpu *v);
 
 /* Moves RIP past the instruction that caused the exit: `len` as the CPU gave it, or 0: decode it. Clears the
  * interrupt shadow. */

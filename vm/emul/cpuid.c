@@ -178,11 +178,12 @@ void cpuid_init(void)
         }
 }
 
-void emul_cpuid(struct vcpu *v)
+enum then emul_cpuid(struct vcpu *v, const struct vm_exit *e)
 {
     uint32_t leaf = (uint32_t)v->gpr[RAX];
     struct cpuid_regs r = {0, 0, 0, 0};
 
+    (void)e;
     if (INDEX(leaf) < ARRAY_SIZE(table[0])) {
         r = ROW(leaf);
         if (patched[RANGE(leaf)] >> INDEX(leaf) & 1)
@@ -192,6 +193,7 @@ void emul_cpuid(struct vcpu *v)
     v->gpr[RBX] = r.ebx;
     v->gpr[RCX] = r.ecx;
     v->gpr[RDX] = r.edx;
+    return THEN_SKIP;
 }
 
 /* --- what follows from it --- */

@@ -54,27 +54,22 @@ static bool set_cr(struct vcpu *v, unsigned num, uint64_t val)
     }
 }
 
-static void result(struct vcpu *v, const struct vm_exit *e, bool ok)
-{
-    if (ok)
-        vcpu_skip(v, e);
-    else
-        vcpu_inject_gp(v);
-}
-
 /* Only writes exit. */
-void emul_cr(struct vcpu *v, const struct vm_exit *e)
+enum then emul_cr(struct vcpu *v, const struct vm_exit *e)
 {
     uint64_t mask = guest_bits(v) == 64 ? ~(uint64_t)0 : UINT32_MAX, cr0 = hvm->reg(v, REG_CR0);
     struct insn insn = {.op = INSN_MOV_TO_CR, .reg = e->cr.num, .rm = e->cr.gpr};
     uint8_t buf[INSN_MAX];
+    bool ok;
 
-    if (!e->cr.decoded && insn_decode(buf, guest_fetch(v, buf), guest_bits(v), &insn))
-        return; /* the guest changed the code under its own feet: what is there now runs next */
+    if (!e->cr.decoded &&
+        (insn_decode(buf, guest_fetch(v, buf), guest_bits(v), &insn) || insn.op < INSN_MOV_TO_CR))
+        return THEN_STAY; /* the guest changed the code under its own feet: what is there now runs next */
     if (insn.op == INSN_MOV_TO_CR)
-        result(v, e, set_cr(v, insn.reg, v->gpr[insn.rm] & mask));
-    else if (insn.op == INSN_LMSW) /* loads PE, MP, EM and TS; cannot clear PE (APM 3, LMSW) */
-        result(v, e, !insn.mem && set_cr0(v, (cr0 & ~(LMSW_BITS & ~CR0_PE)) | (v->gpr[insn.rm] & LMSW_BITS)));
+        ok = set_cr(v, insn.reg, v->gpr[insn.rm] & mask);
+    else /* LMSW: loads PE, MP, EM and TS; cannot clear PE (APM 3, LMSW) */
+        ok = !insn.mem && set_cr0(v, (cr0 & ~(LMSW_BITS & ~CR0_PE)) | (v->gpr[insn.rm] & LMSW_BITS));
+    return ok ? THEN_SKIP : THEN_GP;
 }
 
 /* SDM 1 13.3: what goes together in XCR0. */
@@ -85,16 +80,15 @@ static bool xcr0_ok(uint64_t val)
 }
 
 /* The guest's XCR0 is in the CPU while the guest is current there. */
-void emul_xsetbv(struct vcpu *v, const struct vm_exit *e)
+enum then emul_xsetbv(struct vcpu *v, const struct vm_exit *e)
 {
     uint64_t val = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
-    bool ok = hvm->reg(v, REG_CPL) == 0 && (uint32_t)v->gpr[RCX] == 0 && xcr0_ok(val);
 
-    if (!(hvm->reg(v, REG_CR4) & CR4_OSXSAVE)) {
-        vcpu_inject_ud(v);
-        return;
-    }
-    if (ok)
-        xsetbv(0, val);
-    result(v, e, ok);
+    (void)e;
+    if (!(hvm->reg(v, REG_CR4) & CR4_OSXSAVE))
+        return THEN_UD;
+    if (hvm->reg(v, REG_CPL) != 0 || (uint32_t)v->gpr[RCX] != 0 || !xcr0_ok(val))
+        return THEN_GP;
+    xsetbv(0, val);
+    return THEN_SKIP;
 }

@@ -32,7 +32,7 @@ MUST_USE int rtc_create(struct vm *vm);
 MUST_USE int power_create(struct vm *vm);
 
 /* cpuid.c: the guest's CPUID (allow-list). Reads RAX, RCX; writes RAX..RDX. */
-void emul_cpuid(struct vcpu *v);
+enum then emul_cpuid(struct vcpu *v, const struct vm_exit *e);
 
 /* msr.c: reads and writes by the allow-list. 0, or -EINVAL: the caller injects #GP. */
 MUST_USE int msr_read(struct vcpu *v, uint32_t msr, uint64_t *val);
@@ -43,11 +43,11 @@ MUST_USE int pvclock_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
 void pvclock_update(struct vcpu *v); /* after the TSC offset changed, or the vCPU resumed */
 
 /* cr.c: MOV to CR0, CR4, CR8, and LMSW of a register. */
-void emul_cr(struct vcpu *v, const struct vm_exit *e);
-void emul_xsetbv(struct vcpu *v, const struct vm_exit *e);
+enum then emul_cr(struct vcpu *v, const struct vm_exit *e);
+enum then emul_xsetbv(struct vcpu *v, const struct vm_exit *e);
 
 /* io.c: IN and OUT. INS and OUTS are refused with #GP. */
-void emul_io(struct vcpu *v, const struct vm_exit *e);
+enum then emul_io(struct vcpu *v, const struct vm_exit *e);
 
 /*
  * io.c: decodes the instruction at RIP and performs its access to a trapped address. False: not an instruction that the decoder knows, or no

@@ -38,18 +38,17 @@ static void bus_write(struct vcpu *v, enum io_space space, uint64_t addr, unsign
     (void)vm_io(v, space, &a);
 }
 
-void emul_io(struct vcpu *v, const struct vm_exit *e)
+enum then emul_io(struct vcpu *v, const struct vm_exit *e)
 {
     if (e->io.string) {
         vm_complain(v->vm, "INS or OUTS at port %#x, which is not emulated: #GP", e->io.port);
-        vcpu_inject_gp(v);
-        return;
+        return THEN_GP;
     }
     if (e->io.in)
         gpr_set(v, RAX, e->io.size, bus_read(v, IO_PORT, e->io.port, e->io.size));
     else
         bus_write(v, IO_PORT, e->io.port, e->io.size, v->gpr[RAX]);
-    vcpu_skip(v, e);
+    return THEN_SKIP;
 }
 
 /* `a` op `b`; sets the vCPU's flags and returns the result. Carries (or borrows) out of each bit give CF, AF and

@@ -55,11 +55,6 @@ void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t err
     fake_bus.error = error;
 }
 
-void vcpu_inject_gp(struct vcpu *v)
-{
-    vcpu_exception(v, VEC_GP, true, 0);
-}
-
 void vm_complain(struct vm *vm, const char *fmt, ...)
 {
     (void)vm, (void)fmt;

@@ -49,16 +49,6 @@ void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t err
     fake_vm.vector = vector;
 }
 
-void vcpu_inject_gp(struct vcpu *v)
-{
-    vcpu_exception(v, VEC_GP, true, 0);
-}
-
-void vcpu_inject_ud(struct vcpu *v)
-{
-    vcpu_exception(v, VEC_UD, false, 0);
-}
-
 void vcpu_skip(struct vcpu *v, const struct vm_exit *e)
 {
     (void)v, (void)e;

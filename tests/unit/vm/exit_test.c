@@ -15,6 +15,7 @@ static struct vcpu v;
 static char called[64], reason[128];
 static bool crashed, exists, mmio_known, mapped, msr_known;
 static unsigned map_flags, skips;
+static enum then what_then;
 static uint64_t msr_seen;
 
 #define CALLED(name) strncat(called, name " ", sizeof(called) - strlen(called) - 1)
@@ -56,38 +57,32 @@ void vcpu_exception(struct vcpu *x, uint8_t vector, bool has_error, uint32_t err
     x->inject = (struct vm_event){true, has_error, VM_EVENT_EXCEPTION, vector, error};
 }
 
-void vcpu_inject_ud(struct vcpu *x)
+enum then emul_cpuid(struct vcpu *x, const struct vm_exit *e)
 {
-    vcpu_exception(x, VEC_UD, false, 0);
-}
-
-void vcpu_inject_gp(struct vcpu *x)
-{
-    vcpu_exception(x, VEC_GP, true, 0);
-}
-
-void emul_cpuid(struct vcpu *x)
-{
-    (void)x;
+    (void)x, (void)e;
     CALLED("cpuid");
+    return what_then;
 }
 
-void emul_cr(struct vcpu *x, const struct vm_exit *e)
+enum then emul_cr(struct vcpu *x, const struct vm_exit *e)
 {
     (void)x, (void)e;
     CALLED("cr");
+    return what_then;
 }
 
-void emul_xsetbv(struct vcpu *x, const struct vm_exit *e)
+enum then emul_xsetbv(struct vcpu *x, const struct vm_exit *e)
 {
     (void)x, (void)e;
     CALLED("xsetbv");
+    return what_then;
 }
 
-void emul_io(struct vcpu *x, const struct vm_exit *e)
+enum then emul_io(struct vcpu *x, const struct vm_exit *e)
 {
     (void)x, (void)e;
     CALLED("io");
+    return what_then;
 }
 
 bool emul_mmio(struct vcpu *x, const struct vm_exit *e)
@@ -139,12 +134,13 @@ TEST(rows)
     } rows_expected[] = {
         {VM_EXIT_HOST_INTR, "", 0, false},     {VM_EXIT_WINDOW, "", 0, true},
         {VM_EXIT_CPUID, "cpuid ", 1, false},   {VM_EXIT_HLT, "", 1, true},
-        {VM_EXIT_IO, "io ", 0, true},          {VM_EXIT_CR, "cr ", 0, true},
-        {VM_EXIT_XSETBV, "xsetbv ", 0, false}, {VM_EXIT_HYPERCALL, "hypercall ", 1, false},
+        {VM_EXIT_IO, "io ", 1, true},          {VM_EXIT_CR, "cr ", 1, true},
+        {VM_EXIT_XSETBV, "xsetbv ", 1, false}, {VM_EXIT_HYPERCALL, "hypercall ", 1, false},
         {VM_EXIT_WBINVD, "", 1, false},        {VM_EXIT_SHUTDOWN, "stop ", 0, true},
         {VM_EXIT_INVALID, "stop ", 0, true},   {VM_EXIT_UNKNOWN, "stop ", 0, true},
     };
 
+    what_then = THEN_SKIP;
     for (unsigned i = 0; i < ARRAY_SIZE(rows_expected); i++) {
         handle((struct vm_exit){.kind = rows_expected[i].kind});
         CHECK(strcmp(called, rows_expected[i].called) == 0);
@@ -158,10 +154,24 @@ TEST(rows)
 TEST(every_kind_has_a_row_and_a_name)
 {
     for (unsigned k = 0; k < VM_EXIT_KINDS; k++) {
-        CHECK(rows[k].handle != NULL);
         CHECK(rows[k].name != NULL);
     }
     CHECK(strcmp(exit_name(VM_EXIT_KINDS), "?") == 0);
+}
+
+TEST(what_the_handler_says_is_done)
+{
+    what_then = THEN_STAY;
+    handle((struct vm_exit){.kind = VM_EXIT_CR});
+    CHECK(skips == 0 && !v.inject.valid);
+    what_then = THEN_GP;
+    handle((struct vm_exit){.kind = VM_EXIT_IO});
+    CHECK(skips == 0 && v.inject.valid && v.inject.has_error);
+    CHECK_EQ(v.inject.vector, 13);
+    what_then = THEN_UD;
+    handle((struct vm_exit){.kind = VM_EXIT_XSETBV});
+    CHECK(skips == 0 && v.inject.valid && !v.inject.has_error);
+    CHECK_EQ(v.inject.vector, 6);
 }
 
 TEST(msr)

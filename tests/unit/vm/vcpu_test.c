@@ -444,12 +444,12 @@ TEST(double_faults)
     }
     setup(0);
     vcpu_exception(v, 8, true, 0);
-    vcpu_inject_gp(v);
+    vcpu_exception(v, VEC_GP, true, 0);
     CHECK_EQ(stops, 1);
     setup(0);
     v->inject =
         (struct vm_event){true, false, VM_EVENT_INTR, 13, 0}; /* an interrupt vector is no exception */
-    vcpu_inject_gp(v);
+    vcpu_exception(v, VEC_GP, true, 0);
     CHECK_EQ(v->inject.vector, 13);
     CHECK_EQ(v->inject.type, VM_EVENT_EXCEPTION);
 }

@@ -36,7 +36,7 @@ static struct cpuid_regs get(struct vcpu *v, uint32_t leaf, uint32_t sub)
 {
     v->gpr[RAX] = 0xdead00000000 | leaf; /* the upper halves do not matter */
     v->gpr[RCX] = 0xdead00000000 | sub;
-    emul_cpuid(v);
+    CHECK_EQ(emul_cpuid(v, NULL), THEN_SKIP);
     CHECK((v->gpr[RAX] | v->gpr[RBX] | v->gpr[RCX] | v->gpr[RDX]) >> 32 == 0);
     return (struct cpuid_regs){(uint32_t)v->gpr[RAX], (uint32_t)v->gpr[RBX], (uint32_t)v->gpr[RCX],
                                (uint32_t)v->gpr[RDX]};

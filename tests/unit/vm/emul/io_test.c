@@ -218,7 +218,7 @@ static void io(bool in, uint16_t port, uint8_t size)
 {
     struct vm_exit e = {.kind = VM_EXIT_IO, .len = 1, .io = {.port = port, .size = size, .in = in}};
 
-    emul_io(&v, &e);
+    CHECK_EQ(emul_io(&v, &e), THEN_SKIP);
 }
 
 TEST(out_writes_the_low_bytes_of_rax)
@@ -228,7 +228,6 @@ TEST(out_writes_the_low_bytes_of_rax)
     io(false, FAKE_PORT_BASE, 2);
     CHECK_EQ(fake_bus.last.data, 0x7788);
     CHECK_EQ(fake_bus.last.size, 2);
-    CHECK_EQ(v.rip, CODE + 1);
     CHECK_EQ(v.gpr[RAX], 0x1122334455667788);
     teardown();
 }
@@ -244,7 +243,6 @@ TEST(in_fills_only_as_much_of_rax_as_its_size)
     CHECK_EQ(v.gpr[RAX], 0x1122334455660201);
     io(true, FAKE_PORT_BASE, 4);
     CHECK_EQ(v.gpr[RAX], 0x04030201);
-    CHECK_EQ(v.rip, CODE + 3);
     teardown();
 }
 
@@ -258,7 +256,6 @@ TEST(ports_that_nobody_has_give_all_ones)
     CHECK_EQ(v.gpr[RAX], 0xffffffff);
     io(false, 0x80, 1);
     CHECK_EQ(fake_bus.missed, 3);
-    CHECK_EQ(fake_bus.skips, 3);
     teardown();
 }
 
@@ -268,11 +265,9 @@ TEST(string_instructions_are_refused)
 
     setup();
     v.gpr[RAX] = 0x1122334455667788;
-    emul_io(&v, &e);
-    CHECK_EQ(fake_bus.vector, VEC_GP);
+    CHECK_EQ(emul_io(&v, &e), THEN_GP);
     CHECK_EQ(fake_bus.complaints, 1);
-    CHECK_EQ(fake_bus.reads + fake_bus.writes + fake_bus.skips, 0);
-    CHECK_EQ(v.rip, CODE);
+    CHECK_EQ(fake_bus.reads + fake_bus.writes, 0);
     teardown();
 }
 
