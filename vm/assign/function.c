@@ -160,13 +160,10 @@ int function_init(struct vfunction *f, struct vm *vm, struct pci_dev *dev, const
     f->dev = dev;
     strlcpy(f->label, label, sizeof(f->label));
     rc = msix_init(f);
+    if (rc == 0)
+        rc = bars_init(f);
     if (rc != 0)
         return rc;
-    rc = bars_init(f);
-    if (rc != 0) {
-        msix_destroy(f);
-        return rc;
-    }
     cfg_set(f->cfg, 0, 4, (uint32_t)dev->device << 16 | dev->vendor);
     cfg_set(f->cfg, PCI_CLASS_REV, 4, dev->class_rev);
     cfg_set(f->cfg, PCI_SUBSYSTEM, 4, pci_read32(dev, PCI_SUBSYSTEM));
@@ -179,7 +176,7 @@ void function_destroy(struct vfunction *f)
 {
     for (unsigned i = 0; i < PCI_BARS; i++)
         bar_unmap(f, &f->bar[i]);
-    msix_destroy(f);
+    msix_reset(f);
 }
 
 /* --- the guest's accesses --- */

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "iommu/iommu.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/pci/pci.h"
 #include "kernel/pci/regs.h"
@@ -52,7 +53,7 @@ struct vfunction {
     unsigned table_bar;    /* that holds the table */
     uint64_t table_offset; /* of the table in it */
     uint16_t ctrl;         /* the guest's Enable and Function Mask */
-    struct msix_vector *vec;
+    struct msix_vector vec[IOMMU_IRQS];
 };
 
 struct vpci {
@@ -88,13 +89,10 @@ void function_reset_state(struct vfunction *f);
  * capability. -ENOMEM. */
 MUST_USE int msix_init(struct vfunction *f);
 
-/* Blocks and frees all vectors. */
-void msix_destroy(struct vfunction *f);
-
 /* The guest wrote Message Control. */
 void msix_set_control(struct vfunction *f, uint16_t ctrl);
 
-/* After a function reset: all entries masked and blank, MSI-X off. */
+/* As after a function reset: all entries masked and blank, their interrupts blocked and freed, MSI-X off. */
 void msix_reset(struct vfunction *f);
 
 /* Trapped access to the pages that hold the table: an io_fn with a struct vfunction. Takes the lock. */

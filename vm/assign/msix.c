@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "iommu/iommu.h"
 #include "kernel/console/log.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/bits.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/mmio.h"
 #include "kernel/lib/string.h"
-#include "kernel/mm/heap.h"
 #include "kernel/mm/paging.h"
 #include "vm/assign/function.h"
 #include "vm/emul/lapic.h"
@@ -158,12 +156,6 @@ void msix_reset(struct vfunction *f)
     }
 }
 
-void msix_destroy(struct vfunction *f)
-{
-    msix_reset(f);
-    heap_free(f->vec, f->vectors * sizeof(*f->vec));
-}
-
 int msix_init(struct vfunction *f)
 {
     struct pci_dev *dev = f->dev;
@@ -185,8 +177,7 @@ int msix_init(struct vfunction *f)
         return -EINVAL;
     if (!dev->msix_table)
         dev->msix_table = mmio_map(hpa(bar->base.a + f->table_offset), bytes);
-    f->vec = dev->msix_table ? heap_alloc(f->vectors * sizeof(*f->vec)) : NULL;
-    if (!f->vec)
+    if (!dev->msix_table)
         return -ENOMEM;
     for (unsigned i = 0; i < f->vectors; i++)
         f->vec[i] = (struct msix_vector){.f = f, .vector = -1};

@@ -24,48 +24,33 @@
 #define RTC_CENTURY 0x32
 #define RTC_INDEX   0x7f /* bit 7 of the index port masks NMIs on a PC */
 
-struct date {
-    unsigned year, month, day; /* month and day from 1 */
-};
-
-/* Proleptic Gregorian date of a day since 1970. A year counted from 1 March ends with its leap day. */
-static struct date date_of(uint64_t days)
-{
-    uint64_t since = days + 719468;                      /* from 1 March of the year 0 */
-    uint64_t era = since / 146097, day = since % 146097; /* 400 years */
-    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    uint64_t yday = day - (365 * year + year / 4 - year / 100);
-    uint64_t march = (5 * yday + 2) / 153; /* months since March: 153 days in every five */
-    struct date d = {
-        .year = (unsigned)(year + era * 400 + (march >= 10)),
-        .month = (unsigned)(march < 10 ? march + 3 : march - 9),
-        .day = (unsigned)(yday - (153 * march + 2) / 5 + 1),
-    };
-
-    return d;
-}
-
 static uint8_t bcd(uint64_t n)
 {
     return (uint8_t)(n / 10 << 4 | n % 10);
 }
 
+/* The proleptic Gregorian date of a day since 1970; a year counted from 1 March ends with its leap day. */
 static uint8_t cell(uint8_t index)
 {
     uint64_t now = (time_wall_base_ns() + time_ns()) / NS_PER_S;
-    struct date d = date_of(now / 86400);
+    uint64_t since = now / 86400 + 719468;               /* from 1 March of the year 0 */
+    uint64_t era = since / 146097, day = since % 146097; /* 400 years */
+    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    uint64_t yday = day - (365 * year + year / 4 - year / 100);
+    uint64_t march = (5 * yday + 2) / 153; /* months since March: 153 days in every five */
+    uint64_t full_year = year + era * 400 + (march >= 10);
     const uint8_t cells[] = {
         [RTC_SECONDS] = bcd(now % 60),
         [RTC_MINUTES] = bcd(now / 60 % 60),
         [RTC_HOURS] = bcd(now / 3600 % 24),
         [RTC_WEEKDAY] = bcd((now / 86400 + 4) % 7 + 1), /* 1 January 1970 was a Thursday */
-        [RTC_DAY] = bcd(d.day),
-        [RTC_MONTH] = bcd(d.month),
-        [RTC_YEAR] = bcd(d.year % 100),
+        [RTC_DAY] = bcd(yday - (153 * march + 2) / 5 + 1),
+        [RTC_MONTH] = bcd(march < 10 ? march + 3 : march - 9),
+        [RTC_YEAR] = bcd(full_year % 100),
         [RTC_A] = RTC_A_VALUE,
         [RTC_B] = RTC_B_24H,
         [RTC_D] = RTC_D_VALID,
-        [RTC_CENTURY] = bcd(d.year / 100),
+        [RTC_CENTURY] = bcd(full_year / 100),
     };
 
     return index < sizeof(cells) ? cells[index] : 0;
