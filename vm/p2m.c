@@ -47,16 +47,11 @@ int p2m_init(struct p2m *p, uint64_t bytes)
         return -EINVAL;
     p->ram_low = MIN(bytes, (uint64_t)GPA_PCI_WINDOW);
     p->ram_high = bytes - p->ram_low;
-    p->chunks = heap_alloc(P2M_CHUNKS * sizeof(*p->chunks));
-    if (!p->chunks)
-        return -ENOMEM;
     err = hvm->p2m_init(&p->table);
-    if (err) {
-        heap_free(p->chunks, P2M_CHUNKS * sizeof(*p->chunks));
-        p->chunks = NULL;
+    if (err)
         return err;
-    }
-    err = ram_add(p, 0, p->ram_low);
+    p->chunks = heap_alloc(P2M_CHUNKS * sizeof(*p->chunks));
+    err = p->chunks ? ram_add(p, 0, p->ram_low) : -ENOMEM;
     if (!err)
         err = ram_add(p, GPA_HIGH_RAM, p->ram_high);
     if (err)
@@ -66,7 +61,7 @@ int p2m_init(struct p2m *p, uint64_t bytes)
 
 void p2m_destroy(struct p2m *p)
 {
-    if (!p->chunks)
+    if (p->table.root.a == 0)
         return;
     radix_destroy(&p->table);
     for (const struct p2m_chunk *c = p->chunks; c < p->chunks + p->nchunks; c++)

@@ -76,9 +76,6 @@
 #define EXIT_VMRUN         0x80
 #define EXIT_VMMCALL       0x81
 #define EXIT_VMLOAD        0x82
-#define EXIT_VMSAVE        0x83
-#define EXIT_STGI          0x84
-#define EXIT_CLGI          0x85
 #define EXIT_SKINIT        0x86
 #define EXIT_WBINVD        0x89
 #define EXIT_MONITOR       0x8a
