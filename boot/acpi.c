@@ -6,13 +6,17 @@
 #include <string.h>
 
 #define HEADER_BYTES 36u
-#define TABLE_MAX    ((uint32_t)1 << 20)
+#define TABLE_MAX    ((uint32_t)16 << 20)
 
 /* RSDP, ACPI 6.5 table 5.3. */
 #define RSDP_REVISION 15
 #define RSDP_LENGTH   20
 #define RSDP_XSDT     24
 #define RSDP_V2_BYTES 36
+
+/* FADT, section 5.2.9. */
+#define FADT_DSDT   40u
+#define FADT_X_DSDT 140u
 
 /* MADT, section 5.2.12: entries behind 44 bytes. */
 #define MADT_ENTRIES      44u
@@ -118,7 +122,31 @@ static bool fetch_table(const struct reader *r, uint64_t pa, struct table *t)
     return true;
 }
 
+/* Notes down a table that the hypervisor reads itself; of several with one name the first. */
+static void keep(const struct reader *r, const struct table *t)
+{
+    struct acpi_facts *f = r->facts;
+
+    for (unsigned i = 0; i < f->ntables; i++)
+        if (memcmp((const void *)(uintptr_t)f->table[i].base, t->at, 4) == 0)
+            return;
+    if (f->ntables < BOOT_TABLES_MAX)
+        f->table[f->ntables++] = (struct boot_table){(uint64_t)t->at, t->length};
+}
+
 /* --- one function for each table --- */
+
+/* Only this one names the DSDT, whose checks are the same. */
+static void read_fadt(const struct reader *r, const struct table *t)
+{
+    uint64_t dsdt = t->length >= FADT_X_DSDT + 8 ? get64(t->at + FADT_X_DSDT) : 0;
+    struct table d;
+
+    if (!dsdt && t->length >= FADT_DSDT + 4)
+        dsdt = get32(t->at + FADT_DSDT);
+    if (dsdt && fetch_table(r, dsdt, &d))
+        keep(r, &d);
+}
 
 static void read_madt(const struct reader *r, const struct table *t)
 {
@@ -228,16 +256,23 @@ static void read_table(const struct reader *r, uint64_t pa)
     static const struct {
         char signature[5];
         void (*read)(const struct reader *r, const struct table *t);
-    } known[] = {{"APIC", read_madt}, {"MCFG", read_mcfg}, {"DMAR", read_dmar}, {"IVRS", read_ivrs}};
+    } known[] = {{"APIC", read_madt},
+                 {"FACP", read_fadt},
+                 {"MCFG", read_mcfg},
+                 {"DMAR", read_dmar},
+                 {"IVRS", read_ivrs}};
     struct table t;
 
     if (!memmap_listed(r->mem, r->nmem, pa, 4)) {
         refuse(r, NULL, "not in memory");
         return;
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
-        if (memcmp((const void *)(uintptr_t)pa, known[i].signature, 4) == 0 && fetch_table(r, pa, &t))
+    for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
+        if (memcmp((const void *)(uintptr_t)pa, known[i].signature, 4) == 0 && fetch_table(r, pa, &t)) {
+            keep(r, &t);
             known[i].read(r, &t);
+        }
+    }
 }
 
 /* --- the way there --- */

@@ -25,6 +25,8 @@ struct acpi_facts {
     unsigned cpus;
     unsigned necam;
     struct acpi_ecam ecam[ACPI_ECAM_MAX];
+    unsigned ntables;
+    struct boot_table table[BOOT_TABLES_MAX]; /* the checked ones that the hypervisor reads, where they are */
 };
 
 /*

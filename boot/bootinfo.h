@@ -98,6 +98,16 @@ struct boot_config {
 };
 
 /*
+ * A copy of an ACPI table of the machine: MADT, FADT, DSDT, MCFG, IVRS, DMAR, each at most once. Its length and
+ * its checksum are right; what it says is not checked. Size 0: none.
+ */
+#define BOOT_TABLES_MAX 6
+
+struct boot_table {
+    uint64_t base, size;
+};
+
+/*
  * State at hand-off: long mode, interrupts off, one CPU, paging with the direct map and hv.elf mapped as
  * kernel/mm/layout.h says plus an identity map of the code that jumps; RDI holds the direct-map address of
  * this structure, RSP a 16 KiB stack; all else is undefined.
@@ -105,7 +115,7 @@ struct boot_config {
 struct bootinfo {
     uint64_t magic;
     uint32_t version, size; /* sizeof(struct bootinfo) */
-    uint64_t rsdp;
+    struct boot_table table[BOOT_TABLES_MAX];
     uint64_t mem; /* struct boot_mem[mem_count], sorted, not overlapping */
     uint64_t mem_count;
     uint64_t image_base; /* where hv.elf's lowest segment was loaded, 2 MiB aligned, contiguous */

@@ -6,6 +6,7 @@
 #include "kernel/cpu/x86.h"
 #include "kernel/lib/bits.h"
 #include "kernel/lib/types.h"
+#include <string.h>
 
 #define CPUID_FEATURES     1u
 #define CPUID_1_ECX_VMX    BIT32(5)
@@ -120,8 +121,9 @@ bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *e
     if (!mem)
         return error_set(err, "memory: the firmware's memory map cannot be read");
     f->usable = memmap_usable(mem, nmem);
-    f->rsdp = (uint64_t)fw_table(&acpi20);
-    acpi_read(&a, f->rsdp, mem, nmem, warn);
+    acpi_read(&a, (uint64_t)fw_table(&acpi20), mem, nmem, warn);
+    f->ntables = a.ntables;
+    memcpy(f->table, a.table, sizeof(f->table));
     f->cpus = a.cpus;
     f->iommu = a.iommu;
     f->remapping = a.remapping;

@@ -16,6 +16,7 @@
 #include "kernel/lib/bits.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/layout.h"
+#include <string.h>
 
 #define CONFIG_NAME "lastmile.cfg"
 
@@ -150,10 +151,24 @@ static bool place_hypervisor(struct boot_error *err)
     return true;
 }
 
+/* The firmware's own may lie anywhere, and change. */
+static bool copy_tables(struct boot_error *err)
+{
+    for (unsigned i = 0; i < facts.ntables; i++) {
+        const struct boot_table *t = &facts.table[i];
+        void *copy = fw_pages(t->size, PAGE_SIZE);
+
+        if (!copy)
+            return error_set(err, "memory: no room for the ACPI tables");
+        memcpy(copy, (const void *)t->base, t->size);
+        info->table[i] = (struct boot_table){(uint64_t)copy, t->size};
+    }
+    return true;
+}
+
 static bool prepare(struct boot_error *err)
 {
-    info->rsdp = facts.rsdp;
-    return handoff_prepare(info, &image, err);
+    return copy_tables(err) && handoff_prepare(info, &image, err);
 }
 
 static const struct {

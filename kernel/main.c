@@ -46,8 +46,7 @@ void hv_main(const struct bootinfo *bi)
     cpu_init_boot();                                 /* GDT, IDT, SMEP, SMAP, x2APIC */
     frame_init(bi);                                  /* all RAM that the firmware left free */
     paging_init(bi);                                 /* our own tables: W^X, guard pages */
-    if (acpi_init(bi) != 0)                          /* the root table, checked */
-        panic("ACPI: no usable root table: update the machine's firmware");
+    acpi_init(bi);                                   /* the tables that boot/ has checked */
     time_init(acpi_pm_timer_port());                 /* TSC and timers */
     time_set_wall(bi);                               /* what the firmware's clock said */
     if (pci_init(bi) != 0)                           /* every function behind ECAM */

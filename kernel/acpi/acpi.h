@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ACPI tables (ACPI 6.5 chapter 5), hostile until checked: a table is handed out only if it lies in memory
- * that the firmware listed, its length covers its header, and its checksum is 0. No AML is interpreted.
+ * ACPI tables (ACPI 6.5 chapter 5): the copies that boot/ has made of those whose length and checksum are right.
+ * What they say is hostile until checked. No AML is interpreted.
  */
 #pragma once
 
@@ -18,27 +18,15 @@ struct acpi_header {
 
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI 6.5 table 5.4");
 
-/*
- * Finds the XSDT and checks every table it names against the boot memory map; boot CPU, once, after
- * paging_init(). Tables that fail are dropped with a warning. 0, or -ENOENT / -EINVAL (no usable RSDP or
- * XSDT), logged with the table's name.
- */
-MUST_USE int acpi_init(const struct bootinfo *bi);
+/* Looks the tables up, and how this machine is powered off and reset. Boot CPU, once, after paging_init(). */
+void acpi_init(const struct bootinfo *bi);
 
-/* The checked table with this signature, or NULL (absent, or refused with a warning). Lives for ever,
- * read-only. */
+/* The table with this signature, or NULL. Lives for ever. */
 const struct acpi_header *acpi_find(const char signature[4]);
 
 /* The number in `size` bytes (up to 8) at an offset of a table, aligned or not; 0 beyond its end, or if `h` is
  * NULL. */
-uint64_t acpi_read(const struct acpi_header *h, size_t off, size_t size);
-
-/* The table at `at`, checked; NULL after a warning that says what is wrong with it. While acpi_init() runs.
- */
-const struct acpi_header *acpi_load(hpa_t at);
-
-/* Finds out how this machine is powered off and reset, for later. The last step of acpi_init(). */
-void acpi_power_init(void);
+uint64_t acpi_field(const struct acpi_header *h, size_t off, size_t size);
 
 /* Local APIC ids of the usable processors (MADT, boot CPU included), at most `max`; returns how many there
  * are. */

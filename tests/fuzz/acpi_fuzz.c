@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parsers of RSDP, XSDT, MADT, FADT, DSDT, MCFG and IVRS over hostile memory. The input is the firmware's
- * memory from 1 MiB on, the RSDP 16 bytes in; if its first byte is odd, checksums are made right first, so
- * that what lies behind them is reached. Each mapping is a copy of just the bytes that were asked for.
+ * boot/'s check of RSDP, XSDT and tables over hostile memory, and the parsers of MADT, FADT, DSDT, MCFG and IVRS
+ * over what it lets through. The input is the firmware's memory from 1 MiB on, the RSDP 16 bytes in; if its first
+ * byte is odd, checksums are made right first, so that what lies behind them is reached.
  */
+#include <sanitizer/asan_interface.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tests/unit/fake/console.c"
 #include "tests/unit/fake/frame.c"
@@ -14,34 +16,28 @@
 #include "tests/unit/fake/paging.c"
 #include "tests/unit/fake/time.c"
 
+#include "boot/acpi.c"
+#include "boot/memmap.c"
+#include "boot/text.c"
+#undef MADT_ENTRIES
+#undef MADT_ENABLED
+#undef MCFG_ENTRIES
 #include "iommu/amdvi/ivrs.c"
-#include "kernel/acpi/power.c"
-#include "kernel/acpi/tables.c"
+#include "kernel/acpi/acpi.c"
 #include "kernel/pci/ecam.c"
 
 #define FIRMWARE       0x100000u
 #define RSDP           16
 #define SIZE_MAX_INPUT 65536
 
-static uint8_t image[SIZE_MAX_INPUT];
+static uint8_t *image; /* at FIRMWARE, as boot/ has all memory at its physical address */
 static size_t image_size;
-static void *copies[4096];
-static unsigned copy_count;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static volatile void *map_copy(hpa_t start, uint64_t size)
+static void warn(const char *line)
 {
-    void *p;
-
-    if (size > SIZE_MAX_INPUT || copy_count == sizeof(copies) / sizeof(copies[0]))
-        return NULL;
-    p = malloc(size);
-    memset(p, 0, size);
-    if (start.a >= FIRMWARE && start.a - FIRMWARE + size <= image_size)
-        memcpy(p, image + (start.a - FIRMWARE), size);
-    copies[copy_count++] = p;
-    return p;
+    (void)line;
 }
 
 static bool low_ram(hpa_t start, uint64_t size)
@@ -98,39 +94,68 @@ static void seal_all(void)
     seal(RSDP, 36, 32);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void parse(const struct bootinfo *bi, uint8_t bus)
 {
-    struct boot_mem mem[] = {{0, FIRMWARE, BOOT_MEM_USABLE, 0}, {FIRMWARE, size, BOOT_MEM_RESERVED, 0}};
-    struct bootinfo bi = {.rsdp = FIRMWARE + RSDP, .mem = ptr_to_hpa(mem).a, .mem_count = 2};
     struct amdvi_unit units[AMDVI_UNITS];
     struct iommu_unity unity;
     uint32_t ids[8];
     uint16_t alias;
+    unsigned n;
+
+    acpi_init(bi);
+    n = ivrs_units(units, AMDVI_UNITS);
+    acpi_cpus(ids, 8);
+    acpi_power_off();
+    for (unsigned i = 0; ecam_init() == 0 && ecam_window(i); i++)
+        if (ecam_window(i)->base.a < FIRMWARE) /* RAM */
+            abort();
+    for (unsigned i = 0; i < n; i++)
+        for (unsigned id = 0; id < 65536; id += 0x333)
+            ivrs_covers(&units[i], (uint16_t)id, &alias);
+    for (unsigned i = 0; i < 4 && ivrs_unity(rid(0, 0, bus), i, &unity); i++)
+        ;
+}
+
+/* Registers that nobody reads or writes here. */
+static volatile void *map_nothing(hpa_t start, uint64_t size)
+{
+    (void)start, (void)size;
+    return image;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const struct boot_mem mem = {FIRMWARE, size, BOOT_MEM_RESERVED, 0};
+    static struct bootinfo bi;
+    struct acpi_facts facts;
 
     if (size < RSDP || size > SIZE_MAX_INPUT)
         return 0;
+    if (!image) {
+        image = mmap((void *)(uintptr_t)FIRMWARE, SIZE_MAX_INPUT, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        if (image != (void *)(uintptr_t)FIRMWARE)
+            abort();
+    }
+    ASAN_UNPOISON_MEMORY_REGION(image, SIZE_MAX_INPUT);
     memcpy(image, data, size);
     image_size = size;
-    fake_mmio_map = map_copy;
-    fake_frame_is_ram = low_ram;
-    fake_log_reset();
     if (data[0] & 1)
         seal_all();
-    if (acpi_init(&bi) == 0) {
-        unsigned n = ivrs_units(units, AMDVI_UNITS);
+    ASAN_POISON_MEMORY_REGION(image + size, SIZE_MAX_INPUT - size);
+    fake_mmio_map = map_nothing;
+    fake_frame_is_ram = low_ram;
+    fake_log_reset();
+    acpi_read(&facts, FIRMWARE + RSDP, &mem, 1, warn);
+    memset(&bi, 0, sizeof(bi));
+    for (unsigned i = 0; i < facts.ntables; i++) {
+        void *copy = malloc(facts.table[i].size);
 
-        acpi_cpus(ids, 8);
-        acpi_power_off();
-        for (unsigned i = 0; ecam_init() == 0 && ecam_window(i); i++)
-            if (ecam_window(i)->base.a < FIRMWARE) /* RAM */
-                abort();
-        for (unsigned i = 0; i < n; i++)
-            for (unsigned id = 0; id < 65536; id += 0x333)
-                ivrs_covers(&units[i], (uint16_t)id, &alias);
-        for (unsigned i = 0; i < 4 && ivrs_unity(rid(0, 0, data[1]), i, &unity); i++)
-            ;
+        memcpy(copy, (const void *)(uintptr_t)facts.table[i].base, facts.table[i].size);
+        bi.table[i] = (struct boot_table){ptr_to_hpa(copy).a, facts.table[i].size};
     }
-    while (copy_count)
-        free(copies[--copy_count]);
+    parse(&bi, data[1]);
+    for (unsigned i = 0; i < facts.ntables; i++)
+        free(hpa_to_ptr(hpa(bi.table[i].base)));
     return 0;
 }

@@ -172,6 +172,40 @@ TEST(processors_and_ecam)
     CHECK_EQ(facts.ecam[0].last_bus, 255);
 }
 
+static bool has_table(uint32_t at, const char *signature)
+{
+    for (unsigned i = 0; i < facts.ntables; i++)
+        if (facts.table[i].base == (uint64_t)ram + at)
+            return memcmp(ram + at, signature, 4) == 0 && facts.table[i].size != 0;
+    return false;
+}
+
+TEST(tables_are_noted_down_for_the_hypervisor)
+{
+    for (unsigned wide = 0; wide < 2; wide++) {
+        clear();
+        header(0x3000, "DSDT", 40);
+        put64(TABLE(0) + (wide ? FADT_X_DSDT : FADT_DSDT), (uint64_t)ram + 0x3000);
+        CHECK(wide || (uint64_t)ram < (uint64_t)1 << 32);
+        add("FACP", FADT_X_DSDT + 8);
+        add("APIC", 44);
+        add("APIC", 44); /* the first one counts */
+        add("SSDT", 44);
+        read_all();
+        CHECK_EQ(facts.ntables, 3);
+        CHECK(has_table(TABLE(0), "FACP") && has_table(0x3000, "DSDT") && has_table(TABLE(1), "APIC"));
+        ram[0x3000 + 38]++;
+        read_all();
+        CHECK_EQ(facts.ntables, 2);
+        CHECK(strstr(warnings, "table DSDT ignored: bad checksum") != NULL);
+    }
+    clear(); /* too short for a DSDT */
+    add("FACP", FADT_DSDT + 3);
+    read_all();
+    CHECK_EQ(facts.ntables, 1);
+    CHECK(warnings[0] == 0);
+}
+
 /* A damaged table is left out, with its name; the machine then looks as if it had none. */
 TEST(damaged_tables_are_left_out)
 {

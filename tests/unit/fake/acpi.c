@@ -9,10 +9,9 @@ static unsigned fake_acpi_cpu_count __attribute__((unused)) = 4;
 static uint16_t fake_acpi_pm_port __attribute__((unused)) = 0x608;
 static unsigned fake_acpi_offs __attribute__((unused)), fake_acpi_resets __attribute__((unused));
 
-int acpi_init(const struct bootinfo *bi)
+void acpi_init(const struct bootinfo *bi)
 {
     (void)bi;
-    return 0;
 }
 
 const struct acpi_header *acpi_find(const char signature[4])
