@@ -61,9 +61,9 @@ static void decode_iret(struct vcpu *v, const struct vmcb_control *c, struct vm_
 }
 
 /*
- * By exit code. Task switches and reads of control registers have no row: nested paging lets the CPU do them.
- * CR0 exits for bits other than TS and MP. #DB and #AC have one because a guest can make their delivery
- * endless, and the CPU would never take an interrupt again.
+ * By exit code. CR0 exits for bits other than TS and MP, CR4 and CR8 for all; reads of control registers need
+ * no exit, and with nested paging the CPU switches tasks itself. #DB and #AC are here because a guest can make
+ * their delivery endless, and the CPU would never take an interrupt again.
  */
 static const struct exit_row rows[] = {
     [EXIT_CR_WRITE(4)] = {VM_EXIT_CR, true, decode_cr},
