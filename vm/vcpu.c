@@ -239,8 +239,11 @@ static unsigned exit_insn_length(struct vcpu *v, enum vm_exit_kind kind)
         [VM_EXIT_XSETBV] = 3, [VM_EXIT_WBINVD] = 2, [VM_EXIT_CR] = 3,
     };
     uint8_t buf[INSN_MAX];
+    unsigned n = guest_fetch(v, buf);
 
-    return opcode[kind] + insn_prefixes(buf, guest_fetch(v, buf), guest_bits(v));
+    if (n == 0 || buf[0] == 0x0f || buf[0] == 0xf4) /* what those opcodes begin with */
+        return opcode[kind];
+    return opcode[kind] + insn_prefixes(buf, n, guest_bits(v));
 }
 
 void vcpu_skip(struct vcpu *v, const struct vm_exit *e)
