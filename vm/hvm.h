@@ -73,6 +73,12 @@ struct hvm_ops {
     bool (*can_take_nmi)(const struct vcpu *v);
     /* Asks for VM_EXIT_WINDOW as soon as can_take_intr() becomes true. */
     void (*want_window)(struct vcpu *v, bool on);
+    /*
+     * Leaves an interrupt to the CPU, which delivers it without an exit as soon as can_take_intr() becomes true; false if it cannot. Takes the
+     * place of a window. intr_delivered() after the next exit: takes it back, and says whether it was delivered.
+     */
+    bool (*queue_intr)(struct vcpu *v, uint8_t vector);
+    bool (*intr_delivered)(struct vcpu *v);
     void (*clear_shadow)(struct vcpu *v);
     /* Drops cached nested translations of the vCPU before its next entry. */
     void (*flush)(struct vcpu *v);

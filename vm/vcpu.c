@@ -144,7 +144,7 @@ static void inject(struct vcpu *v, enum vm_event_type type, uint8_t vector)
     v->halted = false;
 }
 
-/* NMI first (APM 2 8.5); what cannot go in now waits for its window. */
+/* NMI first (APM 2 8.5). What cannot go in now is left to the CPU, or waits for its window. */
 static void deliver_pending(struct vcpu *v)
 {
     int vector;
@@ -160,6 +160,22 @@ static void deliver_pending(struct vcpu *v)
         lapic_accept(v, (uint8_t)vector);
     }
     hvm->want_window(v, v->nmi_pending || lapic_waiting(v));
+    if (vector >= 0 && !v->inject.valid && !v->nmi_pending && lapic_idle(v) &&
+        hvm->queue_intr(v, (uint8_t)vector)) {
+        lapic_queue(v, (uint8_t)vector);
+        v->queued = (uint8_t)vector;
+    }
+}
+
+/* What the guest did with its interrupts while nobody looked. */
+static void settle_interrupts(struct vcpu *v)
+{
+    if (v->queued)
+        lapic_unqueue(v, v->queued, hvm->intr_delivered(v));
+    v->queued = 0;
+    if (v->pv_eoi_armed)
+        lapic_pv_eoi_sync(v);
+    v->recheck = true;
 }
 
 /* --- running --- */
@@ -215,10 +231,8 @@ enum vcpu_state vcpu_run(struct vcpu *v)
         v->exits[e.kind]++;
         if (e.redo.valid)
             v->inject = e.redo;
-        if (v->pv_eoi_armed) {
-            lapic_pv_eoi_sync(v);
-            v->recheck = true;
-        }
+        if (v->queued || v->pv_eoi_armed)
+            settle_interrupts(v);
         exit_handle(v, &e);
         if (e.kind == VM_EXIT_HOST_INTR && sched_must_yield(v)) {
             next = VCPU_READY;

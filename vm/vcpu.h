@@ -39,6 +39,7 @@ struct vcpu {
     uint8_t sipi_vector;
     bool nmi_pending;
     struct vm_event inject;  /* to be delivered at the next entry (exception, or a re-injection); .valid */
+    uint8_t queued;          /* vector that the CPU delivers by itself, 0: none; only from an entry to its exit */
     bool halted;             /* executed HLT; ends with the next deliverable event */
     bool wait_sipi;          /* after INIT: VCPU_OFF until a SIPI comes */
     bool recheck;            /* own CPU: what is pending must be looked at before the next entry */

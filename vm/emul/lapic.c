@@ -109,15 +109,10 @@ int lapic_pending(struct vcpu *v)
     return vector;
 }
 
-/*
- * Leaves the EOI to a bit in the guest's memory: only for an edge interrupt (a level one must be reported), and
- * only with nothing in service below it. If others wait for its end, lapic_waiting() says so, and the run loop
- * looks again when the guest can take one: one exit, not an EOI's and then a window's.
- */
-static void offer_pv_eoi(struct lapic *l, unsigned w, uint32_t bit)
+/* The EOI of an edge interrupt is left to a bit in the guest's memory; a level one's must be reported. */
+static void offer_pv_eoi(struct lapic *l, uint8_t vector)
 {
-    if (!l->pv_eoi || l->isr_words != BIT32(w) || l->reg[APIC_ISR + w] != bit ||
-        (apic_get(l, APIC_TMR + w) & bit))
+    if (!l->pv_eoi || (apic_get(l, APIC_TMR + vector / 32) & BIT32(vector % 32)))
         return;
     __atomic_fetch_or(l->pv_eoi, 1, __ATOMIC_RELAXED);
     l->v->pv_eoi_armed = true;
@@ -128,18 +123,61 @@ bool lapic_waiting(struct vcpu *v)
     return lapic_pending(v) >= 0 || (v->pv_eoi_armed && highest_irr(v->lapic) >= 0);
 }
 
-void lapic_accept(struct vcpu *v, uint8_t vector)
+static void request_clear(struct lapic *l, uint8_t vector)
 {
-    struct lapic *l = v->lapic;
     unsigned w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
 
     if ((__atomic_fetch_and(&l->reg[APIC_IRR + w], ~bit, __ATOMIC_SEQ_CST) & ~bit) == 0)
         irr_word_empty(l, w);
-    l->reg[APIC_ISR + w] |= bit;
-    l->isr_words |= BIT32(w);
+}
+
+static void service(struct lapic *l, uint8_t vector)
+{
+    l->reg[APIC_ISR + vector / 32] |= BIT32(vector % 32);
+    l->isr_words |= BIT32(vector / 32);
     update_ppr(l);
-    offer_pv_eoi(l, w, bit);
+}
+
+/*
+ * With something in service below, the bit in memory would not say whose end it is. With others that wait for
+ * this one's end lapic_waiting() says so, and the run loop looks again when the guest can take one: one exit,
+ * not an EOI's and then a window's.
+ */
+void lapic_accept(struct vcpu *v, uint8_t vector)
+{
+    struct lapic *l = v->lapic;
+
+    request_clear(l, vector);
+    if (l->isr_words == 0)
+        offer_pv_eoi(l, vector);
+    service(l, vector);
+}
+
+bool lapic_idle(const struct vcpu *v)
+{
+    return v->lapic->isr_words == 0;
+}
+
+void lapic_queue(struct vcpu *v, uint8_t vector)
+{
+    struct lapic *l = v->lapic;
+
+    request_clear(l, vector);
+    if (__atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) == 0)
+        offer_pv_eoi(l, vector);
+}
+
+void lapic_unqueue(struct vcpu *v, uint8_t vector, bool delivered)
+{
+    struct lapic *l = v->lapic;
+
+    if (delivered) {
+        service(l, vector);
+        return;
+    }
+    __atomic_fetch_or(&l->reg[APIC_IRR + vector / 32], BIT32(vector % 32), __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&l->irr_words, BIT32(vector / 32), __ATOMIC_SEQ_CST);
 }
 
 static void eoi(struct lapic *l)

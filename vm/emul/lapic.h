@@ -37,7 +37,16 @@ MUST_USE int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
 bool lapic_waiting(struct vcpu *v);
 
 /*
- * Paravirtual EOI (KVM's MSR 0x4b564d04; Linux Documentation/virt/kvm/x86/msr.rst): lapic_accept() may leave the EOI of an edge interrupt to a bit in guest
+ * For an interrupt that the CPU delivers without an exit, as soon as the guest can take it: while lapic_idle(), nothing being in service (the CPU
+ * does not know the priorities between the two). lapic_queue() takes a pending one out of the requests before an entry. lapic_unqueue() after the exit,
+ * before lapic_pv_eoi_sync(): it is in service now, or requested again. Own CPU.
+ */
+bool lapic_idle(const struct vcpu *v);
+void lapic_queue(struct vcpu *v, uint8_t vector);
+void lapic_unqueue(struct vcpu *v, uint8_t vector, bool delivered);
+
+/*
+ * Paravirtual EOI (KVM's MSR 0x4b564d04; Linux Documentation/virt/kvm/x86/msr.rst): lapic_accept() and lapic_queue() may leave the EOI of an edge interrupt to a bit in guest
  * memory, v->pv_eoi_armed then being set. The run loop calls this after an exit while that flag is set, before anything looks at the APIC: an EOI
  * that the guest has signalled is done, otherwise the offer is taken back.
  */

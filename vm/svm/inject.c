@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events into the guest (APM 2 15.20, 15.21). All go through EVENTINJ; a virtual interrupt (V_IRQ) is only
- * ever pended to find out, by its intercept, when the guest can take one.
+ * Events into the guest (APM 2 15.20, 15.21). What it can take now goes through EVENTINJ. Otherwise a virtual interrupt (V_IRQ) is pended: to be
+ * delivered, or only to find out, by its intercept, when the guest can take one.
  */
 #include "vm/svm/svm.h"
 
@@ -52,6 +52,12 @@ void svm_nmi_iret(struct vcpu *v)
     intercept(v, EXIT_IRET, false);
 }
 
+static void set_virq(struct vmcb_control *c, uint64_t virq)
+{
+    c->v_intr = (c->v_intr & ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO | V_INTR_VECTOR)) | virq;
+    c->clean &= ~CLEAN_TPR;
+}
+
 void svm_want_window(struct vcpu *v, bool on)
 {
     struct vmcb_control *c = &v->hw->vmcb->control;
@@ -60,10 +66,24 @@ void svm_want_window(struct vcpu *v, bool on)
         return;
     v->hw->window = on;
     intercept(v, EXIT_VINTR, on);
-    c->v_intr &= ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO);
-    if (on)
-        c->v_intr |= V_IRQ | V_IGN_TPR | V_INTR_PRIO;
-    c->clean &= ~CLEAN_TPR;
+    set_virq(c, on ? V_IRQ | V_IGN_TPR | V_INTR_PRIO : 0);
+}
+
+/* lapic.c has compared it with the task priority, so the CPU need not (V_IGN_TPR). */
+bool svm_queue_intr(struct vcpu *v, uint8_t vector)
+{
+    svm_want_window(v, false);
+    set_virq(&v->hw->vmcb->control, V_IRQ | V_IGN_TPR | FIELD_PREP(V_INTR_VECTOR, vector));
+    return true;
+}
+
+bool svm_intr_delivered(struct vcpu *v)
+{
+    struct vmcb_control *c = &v->hw->vmcb->control;
+    bool delivered = !(c->v_intr & V_IRQ);
+
+    set_virq(c, 0);
+    return delivered;
 }
 
 void svm_clear_shadow(struct vcpu *v)

@@ -40,6 +40,7 @@
 #define V_INTR_PRIO    GENMASK(19, 16)
 #define V_IGN_TPR      BIT(20)
 #define V_INTR_MASKING BIT(24)
+#define V_INTR_VECTOR  GENMASK(39, 32)
 /* VMCB 068h */
 #define INTERRUPT_SHADOW BIT(0)
 /* VMCB 090h */

@@ -53,6 +53,8 @@ const struct hvm_ops svm_ops = {
     .can_take_intr = svm_can_take_intr,
     .can_take_nmi = svm_can_take_nmi,
     .want_window = svm_want_window,
+    .queue_intr = svm_queue_intr,
+    .intr_delivered = svm_intr_delivered,
     .clear_shadow = svm_clear_shadow,
     .flush = svm_flush,
 };

@@ -62,6 +62,8 @@ uint64_t svm_encode_event(const struct vm_event *ev);
 bool svm_can_take_intr(const struct vcpu *v);
 bool svm_can_take_nmi(const struct vcpu *v);
 void svm_want_window(struct vcpu *v, bool on);
+bool svm_queue_intr(struct vcpu *v, uint8_t vector);
+bool svm_intr_delivered(struct vcpu *v);
 void svm_clear_shadow(struct vcpu *v);
 void svm_nmi_injected(struct vcpu *v);
 void svm_nmi_iret(struct vcpu *v);

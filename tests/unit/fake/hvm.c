@@ -9,7 +9,8 @@
 static struct {
     uint64_t reg[VM_REGS];
     struct vm_segment seg[VM_SEGS];
-    bool can_intr, can_nmi, window;
+    bool can_intr, can_nmi, window, can_queue, delivers;
+    uint8_t queued;
     unsigned resets, shadow_cleared, flushes, loads, puts;
     void (*run)(struct vcpu *v, struct vm_exit *e);
 } fake_hvm = {.can_intr = true, .can_nmi = true};
@@ -72,6 +73,20 @@ static void fake_want_window(struct vcpu *v, bool on)
     fake_hvm.window = on;
 }
 
+static bool fake_queue_intr(struct vcpu *v, uint8_t vector)
+{
+    (void)v;
+    fake_hvm.queued = fake_hvm.can_queue ? vector : 0;
+    fake_hvm.window &= !fake_hvm.can_queue;
+    return fake_hvm.can_queue;
+}
+
+static bool fake_intr_delivered(struct vcpu *v)
+{
+    (void)v;
+    return fake_hvm.delivers;
+}
+
 static void fake_clear_shadow(struct vcpu *v)
 {
     (void)v;
@@ -122,6 +137,8 @@ static const struct hvm_ops fake_hvm_ops = {
     .can_take_intr = fake_can_take_intr,
     .can_take_nmi = fake_can_take_nmi,
     .want_window = fake_want_window,
+    .queue_intr = fake_queue_intr,
+    .intr_delivered = fake_intr_delivered,
     .clear_shadow = fake_clear_shadow,
     .flush = fake_flush,
     .load = fake_load,

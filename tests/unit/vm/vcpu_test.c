@@ -17,7 +17,8 @@ static struct vcpu *v;
 
 static unsigned woken, entered, stops, accepted, syncs, lapic_resets;
 static int pending = -1;
-static bool behind; /* one waits behind the interrupt whose end is left to memory */
+static unsigned in_service; /* vector that the CPU has delivered */
+static bool behind;         /* one waits behind the interrupt whose end is left to memory */
 static uint8_t code[15];
 static unsigned code_len;
 
@@ -90,6 +91,28 @@ bool lapic_waiting(struct vcpu *x)
     return lapic_pending(x) >= 0 || (x->pv_eoi_armed && behind);
 }
 
+bool lapic_idle(const struct vcpu *x)
+{
+    (void)x;
+    return !in_service;
+}
+
+void lapic_queue(struct vcpu *x, uint8_t vector)
+{
+    (void)x;
+    CHECK_EQ(vector, pending);
+    pending = -1;
+}
+
+void lapic_unqueue(struct vcpu *x, uint8_t vector, bool delivered)
+{
+    (void)x;
+    if (delivered)
+        in_service = vector;
+    else
+        pending = vector;
+}
+
 void lapic_accept(struct vcpu *x, uint8_t vector)
 {
     (void)x;
@@ -125,7 +148,10 @@ static void setup(unsigned id)
     if (v)
         vcpu_destroy(v);
     fake_hvm.can_intr = fake_hvm.can_nmi = true;
-    fake_hvm.window = false;
+    fake_hvm.window = fake_hvm.can_queue = fake_hvm.delivers = false;
+    fake_hvm.queued = 0;
+    in_service = 0;
+    behind = false;
     fake_hvm.flushes = 0;
     pending = -1;
     must_yield = false;
@@ -307,6 +333,55 @@ TEST(one_that_waits_behind_an_end_in_memory_has_a_window)
     CHECK(!seen[0].valid);
     CHECK_EQ(seen[1].vector, 0x31);
     CHECK(!fake_hvm.window);
+}
+
+static void allow_intr(void)
+{
+    fake_hvm.can_intr = true;
+}
+
+static void look_at_queue(void)
+{
+    CHECK_EQ(fake_hvm.queued, 0x31);
+    CHECK(!fake_hvm.window);
+    CHECK_EQ(v->queued, 0);
+}
+
+TEST(an_interrupt_is_left_to_the_cpu)
+{
+    setup(0);
+    pending = 0x31;
+    fake_hvm.can_intr = false;
+    fake_hvm.can_queue = fake_hvm.delivers = true;
+    script[0].handler = look_at_queue;
+    run(2);
+    CHECK(!seen[0].valid && !seen[1].valid);
+    CHECK_EQ(in_service, 0x31);
+}
+
+TEST(what_the_cpu_did_not_deliver_goes_in_when_it_can)
+{
+    setup(0);
+    pending = 0x31;
+    fake_hvm.can_intr = false;
+    fake_hvm.can_queue = true;
+    script[0].handler = allow_intr;
+    run(2);
+    CHECK(!seen[0].valid);
+    CHECK_EQ(seen[1].vector, 0x31);
+    CHECK_EQ(in_service, 0);
+}
+
+TEST(nothing_is_left_to_the_cpu_with_one_in_service)
+{
+    setup(0);
+    pending = 0x61;
+    in_service = 0x31;
+    fake_hvm.can_intr = false;
+    fake_hvm.can_queue = true;
+    run(1);
+    CHECK_EQ(fake_hvm.queued, 0);
+    CHECK(fake_hvm.window);
 }
 
 static void count_pending_calls(void)

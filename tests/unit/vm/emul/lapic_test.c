@@ -685,6 +685,64 @@ TEST(pv_eoi_is_not_offered)
     teardown();
 }
 
+/* --- left to the CPU --- */
+
+TEST(queued_and_delivered)
+{
+    setup(1, true);
+    CHECK_EQ(lapic_pv_eoi_write(v, 0x1001), 0);
+    lapic_raise(v, 0x60, false);
+    CHECK(lapic_idle(v));
+    lapic_queue(v, 0x60);
+    CHECK_EQ(lapic_pending(v), -1);
+    CHECK_EQ(*eoi_word(), 1);
+    lapic_raise(v, 0x60, false); /* again, after the delivery: not lost */
+    *eoi_word() = 0;
+    lapic_unqueue(v, 0x60, true);
+    CHECK(!lapic_idle(v));
+    lapic_pv_eoi_sync(v);
+    CHECK(lapic_idle(v));
+    take(0x60);
+    teardown();
+}
+
+TEST(queued_and_taken_back)
+{
+    setup(1, true);
+    CHECK_EQ(lapic_pv_eoi_write(v, 0x1001), 0);
+    lapic_raise(v, 0x60, false);
+    lapic_queue(v, 0x60);
+    lapic_unqueue(v, 0x60, false);
+    lapic_pv_eoi_sync(v);
+    CHECK_EQ(*eoi_word(), 0);
+    CHECK(lapic_idle(v));
+    lapic_raise(v, 0x41, false);
+    take(0x60);
+    CHECK_EQ(x2_write(APIC_EOI, 0), 0);
+    lapic_queue(v, 0x41);
+    *eoi_word() = 0; /* an EOI of nothing ends nothing */
+    lapic_unqueue(v, 0x41, false);
+    if (v->pv_eoi_armed)
+        lapic_pv_eoi_sync(v);
+    take(0x41);
+    teardown();
+}
+
+TEST(queued_with_others_behind)
+{
+    setup(1, true);
+    CHECK_EQ(lapic_pv_eoi_write(v, 0x1001), 0);
+    lapic_raise(v, 0x60, false);
+    lapic_raise(v, 0x61, false);
+    lapic_queue(v, 0x61);
+    CHECK(!v->pv_eoi_armed); /* its end must be seen */
+    lapic_unqueue(v, 0x61, true);
+    CHECK_EQ(lapic_pending(v), -1);
+    CHECK_EQ(x2_write(APIC_EOI, 0), 0);
+    take(0x60);
+    teardown();
+}
+
 TEST(pv_eoi_while_others_wait)
 {
     setup(1, true);
@@ -700,7 +758,9 @@ TEST(pv_eoi_while_others_wait)
     take(0x60);
     CHECK(!lapic_waiting(v));
 
-    lapic_raise(v, 0x50, false); /* the guest is interrupted before its EOI: that will be a write, and no window is needed */
+    lapic_raise(
+        v, 0x50,
+        false); /* the guest is interrupted before its EOI: that will be a write, and no window is needed */
     lapic_pv_eoi_sync(v);
     CHECK(!lapic_waiting(v));
     CHECK_EQ(x2_write(APIC_EOI, 0), 0);

@@ -199,6 +199,24 @@ TEST(window)
     CHECK_EQ(vmcb.control.intercept[3], 0);
 }
 
+TEST(left_to_the_cpu)
+{
+    memset(&vmcb, 0, sizeof(vmcb));
+    vmcb.control.v_intr = V_INTR_MASKING | 5;
+    svm_want_window(&v, true);
+    vmcb.control.clean = CLEAN_ALL;
+    CHECK(svm_queue_intr(&v, 0x51));
+    CHECK_EQ(vmcb.control.intercept[3], 0); /* no exit when it can go in */
+    CHECK_EQ(vmcb.control.v_intr, (uint64_t)0x51 << 32 | V_INTR_MASKING | 5 | BIT(8) | BIT(20));
+    CHECK_EQ(vmcb.control.clean & BIT32(3), 0);
+    CHECK(!svm_intr_delivered(&v));
+    CHECK_EQ(vmcb.control.v_intr, V_INTR_MASKING | 5);
+    CHECK(svm_queue_intr(&v, 0x51));
+    vmcb.control.v_intr &= ~BIT(8); /* as the CPU does (15.21.4) */
+    CHECK(svm_intr_delivered(&v));
+    CHECK_EQ(vmcb.control.v_intr, V_INTR_MASKING | 5);
+}
+
 TEST(what_can_go_in)
 {
     memset(&vmcb, 0, sizeof(vmcb));
