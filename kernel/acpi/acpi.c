@@ -4,7 +4,6 @@
 #include "kernel/console/console.h"
 #include "kernel/console/log.h"
 #include "kernel/cpu/x86.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/string.h"
 #include "kernel/lib/wait.h"
 #include "kernel/mm/paging.h"

@@ -3,7 +3,6 @@
 #include "boot/bootinfo.h"
 #include "kernel/console/uart.h"
 #include "kernel/cpu/time.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/lib/string.h"
 

@@ -2,7 +2,6 @@
 #include "kernel/console/log.h"
 #include "kernel/console/console.h"
 #include "kernel/cpu/time.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/string.h"
 
 #define LINE_MAX 383

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/console/uart.h"
 #include "kernel/cpu/x86.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/wait.h"
 
 #define COM1 0x3f8

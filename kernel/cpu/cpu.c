@@ -112,9 +112,8 @@ void cpu_set_stacks(unsigned id)
         cpus[id].tss.ist[s - 1] = paging_stack_top(id, s);
 }
 
-void cpu_set_online(struct cpu *c)
+void cpu_set_online(void)
 {
-    __atomic_store_n(&c->online, true, __ATOMIC_RELEASE);
     __atomic_fetch_add(&cpus_online, 1, __ATOMIC_ACQ_REL);
 }
 
@@ -130,7 +129,7 @@ void cpu_init_boot(void)
     for (unsigned s = STACK_NMI; s < STACKS_PER_CPU; s++)
         cpus[0].tss.ist[s - 1] = (uint64_t)(early_stack + sizeof(early_stack));
     cpu_init_this(0);
-    cpu_set_online(&cpus[0].cpu);
+    cpu_set_online();
 }
 
 void cpu_kick(unsigned id)

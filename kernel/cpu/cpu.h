@@ -14,7 +14,6 @@ struct cpu {
     struct cpu *self; /* first: read through gs:0 */
     unsigned id;      /* 0 .. cpu_count() - 1, the number that the configuration's `cpus` uses */
     uint32_t apic_id; /* x2APIC id */
-    bool online;
 };
 
 /* The CPU that executes this. */

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "kernel/lib/bits.h"
+#include "kernel/lib/types.h"
 
 /* Control registers, SDM 3A 2.5 */
 #define CR0_PE         BIT(0)

@@ -19,8 +19,8 @@ struct descriptor_pointer {
     uint64_t base;
 } __attribute__((packed));
 
-/* Counts a CPU in; in the order of their numbers. */
-void cpu_set_online(struct cpu *c);
+/* Counts the next CPU in, in the order of their numbers. */
+void cpu_set_online(void);
 
 /* entry.S */
 void cpu_load_gdt(const void *gdtr);

@@ -25,14 +25,12 @@ static struct {
 /* On the new CPU's own stack. The trampoline's mapping must not outlive its use in this CPU's TLB. */
 _Noreturn void smp_ap_main(void)
 {
-    struct cpu *c = cpu_get(start.id);
-
     cpu_init_this(start.id);
     invlpg(start.trampoline);
     time_init_this();
-    cpu_set_online(c);
+    cpu_set_online();
     start.entry();
-    panic("smp: cpu %u came back", c->id);
+    panic("smp: cpu %u came back", cpu_id());
 }
 
 static void prepare_trampoline(hpa_t page)
@@ -53,17 +51,10 @@ static void send(uint32_t apic_id, uint64_t mode)
     apic_send(apic_id, FIELD_PREP(ICR_MODE, mode) | ICR_LEVEL_ASSERT | vector);
 }
 
-static bool is_online(const struct cpu *c)
-{
-    return __atomic_load_n(&c->online, __ATOMIC_ACQUIRE);
-}
-
 /* True if the CPU came up. One that did not waits for a start-up interrupt again before its stack goes to the
  * next: INIT takes it back from wherever it is. */
 static bool start_one(uint32_t apic_id, unsigned id)
 {
-    const struct cpu *c = cpu_get(id);
-
     smp_stack = paging_map_stacks(id);
     if (!smp_stack) {
         log_warn("smp: no memory for the stacks of cpu %u", id);
@@ -72,12 +63,12 @@ static bool start_one(uint32_t apic_id, unsigned id)
     cpu_set_stacks(id);
     start.id = id;
     send(apic_id, ICR_MODE_STARTUP);
-    if (!wait_until(is_online(c), SIPI_WAIT_NS))
+    if (!wait_until(cpu_count() > id, SIPI_WAIT_NS))
         send(apic_id, ICR_MODE_STARTUP);
-    if (wait_until(is_online(c), START_TIMEOUT_NS))
+    if (wait_until(cpu_count() > id, START_TIMEOUT_NS))
         return true;
     send(apic_id, ICR_MODE_INIT);
-    if (wait_until(is_online(c), INIT_WAIT_NS)) /* in the last moment, and now it is stopped */
+    if (wait_until(cpu_count() > id, INIT_WAIT_NS)) /* in the last moment, and now it is stopped */
         panic("smp: cpu %u hangs while it starts", id);
     log_warn("smp: the processor with APIC id %u does not start", apic_id);
     return false;

@@ -2,7 +2,6 @@
 #include "kernel/console/log.h"
 #include "kernel/cpu/setup.h"
 #include "kernel/cpu/time.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/mm/paging.h"
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "kernel/lib/bits.h"
 #include "kernel/lib/string.h"
 
 #define WIDTH_MAX 32

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Address spaces are types: a guest's address cannot be handed to something that wants the machine's.
- * One-member structs cost nothing at run time; take the number out with `.a`, put one in with hpa(), gpa(),
- * iova().
- */
+/* What every file may use: types, bit fields, error numbers. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/*
+ * Address spaces are types: a guest's address cannot be handed to something that wants the machine's.
+ * One-member structs cost nothing at run time; take the number out with `.a`, put one in with hpa(), gpa(),
+ * iova().
+ */
 
 /* Machine (host physical) address. */
 typedef struct {
@@ -77,3 +79,42 @@ static inline rid_t rid(unsigned segment, unsigned bus, unsigned devfn)
 
 /* printf-like: `fmt` is the format's position, `first` the first variable argument's. */
 #define PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+
+/*
+ * Bit fields of hardware registers, named as masks: GENMASK(7, 4), taken and placed with FIELD_GET and
+ * FIELD_PREP.
+ */
+#define BIT(n)          ((uint64_t)1 << (n))
+#define BIT32(n)        ((uint32_t)1 << (n))
+#define GENMASK(h, l)   ((~(uint64_t)0 >> (63 - (h))) & (~(uint64_t)0 << (l)))
+#define GENMASK32(h, l) ((uint32_t)GENMASK(h, l))
+
+/* The field's value, shifted down. `mask` is a constant, contiguous mask. */
+#define FIELD_GET(mask, reg) (((reg) & (mask)) >> __builtin_ctzll(mask))
+/* `val` shifted up into the field; bits that do not fit are cut. */
+#define FIELD_PREP(mask, val) (((uint64_t)(val) << __builtin_ctzll(mask)) & (mask))
+
+/* `align` is a power of two. */
+#define ALIGN_UP(x, align)   (((x) + ((align)-1)) & ~((__typeof__(x))(align)-1))
+#define ALIGN_DOWN(x, align) ((x) & ~((__typeof__(x))(align)-1))
+#define IS_ALIGNED(x, align) (((x) & ((align)-1)) == 0)
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* Errors are negative errno values; the numbers are Linux's, so that ABI users read them without a table. */
+#define EPERM      1
+#define ENOENT     2
+#define EIO        5
+#define EAGAIN     11
+#define ENOMEM     12
+#define EFAULT     14
+#define EBUSY      16
+#define EEXIST     17
+#define ENODEV     19
+#define EINVAL     22
+#define ENOSPC     28
+#define ERANGE     34
+#define ENOSYS     38
+#define ETIMEDOUT  110
+#define EOPNOTSUPP 95

@@ -2,7 +2,6 @@
 /* Configuration space in memory (PCIe 5.0 7.2.2; MCFG: PCI Firmware Specification 3.3, 4.1.2). */
 #include "kernel/acpi/acpi.h"
 #include "kernel/console/log.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/paging.h"

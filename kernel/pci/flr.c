@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Function-level reset (PCIe 5.0 6.6.2). */
 #include "kernel/console/log.h"
-#include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/wait.h"
 #include "kernel/pci/internal.h"
 #include "kernel/pci/regs.h"

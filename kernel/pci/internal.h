@@ -2,7 +2,6 @@
 /* What the files of this folder share. */
 #pragma once
 
-#include "kernel/lib/bits.h"
 #include "kernel/pci/pci.h"
 
 /* One ECAM window of the MCFG, for buses first..last; `base` is where the first one's registers are. */

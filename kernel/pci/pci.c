@@ -2,7 +2,6 @@
 /* Finds the functions of all buses, once. */
 #include "kernel/pci/pci.h"
 #include "kernel/console/log.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/lib/wait.h"
 #include "kernel/mm/heap.h"

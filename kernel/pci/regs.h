@@ -2,7 +2,8 @@
 /* Configuration space. Names and section numbers: PCI Express Base Specification 5.0, chapters 7 and 9. */
 #pragma once
 
-#include "kernel/lib/bits.h"
+#include "kernel/lib/types.h"
+
 
 /* Common header, 7.5.1.1. */
 #define PCI_VENDOR_ID       0x00

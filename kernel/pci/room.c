@@ -5,7 +5,6 @@
  * firmware has put below 4 GiB.
  */
 #include "kernel/console/log.h"
-#include "kernel/lib/bits.h"
 #include "kernel/mm/paging.h"
 #include "kernel/pci/internal.h"
 #include "kernel/pci/regs.h"

@@ -17,7 +17,7 @@ static inline void fake_this_cpu(unsigned id)
 __attribute__((constructor)) static void fake_cpus_init(void)
 {
     for (unsigned i = 0; i < CPU_MAX; i++)
-        fake_cpus[i] = (struct cpu){.self = &fake_cpus[i], .id = i, .apic_id = i, .online = true};
+        fake_cpus[i] = (struct cpu){.self = &fake_cpus[i], .id = i, .apic_id = i};
     fake_this_cpu(0);
 }
 
