@@ -33,6 +33,7 @@
 #define MAGIC   0x4c4d5452u
 #define CHUNK   65536
 #define STALL_S 30 /* a transfer that stands still for so long has failed */
+#define LOST_S  10 /* an echo that has not come back by then is lost: on a busy host a late one is not */
 
 enum op { OP_SEND = 1, OP_RECEIVE, OP_ECHO, OP_COUNT, OP_RESULT };
 
@@ -274,14 +275,13 @@ static uint16_t checksum(const void *data, size_t n)
     return (uint16_t) ~(sum + (sum >> 16));
 }
 
-/* True if the reply to echo `seq` came within two seconds; others' packets and late replies are passed over.
- */
+/* True if the reply to echo `seq` came in time; others' packets and late replies are passed over. */
 static bool await_reply(int s, uint16_t id, uint16_t seq)
 {
-    double end = now() + 2;
+    double end = now() + LOST_S;
     unsigned char buf[2048];
 
-    for (double left = 2; left > 0; left = end - now()) {
+    for (double left = LOST_S; left > 0; left = end - now()) {
         struct pollfd p = {.fd = s, .events = POLLIN};
         if (poll(&p, 1, (int)(left * 1000) + 1) <= 0)
             continue;
