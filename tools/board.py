@@ -221,7 +221,7 @@ class Machine:
     def qmp(self, execute, **arguments):
         """One QMP command; its return value."""
         with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(10)
+            control.settimeout(120)  # pmemsave of all memory takes its time
             control.connect(f"{self.scratch}/qmp")
             stream = control.makefile("rw")
             stream.readline()

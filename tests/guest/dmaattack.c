@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Can a guest reach foreign memory with the DMA of its VF? `targets=A,B,...` are addresses (host physical
- * ones as far as the guest can guess). At each: reads it by sending it to itself, writes it by receiving
- * there, and uses it as a descriptor ring. What it learns it prints; whether memory changed the test that
- * started it looks up from outside. Before and after it sends itself a frame in the regular way. `pf=1`: on a
- * machine of its own, where it sets the PF up itself; then every attack must succeed, which shows that it
- * would notice.
+ * Can a guest reach foreign memory with the DMA of its VF? It asks for lines `NAME ADDRESS ADDRESS...` on its
+ * console: what is there, and where in the machine (0x...); an empty line ends them. At each address
+ * it reads by sending what is there to itself, writes by receiving there, and has its descriptor rings there.
+ * What it learns it prints; whether memory changed the test that started it looks up from outside. Before
+ * and after it sends itself a frame in the regular way. `pf=1`: on a machine without IOMMU, where it sets the
+ * PF up itself; then every attack must succeed, which shows that it would notice.
  */
 #include "tests/guest/lib/vf.h"
 
@@ -38,7 +38,7 @@ static bool own_traffic(struct vf *vf)
     return loop(vf, (uint64_t)out, (uint64_t)in) && memory_equal(in + 14, out, PAYLOAD);
 }
 
-static void read_attack(struct vf *vf, uint64_t target)
+static void read_attack(struct vf *vf, const char *name, uint64_t target)
 {
     uint64_t sum = 0;
     unsigned n;
@@ -49,23 +49,23 @@ static void read_attack(struct vf *vf, uint64_t target)
     for (unsigned i = 14; i < 14 + PAYLOAD; i++)
         sum |= in[i];
     if (n && sum)
-        print("dmaattack: read %lx LEAKED %08lx%08lx\n", target, *(uint64_t *)(in + 14),
-              *(uint64_t *)(in + 22));
+        print("dmaattack: %s read %lx LEAKED\n", name, target);
     else
-        print("dmaattack: read %lx %s\n", target, n ? "zeros" : "nothing");
+        print("dmaattack: %s read %lx %s\n", name, target, n ? "zeros" : "nothing");
 }
 
-static void write_attack(struct vf *vf, uint64_t target)
+static void write_attack(struct vf *vf, const char *name, uint64_t target)
 {
     uint64_t secret = SECRET;
 
     vf_start(vf);
     for (unsigned i = 0; i < PAYLOAD; i += 8)
         memcpy(out + i, &secret, 8);
-    print("dmaattack: write %lx %s\n", target, loop(vf, (uint64_t)out, target) ? "taken" : "nothing");
+    print("dmaattack: %s write %lx %s\n", name, target,
+          loop(vf, (uint64_t)out, target) ? "taken" : "nothing");
 }
 
-static void ring_attack(struct vf *vf, uint64_t target)
+static void ring_attack(struct vf *vf, const char *name, uint64_t target)
 {
     vf_start(vf);
     vf_write(vf, VF_TXDCTL, 0);
@@ -79,13 +79,43 @@ static void ring_attack(struct vf *vf, uint64_t target)
     vf_write(vf, VF_RXDCTL, DCTL_ENABLE);
     vf_write(vf, VF_RDT, 8);
     vf_send(vf, header, (uint64_t)out, PAYLOAD);
-    print("dmaattack: ring %lx heads %x %x\n", target, vf_read(vf, VF_TDH), vf_read(vf, VF_RDH));
+    print("dmaattack: %s ring %lx heads %x %x\n", name, target, vf_read(vf, VF_TDH), vf_read(vf, VF_RDH));
+}
+
+/* Cuts the word at *text off and moves on behind it. */
+static const char *next_word(char **text)
+{
+    char *word = *text, *end = word;
+
+    while (*end && *end != ' ')
+        end++;
+    *text = *end ? end + 1 : end;
+    *end = 0;
+    return word;
+}
+
+/* False at the empty line that ends the attack. */
+static bool attack_line(struct vf *vf)
+{
+    char line[256], *rest = line;
+    const char *name;
+
+    print("dmaattack: what and where?\n");
+    read_line(line, sizeof(line));
+    name = next_word(&rest);
+    while (*rest) {
+        uint64_t target = number(next_word(&rest), NULL);
+
+        read_attack(vf, name, target);
+        write_attack(vf, name, target);
+        ring_attack(vf, name, target);
+    }
+    return *name;
 }
 
 int main(const char *cmdline)
 {
     struct vf vf;
-    const char *targets = option_text(cmdline, "targets");
     bool found = option(cmdline, "pf", 0) ? pf_start(&vf) : vf_find(&vf) && vf_reset(&vf);
 
     if (!found || !vf_wait_link(&vf)) {
@@ -94,13 +124,8 @@ int main(const char *cmdline)
     }
     vf_header(&vf, header);
     print("dmaattack: VF at %x, own traffic %s\n", vf.bdf, own_traffic(&vf) ? "works" : "fails");
-    while (targets && *targets >= '0' && *targets <= '9') {
-        uint64_t target = number(targets, &targets);
-        read_attack(&vf, target);
-        write_attack(&vf, target);
-        ring_attack(&vf, target);
-        targets += *targets == ',';
-    }
+    while (attack_line(&vf))
+        ;
     print("dmaattack: own traffic %s\n", own_traffic(&vf) ? "works" : "fails");
     print("dmaattack: done\n");
     return 0;

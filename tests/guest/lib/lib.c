@@ -318,21 +318,30 @@ static void stop_ticks(void *arg)
 }
 
 /* Looks for a key now and then and gives the CPU away in between, where there is an x2APIC. */
-static void wait_key(void)
+static char wait_key(void)
 {
     outb(PIC1_MASK, 0xff);
     outb(PIC2_MASK, 0xff);
     on_vector(TICK_VECTOR, tick);
     bool ticks = try(start_ticks, NULL) < 0;
 
-    print("guest: waits for a key\n");
     while (!(inb(COM1_LSR) & LSR_DR)) {
         if (ticks)
             __asm__ volatile("sti; hlt; cli" ::: "memory");
     }
-    (void)inb(COM1);
     if (ticks)
         try(stop_ticks, NULL);
+    return (char)inb(COM1);
+}
+
+void read_line(char *line, size_t size)
+{
+    size_t n = 0;
+
+    for (char c = wait_key(); c != '\n' && c != '\r'; c = wait_key())
+        if (n + 1 < size)
+            line[n++] = c;
+    line[n] = 0;
 }
 
 void guest_start(const void *start)
@@ -341,8 +350,10 @@ void guest_start(const void *start)
     const char *cmdline = info->magic == START_MAGIC && info->cmdline ? (const char *)info->cmdline : "";
 
     set_idt();
-    if (option(cmdline, "wait", 0))
+    if (option(cmdline, "wait", 0)) {
+        print("guest: waits for a key\n");
         wait_key();
+    }
     main(cmdline);
     power_off();
 }

@@ -28,6 +28,8 @@ void vector_entry(struct frame *f);
 
 /* Formats: %d %u %x %lx %lu %s %c, with 0 and a width. */
 __attribute__((format(printf, 1, 2))) void print(const char *fmt, ...);
+/* What comes on COM1 up to the end of a line; the part that has no room is dropped. */
+void read_line(char *line, size_t size);
 _Noreturn void power_off(void);
 _Noreturn void reset(void);
 
