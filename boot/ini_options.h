@@ -2,6 +2,8 @@
 /* How inih is compiled, for boot/ and for its host tests: include it before ini.h and before ini.c. */
 #pragma once
 
+#include <stddef.h>
+
 /*
  * A line of lastmile.cfg is at most CONFIG_LINE_MAX characters, its end not counted; inih's buffer is larger
  * than that.
@@ -14,3 +16,21 @@
 #define INI_USE_STACK           1
 #define INI_MAX_LINE            2048
 #define INI_CUSTOM_ALLOCATOR    1
+
+/* Nothing is allocated: the line is on the stack. Not every release of inih knows that when it is compiled. */
+static inline void *ini_malloc(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+static inline void *ini_realloc(void *p, size_t size)
+{
+    (void)p;
+    return ini_malloc(size);
+}
+
+static inline void ini_free(void *p)
+{
+    (void)p;
+}

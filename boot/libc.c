@@ -7,10 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-void *ini_malloc(size_t size);
-void *ini_realloc(void *p, size_t size);
-void ini_free(void *p);
-
 /* GNU-EFI from 3.0.18 on has these two itself, and links them. */
 __attribute__((weak)) void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 {
@@ -93,22 +89,4 @@ int fclose(FILE *f)
 {
     (void)f;
     return 0;
-}
-
-void *ini_malloc(size_t size)
-{
-    (void)size;
-    return NULL;
-}
-
-void *ini_realloc(void *p, size_t size)
-{
-    (void)p;
-    (void)size;
-    return NULL;
-}
-
-void ini_free(void *p)
-{
-    (void)p;
 }
