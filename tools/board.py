@@ -24,6 +24,8 @@ FIRMWARE = (
     "/usr/share/OVMF/OVMF_CODE_4M.fd",
     "/usr/share/OVMF/OVMF_CODE.fd",
 )
+RESETS = "resets"  # QEMU's log of them, in the scratch folder, unless `extra` has another
+IDLE_WORDS = r"TCG doesn't support requested feature|QEMU waiting for connection"  # of QEMU, whatever happens
 
 
 class BoardError(Exception):
@@ -73,7 +75,7 @@ def command(board, scratch, serial, *, disk=None, linux=None, iommu=True, nic=Tr
         raise BoardError(f"BOARD: {board}: accepted are {', '.join(BOARDS)}")
     program = qemu_program()
     args = [program, "-machine", "q35", "-cpu", CPU, "-smp", os.environ.get("SMP") or "4", "-m", os.environ.get("MEM") or "2G",
-            "-nodefaults", "-display", "none", "-no-reboot"]
+            "-nodefaults", "-display", "none", "-no-reboot", "-d", "cpu_reset", "-D", f"{scratch}/{RESETS}"]
     if iommu:
         args += ["-device", iommu_device(board, qemu_version(program))]
     if nic:
@@ -152,14 +154,20 @@ class Machine:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def epitaph(self):
-        """How QEMU ended, with what it had to say; and where the machine itself was reset, why (it runs with -no-reboot)."""
+        """How QEMU ended and with what words; and, as it runs with -no-reboot, whether a triple fault of the machine was the reason."""
         try:
             status = self.process.wait(10)
         except subprocess.TimeoutExpired:
             return "it closed the serial port and still runs"
-        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-        said = [pathlib.Path(f"{self.scratch}/{name}") for name in ("stderr", "resets")]
-        return "\n".join([how] + [path.read_text(errors="replace").strip()[-2000:] for path in said if path.exists()])
+        lines = [f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"]
+        lines += [line for line in self.scratch_text("stderr").splitlines() if not re.search(IDLE_WORDS, line)][-10:]
+        if "Triple fault" in self.scratch_text(RESETS):
+            lines.append("the machine has had a triple fault")
+        return ", ".join(lines)
+
+    def scratch_text(self, name):
+        path = pathlib.Path(self.scratch) / name
+        return path.read_text(errors="replace") if path.exists() else ""
 
     def pump(self, seconds):
         """Takes in what the machine says within that time, returning as soon as anything came. False once the machine is gone."""
