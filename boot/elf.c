@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/elf.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/types.h"
 #include <string.h>
 

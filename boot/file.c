@@ -2,7 +2,6 @@
 /* Files on the volume that this image came from (UEFI 2.10 section 13.5). */
 #include "boot/firmware.h"
 #include "kernel/cpu/x86.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/types.h"
 #include <string.h>
 

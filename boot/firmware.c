@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/firmware.h"
 #include "kernel/cpu/x86.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/types.h"
 #include <string.h>
 

@@ -4,7 +4,6 @@
 #include "boot/memmap.h"
 #include "boot/paging.h"
 #include "kernel/cpu/x86.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/layout.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/load.h"
 #include "boot/tables.h"
-#include "kernel/lib/bits.h"
 #include "vm/abi/platform.h"
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Linux bzImage by the 64-bit boot protocol (Documentation/arch/x86/boot.rst, zero-page.rst). */
 #include "boot/load.h"
-#include "kernel/lib/bits.h"
 #include <string.h>
 
 #define SETUP_HEADER 0x1f1 /* in the file and in the zero page */

@@ -2,7 +2,6 @@
 /* ELF images (System V ABI, chapters 4 and 5) and the start of PVH guests (Xen's docs/misc/pvh.pandoc,
  * public/arch-x86/hvm/start_info.h). */
 #include "boot/load.h"
-#include "kernel/lib/bits.h"
 #include <string.h>
 
 #define ELF_CLASS   4 /* offset of EI_CLASS */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Multiboot 1 (Multiboot Specification 0.6.96) as ELF. */
 #include "boot/load.h"
-#include "kernel/lib/bits.h"
 #include <string.h>
 
 #define SEARCH          8192 /* 3.1: the header lies in the first 8 KiB, 4-byte aligned */

@@ -13,7 +13,6 @@
 #include "boot/load.h"
 #include "boot/machine.h"
 #include "kernel/cpu/x86.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/layout.h"
 #include <string.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/paging.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/types.h"
 
 #define PTE_P    BIT(0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/tables.h"
 #include "boot/bootinfo.h"
-#include "kernel/lib/bits.h"
+#include "kernel/lib/types.h"
 #include "vm/abi/platform.h"
 #include <stddef.h>
 #include <string.h>

@@ -3,8 +3,6 @@
 #include "iommu/iommu.h"
 #include "iommu/ops.h"
 #include "kernel/console/log.h"
-#include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/mm/frame.h"
 #include "kernel/pci/pci.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/exit.h"
-#include "kernel/lib/bits.h"
 #include "vm/emul/emul.h"
 #include "vm/hvm.h"
 #include "vm/hypercall.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/guestmem.h"
 #include "kernel/cpu/cpu.h"
-#include "kernel/lib/bits.h"
 #include "kernel/lib/string.h"
 #include "vm/emul/regs.h"
 #include "vm/hvm.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/hvm.h"
 #include "kernel/console/log.h"
-#include "kernel/lib/errno.h"
 
 extern const struct hvm_ops svm_ops;
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/hypercall.h"
-#include "kernel/lib/errno.h"
 #include "vm/abi/hypercall.h"
 #include "vm/hvm.h"
 #include "vm/setup.h"

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/loader.h"
 #include "kernel/cpu/regs.h"
-#include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
 #include "kernel/mm/paging.h"
 #include "vm/guestmem.h"
 #include "vm/hvm.h"

@@ -10,8 +10,6 @@
  */
 #include "vm/sched.h"
 #include "kernel/cpu/cpu.h"
-#include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/spinlock.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"

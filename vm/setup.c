@@ -4,8 +4,6 @@
 #include "kernel/acpi/acpi.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/time.h"
-#include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/paging.h"

@@ -3,7 +3,6 @@
  * specification. */
 #include "iommu/amdvi/amdvi.h"
 #include "kernel/console/log.h"
-#include "kernel/lib/errno.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/paging.h"
 

@@ -2,7 +2,6 @@
 /* The command buffer (2.4): the tail register is written once a batch. */
 #include "iommu/amdvi/amdvi.h"
 #include "kernel/console/log.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/wait.h"
 #include "kernel/mm/paging.h"
 

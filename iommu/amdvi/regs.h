@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "kernel/lib/bits.h"
 #include "kernel/lib/mmio.h"
+#include "kernel/lib/types.h"
 
 /* --- MMIO registers, 3.4 --- */
 #define AMDVI_MMIO_SIZE 0x4000

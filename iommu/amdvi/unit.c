@@ -3,7 +3,6 @@
  * running has been stopped. */
 #include "iommu/amdvi/amdvi.h"
 #include "kernel/console/log.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/wait.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"

@@ -2,8 +2,6 @@
 #include "vm/assign/function.h"
 
 #include "kernel/console/log.h"
-#include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 
 #define CAP_NEXT       0x01

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/console/log.h"
 #include "kernel/cpu/cpu.h"
-#include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/mmio.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/paging.h"

@@ -6,7 +6,6 @@
  */
 #include "vm/emul/cpuid.h"
 #include "kernel/cpu/x86.h"
-#include "kernel/lib/bits.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/regs.h"
 #include "vm/hvm.h"

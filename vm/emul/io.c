@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Instructions that touch a trapped port or address. */
-#include "kernel/lib/bits.h"
 #include "vm/emul/decode.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/regs.h"

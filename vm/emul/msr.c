@@ -2,7 +2,6 @@
 /* Which MSRs a guest has: those that its CPUID promises, and those that stock kernels touch without asking.
  */
 #include "kernel/cpu/x86.h"
-#include "kernel/lib/errno.h"
 #include "vm/emul/cpuid.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/lapic.h"

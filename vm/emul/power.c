@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Off and reset: the ports that the FADT names (ACPI 6.5 4.8.3.7, 4.8.3.6), and the keyboard controller's
  * reset line. */
-#include "kernel/lib/bits.h"
 #include "vm/abi/platform.h"
 #include "vm/emul/emul.h"
 #include "vm/vcpu.h"

@@ -5,8 +5,6 @@
  * have the same line, and the page changes only with the offset.
  */
 #include "kernel/cpu/time.h"
-#include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/regs.h"

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* 16550A (National PC16550D). What is sent is gone at once, so the transmitter is always empty. */
 #include "kernel/console/console.h"
-#include "kernel/lib/bits.h"
-#include "kernel/lib/errno.h"
 #include "kernel/mm/heap.h"
 #include "vm/emul/emul.h"
 #include "vm/vcpu.h"

@@ -2,7 +2,6 @@
 /* Switches SVM on (APM 2 15.4, 15.30). */
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/x86.h"
-#include "kernel/lib/errno.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/paging.h"
 #include "vm/svm/insn.h"

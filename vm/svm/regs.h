@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernel/cpu/regs.h"
-#include "kernel/lib/bits.h"
+#include "kernel/lib/types.h"
 
 /* CPUID (APM 3 appendix E.4) */
 #define CPUID_EXT             0x80000001

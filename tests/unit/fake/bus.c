@@ -3,7 +3,6 @@
  * Stands in for what emulation calls in vm/vm.h and vm/vcpu.h: vm_io() with one trapped range of memory and
  * one of ports that remember what is written and keep a log, and exceptions that are only noted.
  */
-#include "kernel/lib/errno.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 #include <string.h>

@@ -4,7 +4,6 @@
  * Include once, before the file under test.
  */
 #include "iommu/iommu.h"
-#include "kernel/lib/errno.h"
 #include <stdlib.h>
 #include <string.h>
 

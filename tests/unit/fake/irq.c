@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The vectors of kernel/cpu/cpu.h: vectors from one table; fake_irq_raise() calls a handler. */
 #include "kernel/cpu/cpu.h"
-#include "kernel/lib/errno.h"
 
 static struct {
     irq_handler_t *handler;

@@ -2,7 +2,6 @@
 /* Stands in for vm/emul/lapic.h where a test only looks at who is called: one task priority, one pending
  * vector, the last call. */
 #include "vm/emul/lapic.h"
-#include "kernel/lib/errno.h"
 #include "vm/vcpu.h"
 
 static struct {

@@ -4,7 +4,6 @@
  * then what lies above 4 GiB. The block hangs in p->chunks.
  */
 #include "vm/p2m.h"
-#include "kernel/lib/errno.h"
 #include <stdlib.h>
 #include <string.h>
 

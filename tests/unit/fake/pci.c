@@ -5,7 +5,6 @@
  * before the file under test.
  */
 #include "kernel/pci/pci.h"
-#include "kernel/lib/errno.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,6 @@
  * Stands in for what devices call in vm/vm.h and vm/vcpu.h: trapped ranges that a test reaches through
  * fake_io(), requests to vCPUs that are only noted, complaints, power, exceptions.
  */
-#include "kernel/lib/errno.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 #include "tests/unit/fake/hvm.c"
 #include "tests/unit/fake/log.c"
 
-#include "kernel/lib/errno.h"
+#include "kernel/lib/types.h"
 #include "vm/exit.c"
 
 static struct vm vm = {.name = "test"};
