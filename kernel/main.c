@@ -56,8 +56,7 @@ void hv_main(const struct bootinfo *bi)
         panic("IOMMU: no unit can be used; nothing can be isolated");
     if (hvm_init() != 0 || hvm->cpu_on() != 0)       /* the CPU's back end */
         panic("CPU: hardware virtualisation cannot be used");
-    if (sched_init(CPU_MAX) != 0)                    /* run queues */
-        panic("scheduler: no memory");
+    sched_init();                                    /* run queues */
     log_info("%u CPUs", smp_start(bi, cpu_main));    /* the others wait for work */
     operator_init();                                 /* the command line */
     setup_init(bi);                                  /* VFs, I/O domain, guests */

@@ -8,9 +8,8 @@
 
 #define VEC_MC 18
 
-static enum then on_hlt(struct vcpu *v, const struct vm_exit *e)
+static enum then on_hlt(struct vcpu *v, UNUSED const struct vm_exit *e)
 {
-    (void)e;
     v->halted = true;
     return THEN_SKIP;
 }
@@ -59,9 +58,8 @@ static enum then on_mem(struct vcpu *v, const struct vm_exit *e)
     return THEN_STAY;
 }
 
-static enum then on_hypercall(struct vcpu *v, const struct vm_exit *e)
+static enum then on_hypercall(struct vcpu *v, UNUSED const struct vm_exit *e)
 {
-    (void)e;
     hypercall_handle(v);
     return THEN_SKIP;
 }

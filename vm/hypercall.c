@@ -8,9 +8,8 @@
 
 #define LOG_MAX 256
 
-static int64_t hc_version(struct vcpu *v)
+static int64_t hc_version(UNUSED struct vcpu *v)
 {
-    (void)v;
     return ABI_VERSION;
 }
 

@@ -109,9 +109,8 @@ static void execute(void)
 }
 
 /* One key; what does not fit the line is not taken. */
-static void input(void *arg, char c)
+static void input(UNUSED void *arg, char c)
 {
-    (void)arg;
     if (c == '\r' || c == '\n') {
         say("\r\n");
         line[used] = 0;

@@ -31,20 +31,16 @@ struct runq {
 static struct runq runqs[CPU_MAX];
 static uint64_t idle_cpus; /* atomic mask: CPUs that found nothing to run */
 
-static void slice_over(struct timer *t)
+static void slice_over(UNUSED struct timer *t)
 {
-    (void)t;
 }
 
-int sched_init(unsigned cpus)
+void sched_init(void)
 {
-    if (cpus == 0 || cpus > CPU_MAX)
-        return -EINVAL;
-    for (unsigned i = 0; i < cpus; i++) {
-        list_init(&runqs[i].ready);
-        timer_init(&runqs[i].slice, slice_over);
+    for (struct runq *q = runqs; q < runqs + CPU_MAX; q++) {
+        list_init(&q->ready);
+        timer_init(&q->slice, slice_over);
     }
-    return 0;
 }
 
 /* Where the fewest were placed before. */
@@ -73,11 +69,6 @@ static bool less(uint64_t a, uint64_t b)
     return (int64_t)(a - b) < 0;
 }
 
-static struct vcpu *first(struct runq *q)
-{
-    return list_empty(&q->ready) ? NULL : container_of(q->ready.next, struct vcpu, runq);
-}
-
 static void insert(struct runq *q, struct vcpu *v)
 {
     struct list *pos = q->ready.next;
@@ -87,17 +78,14 @@ static void insert(struct runq *q, struct vcpu *v)
     list_add_before(&v->runq, pos);
 }
 
+/* With a vCPU on the CPU. */
 static void raise_floor(struct runq *q)
 {
-    struct vcpu *v = first(q);
-    uint64_t least;
+    const struct vcpu *first = container_of(q->ready.next, struct vcpu, runq);
+    uint64_t least = q->current->vruntime_ns;
 
-    if (q->current)
-        least = v && less(v->vruntime_ns, q->current->vruntime_ns) ? v->vruntime_ns : q->current->vruntime_ns;
-    else if (v)
-        least = v->vruntime_ns;
-    else
-        return;
+    if (!list_empty(&q->ready) && less(first->vruntime_ns, least))
+        least = first->vruntime_ns;
     if (less(q->floor, least))
         __atomic_store_n(&q->floor, least, __ATOMIC_RELAXED);
 }
@@ -139,17 +127,14 @@ static void enqueue_woken(struct vcpu *v)
 {
     unsigned cpu = choose_cpu(v);
     struct runq *q = &runqs[cpu];
-    uint64_t had;
 
     spin_lock(&q->lock);
     move_to(v, cpu);
     if (less(v->vruntime_ns, q->floor - SLICE_NS))
         v->vruntime_ns = q->floor - SLICE_NS;
     insert(q, v);
-    if (q->current) {
-        had = q->current->vruntime_ns + (time_ns() - q->start_ns);
-        q->preempt |= less(v->vruntime_ns + MARGIN_NS, had);
-    }
+    if (q->current)
+        q->preempt |= less(v->vruntime_ns + MARGIN_NS, q->current->vruntime_ns + (time_ns() - q->start_ns));
     spin_unlock(&q->lock);
     /* Also to this very CPU: its vCPU then leaves the guest at once and sched_must_yield() is asked. */
     cpu_kick(cpu);
@@ -171,48 +156,48 @@ bool sched_must_yield(const struct vcpu *v)
 {
     struct runq *q = &runqs[v->cpu];
     uint64_t now = time_ns();
-    bool yield;
+    spin_guard(&q->lock);
 
-    spin_lock(&q->lock);
-    yield = !list_empty(&q->ready) && (q->preempt || now >= v->slice_end_ns);
-    if (!yield && !list_empty(&q->ready) && !q->slice.armed)
+    if (list_empty(&q->ready))
+        return false;
+    if (q->preempt || now >= v->slice_end_ns)
+        return true;
+    if (!q->slice.armed)
         timer_arm(&q->slice, v->slice_end_ns);
-    spin_unlock(&q->lock);
-    return yield;
+    return false;
 }
 
 /* Takes the next vCPU for this CPU off a queue; NULL if there is none that may run here. */
 static struct vcpu *take(struct runq *q, unsigned cpu)
 {
-    struct vcpu *found = NULL;
+    spin_guard(&q->lock);
 
-    spin_lock(&q->lock);
     list_for_each(pos, &q->ready)
     {
         struct vcpu *v = container_of(pos, struct vcpu, runq);
 
         if (v->cpus & BIT(cpu)) {
             list_del(&v->runq);
-            found = v;
-            break;
+            return v;
         }
     }
-    spin_unlock(&q->lock);
-    return found;
+    return NULL;
 }
 
-static struct vcpu *steal(unsigned cpu)
+/* From this CPU's own queue, or from the next one that has somebody for it. */
+static struct vcpu *find(unsigned cpu)
 {
     struct vcpu *v = NULL;
 
-    for (unsigned i = 1; i < cpu_count() && !v; i++)
+    for (unsigned i = 0; i < cpu_count() && !v; i++)
         v = take(&runqs[(cpu + i) % cpu_count()], cpu);
     return v;
 }
 
 static void begin(struct runq *q, struct vcpu *v, unsigned cpu)
 {
-    spin_lock(&q->lock);
+    spin_guard(&q->lock);
+
     move_to(v, cpu);
     q->current = v;
     q->preempt = false;
@@ -222,16 +207,14 @@ static void begin(struct runq *q, struct vcpu *v, unsigned cpu)
     __atomic_store_n(&v->state, VCPU_RUNNING, __ATOMIC_SEQ_CST);
     if (!list_empty(&q->ready))
         timer_arm(&q->slice, v->slice_end_ns);
-    spin_unlock(&q->lock);
 }
 
 /* Charges the time, and lets the vCPU go into its new state; from then on others may run it. */
 static void end(struct runq *q, struct vcpu *v, enum vcpu_state next)
 {
-    uint64_t ran;
+    uint64_t ran = time_ns() - q->start_ns;
+    spin_guard(&q->lock);
 
-    spin_lock(&q->lock);
-    ran = time_ns() - q->start_ns;
     v->run_ns += ran;
     v->vruntime_ns += ran;
     raise_floor(q);
@@ -239,7 +222,6 @@ static void end(struct runq *q, struct vcpu *v, enum vcpu_state next)
     __atomic_store_n(&v->state, next, __ATOMIC_SEQ_CST);
     if (next == VCPU_READY)
         insert(q, v);
-    spin_unlock(&q->lock);
 }
 
 /* One turn of a CPU's life. */
@@ -247,19 +229,13 @@ static void sched_turn(unsigned cpu)
 {
     struct runq *q = &runqs[cpu];
     enum vcpu_state next;
-    struct vcpu *v;
+    struct vcpu *v = find(cpu);
 
-    __atomic_fetch_and(&idle_cpus, ~BIT(cpu), __ATOMIC_SEQ_CST);
-    v = take(q, cpu);
-    if (!v)
-        v = steal(cpu);
     if (!v) {
         /* Announce first, then look again: who queued before the mask was seen did not know that this CPU is
          * free. */
         __atomic_fetch_or(&idle_cpus, BIT(cpu), __ATOMIC_SEQ_CST);
-        v = take(q, cpu);
-        if (!v)
-            v = steal(cpu);
+        v = find(cpu);
     }
     if (!v) {
         cpu_idle();

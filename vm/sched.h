@@ -11,7 +11,7 @@
 struct vcpu;
 
 /* Boot CPU, before the others enter sched_loop(). */
-MUST_USE int sched_init(unsigned cpus);
+void sched_init(void);
 
 /* The life of every CPU after boot: pick, run, put back, or idle. */
 _Noreturn void sched_loop(void);

@@ -225,9 +225,8 @@ void setup_stopped(void)
 }
 
 /* The I/O domain has had its time: say who still waits, and for what. The wait goes on. */
-static void report_late(struct timer *t)
+static void report_late(UNUSED struct timer *t)
 {
-    (void)t;
     spin_lock(&setup.lock);
     for (uint32_t g = 0; g < setup.cfg->nguests; g++)
         for (uint32_t n = 0; setup.guest[g] && n < setup.cfg->nnics; n++)

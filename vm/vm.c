@@ -60,11 +60,6 @@ void vm_complain(struct vm *vm, const char *fmt, ...)
 
 /* --- building --- */
 
-static int ram_create(struct vm *vm)
-{
-    return p2m_init(&vm->p2m, vm->cfg->memory);
-}
-
 /* The address space of the VM's functions: its RAM at the guest's own addresses. */
 static int iommu_create(struct vm *vm)
 {
@@ -92,27 +87,17 @@ static int vcpus_create(struct vm *vm)
     return err;
 }
 
-/* Into zeroed RAM, and vCPU 0 to its start. */
-static int load(struct vm *vm)
-{
-    int err;
-
-    do
-        err = loader_load(vm, &vm->loaded);
-    while (err > 0);
-    return err;
-}
-
 static int build(struct vm *vm)
 {
-    static int (*const steps[])(struct vm * vm) = {ram_create,   iommu_create, ioapic_create,
-                                                   uart_create,  rtc_create,   vpci_create,
-                                                   power_create, vcpus_create, load};
-    int err = 0;
+    static int (*const steps[])(struct vm * vm) = {iommu_create, ioapic_create, uart_create, rtc_create,
+                                                   vpci_create,  power_create,  vcpus_create};
+    int err = p2m_init(&vm->p2m, vm->cfg->memory);
 
     cpuid_init();
     for (unsigned i = 0; i < ARRAY_SIZE(steps) && !err; i++)
         err = steps[i](vm);
+    while (!err && (err = loader_load(vm, &vm->loaded)) > 0)
+        err = 0;
     return err;
 }
 
@@ -181,24 +166,21 @@ static void enter(struct vcpu *v)
 
 void vm_vcpu_enter(struct vcpu *v)
 {
-    spin_lock(&v->vm->lock);
+    spin_guard(&v->vm->lock);
+
     if (v->vm->state == VM_RUNNING && __atomic_load_n(&v->state, __ATOMIC_SEQ_CST) == VCPU_OFF)
         enter(v);
-    spin_unlock(&v->vm->lock);
 }
 
 int vm_start(struct vm *vm)
 {
-    int err = -EBUSY;
+    spin_guard(&vm->lock);
 
-    spin_lock(&vm->lock);
-    if (vm->state == VM_STOPPED) {
-        vm->state = VM_RUNNING;
-        enter(vm->vcpu[0]);
-        err = 0;
-    }
-    spin_unlock(&vm->lock);
-    return err;
+    if (vm->state != VM_STOPPED)
+        return -EBUSY;
+    vm->state = VM_RUNNING;
+    enter(vm->vcpu[0]);
+    return 0;
 }
 
 /*
@@ -207,21 +189,18 @@ int vm_start(struct vm *vm)
  */
 static bool ask_to_stop(struct vm *vm, enum vm_end end, const char *fmt, va_list ap)
 {
-    bool runs;
+    spin_guard(&vm->lock);
 
-    spin_lock(&vm->lock);
-    runs = vm->state == VM_RUNNING;
-    if (runs) {
-        vm->state = VM_DYING;
-        vm->end = end;
-        vsnprintf(vm->stop_reason, sizeof(vm->stop_reason), fmt, ap);
-        for (unsigned i = 0; i < vm->nvcpus; i++)
-            vcpu_request(vm->vcpu[i], VCPU_REQ_STOP);
-        if (vm->running == 0)
-            enter(vm->vcpu[0]);
-    }
-    spin_unlock(&vm->lock);
-    return runs;
+    if (vm->state != VM_RUNNING)
+        return false;
+    vm->state = VM_DYING;
+    vm->end = end;
+    vsnprintf(vm->stop_reason, sizeof(vm->stop_reason), fmt, ap);
+    for (unsigned i = 0; i < vm->nvcpus; i++)
+        vcpu_request(vm->vcpu[i], VCPU_REQ_STOP);
+    if (vm->running == 0)
+        enter(vm->vcpu[0]);
+    return true;
 }
 
 void vm_stop(struct vm *vm, struct vcpu *culprit, enum vm_end end, const char *fmt, ...)
@@ -355,50 +334,39 @@ static struct io_region *region_at(struct vm *vm, enum io_space space, uint64_t 
     return NULL;
 }
 
-static int insert(struct vm *vm, enum io_space space, const struct io_region *new)
-{
-    for (unsigned i = 0; i < vm->nio[space]; i++) {
-        const struct io_region *r = &vm->io[space][i];
-
-        if (r->base - new->base < new->size || new->base - r->base < r->size)
-            return -EEXIST;
-    }
-    if (vm->nio[space] == VM_IO_REGIONS)
-        return -ENOSPC;
-    vm->io[space][vm->nio[space]++] = *new;
-    return 0;
-}
-
 int vm_io_register(struct vm *vm, enum io_space space, uint64_t base, uint64_t size, io_fn *fn, void *dev)
 {
-    int err;
+    struct io_region *r = vm->io[space];
+    spin_guard(&vm->leaf_lock);
 
-    spin_lock(&vm->leaf_lock);
-    err = insert(vm, space, &(struct io_region){base, size, fn, dev});
-    spin_unlock(&vm->leaf_lock);
-    return err;
+    for (; r < vm->io[space] + vm->nio[space]; r++)
+        if (r->base - base < size || base - r->base < r->size)
+            return -EEXIST;
+    if (vm->nio[space] == VM_IO_REGIONS)
+        return -ENOSPC;
+    vm->nio[space]++;
+    *r = (struct io_region){base, size, fn, dev};
+    return 0;
 }
 
 void vm_io_unregister(struct vm *vm, enum io_space space, uint64_t base)
 {
     struct io_region *r;
+    spin_guard(&vm->leaf_lock);
 
-    spin_lock(&vm->leaf_lock);
     r = region_at(vm, space, base);
     if (r && r->base == base)
         *r = vm->io[space][--vm->nio[space]];
-    spin_unlock(&vm->leaf_lock);
 }
 
 static bool find(struct vm *vm, enum io_space space, uint64_t addr, struct io_region *out)
 {
     const struct io_region *r;
+    spin_guard(&vm->leaf_lock);
 
-    spin_lock(&vm->leaf_lock);
     r = region_at(vm, space, addr);
     if (r)
         *out = *r;
-    spin_unlock(&vm->leaf_lock);
     return r != NULL;
 }
 

@@ -77,6 +77,9 @@ static inline rid_t rid(unsigned segment, unsigned bus, unsigned devfn)
 /* The result must be looked at: hardware waits, checks of hostile input. */
 #define MUST_USE __attribute__((warn_unused_result))
 
+/* A parameter that a callback gets and does not need. */
+#define UNUSED __attribute__((unused))
+
 /* printf-like: `fmt` is the format's position, `first` the first variable argument's. */
 #define PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 

@@ -121,7 +121,7 @@ void msix_set_control(struct vfunction *f, uint16_t ctrl)
 
 /* Aligned dwords and qwords only (PCIe base 7.7.2: anything else is undefined): others read as ones and write
  * nothing. */
-void msix_table_access(struct vcpu *v, void *dev, struct io_access *a)
+void msix_table_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
 {
     static const uint32_t writable[4] = {~3u, ~0u, ~0u, ENTRY_MASKED};
     struct vfunction *f = dev;
@@ -129,7 +129,6 @@ void msix_table_access(struct vcpu *v, void *dev, struct io_access *a)
     struct msix_vector *vec;
     unsigned dword;
 
-    (void)v;
     if (a->size < 4 || !IS_ALIGNED(a->addr, a->size) || off >= bytes || a->size > bytes - off)
         return;
     vec = &f->vec[off / MSIX_ENTRY_BYTES];

@@ -20,11 +20,10 @@
 #define BRIDGE_CLASS 0x06000002u
 
 /* Only a whole dword at 0xcf8 is the address register; smaller accesses belong to other devices (0xcf9). */
-static void address_access(struct vcpu *v, void *dev, struct io_access *a)
+static void address_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
 {
     struct vpci *p = dev;
 
-    (void)v;
     if (a->size != 4)
         return;
     spin_guard(&p->lock);
@@ -34,14 +33,13 @@ static void address_access(struct vcpu *v, void *dev, struct io_access *a)
         a->data = p->address;
 }
 
-static void data_access(struct vcpu *v, void *dev, struct io_access *a)
+static void data_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
 {
     static const uint32_t bridge[VPCI_CFG_SIZE / 4] = {BRIDGE_ID, [PCI_CLASS_REV / 4] = BRIDGE_CLASS};
     struct vpci *p = dev;
     unsigned slot, reg;
     spin_guard(&p->lock);
 
-    (void)v;
     slot = FIELD_GET(ADDRESS_DEVICE, p->address);
     reg = (p->address & ADDRESS_REG) + (unsigned)a->addr;
     if (a->addr + a->size > 4 ||

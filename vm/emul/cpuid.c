@@ -177,12 +177,11 @@ void cpuid_init(void)
         }
 }
 
-enum then emul_cpuid(struct vcpu *v, const struct vm_exit *e)
+enum then emul_cpuid(struct vcpu *v, UNUSED const struct vm_exit *e)
 {
     uint32_t leaf = (uint32_t)v->gpr[RAX];
     struct cpuid_regs r = {0, 0, 0, 0};
 
-    (void)e;
     if (INDEX(leaf) < ARRAY_SIZE(table[0])) {
         r = ROW(leaf);
         if (patched[RANGE(leaf)] >> INDEX(leaf) & 1)

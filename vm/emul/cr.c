@@ -80,11 +80,10 @@ static bool xcr0_ok(uint64_t val)
 }
 
 /* The guest's XCR0 is in the CPU while the guest is current there. */
-enum then emul_xsetbv(struct vcpu *v, const struct vm_exit *e)
+enum then emul_xsetbv(struct vcpu *v, UNUSED const struct vm_exit *e)
 {
     uint64_t val = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
 
-    (void)e;
     if (!(hvm->reg(v, REG_CR4) & CR4_OSXSAVE))
         return THEN_UD;
     if (hvm->reg(v, REG_CPL) != 0 || (uint32_t)v->gpr[RCX] != 0 || !xcr0_ok(val))

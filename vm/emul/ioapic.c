@@ -116,12 +116,11 @@ static void reg_write(struct ioapic *io, uint32_t val)
     deliver_level(io, pin);
 }
 
-static void window_access(struct vcpu *v, void *dev, struct io_access *a)
+static void window_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
 {
     struct ioapic *io = dev;
     spin_guard(&io->lock);
 
-    (void)v;
     if (a->size != 4)
         return;
     if (a->addr == IOREGSEL && a->write)

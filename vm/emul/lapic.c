@@ -206,7 +206,7 @@ void lapic_pv_eoi_sync(struct vcpu *v)
         eoi(l);
 }
 
-int lapic_pv_eoi_write(struct vcpu *v, uint64_t val)
+int lapic_pv_eoi_write(struct vcpu *v, UNUSED uint32_t msr, uint64_t val)
 {
     uint32_t *word = NULL;
 
@@ -318,12 +318,11 @@ static void reg_write(struct lapic *l, unsigned reg, uint32_t val)
 }
 
 /* xAPIC: a page of registers, 32 bits on each 128-bit line (SDM 3A 11.4.1). */
-static void page_access(struct vcpu *v, void *dev, struct io_access *a)
+static void page_access(struct vcpu *v, UNUSED void *dev, struct io_access *a)
 {
     struct lapic *l = v->lapic;
     unsigned reg = (unsigned)a->addr >> 4, rights = reg < APIC_REGS ? regs[reg].rights : 0;
 
-    (void)dev;
     if ((l->base & (APIC_BASE_EN | APIC_BASE_EXTD)) != APIC_BASE_EN || a->size != 4 || (a->addr & 15) != 0)
         return;
     if (!a->write)

@@ -60,7 +60,7 @@ void lapic_set_tpr(struct vcpu *v, uint8_t tpr);
 void lapic_tsc_changed(struct vcpu *v);
 
 /* KVM's PV EOI MSR. 0, or -EINVAL. */
-MUST_USE int lapic_pv_eoi_write(struct vcpu *v, uint64_t val);
+MUST_USE int lapic_pv_eoi_write(struct vcpu *v, uint32_t msr, uint64_t val);
 
 /* True if the APIC accepts interrupts at all (software-enabled). */
 bool lapic_enabled(const struct vcpu *v);

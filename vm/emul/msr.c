@@ -11,9 +11,8 @@
 #include "vm/vm.h"
 
 /* Each byte a memory type: UC, WC, WT, WP, WB, UC- (SDM 3A 12.12.2). */
-static int write_pat(struct vcpu *v, uint32_t msr, uint64_t val)
+static int write_pat(struct vcpu *v, UNUSED uint32_t msr, uint64_t val)
 {
-    (void)msr;
     for (unsigned i = 0; i < 64; i += 8) {
         uint64_t type = val >> i & 0xff;
 
@@ -25,40 +24,31 @@ static int write_pat(struct vcpu *v, uint32_t msr, uint64_t val)
 }
 
 /* APM 2 3.1.7: LME cannot change under paging, LMA is the CPU's. */
-static int write_efer(struct vcpu *v, uint32_t msr, uint64_t val)
+static int write_efer(struct vcpu *v, UNUSED uint32_t msr, uint64_t val)
 {
     uint64_t old = hvm->reg(v, REG_EFER);
 
-    (void)msr;
     if ((val & ~cpuid_efer_valid()) || (((val ^ old) & EFER_LME) && (hvm->reg(v, REG_CR0) & CR0_PG)))
         return -EINVAL;
     hvm->set_reg(v, REG_EFER, (val & ~EFER_LMA) | (old & EFER_LMA));
     return 0;
 }
 
-static int write_debugctl(struct vcpu *v, uint32_t msr, uint64_t val)
+static int write_debugctl(struct vcpu *v, UNUSED uint32_t msr, uint64_t val)
 {
-    (void)msr;
     if (val & ~DEBUGCTL_VALID)
         return -EINVAL;
     hvm->set_reg(v, REG_DEBUGCTL, val);
     return 0;
 }
 
-static int write_tsc(struct vcpu *v, uint32_t msr, uint64_t val)
+static int write_tsc(struct vcpu *v, UNUSED uint32_t msr, uint64_t val)
 {
-    (void)msr;
     v->tsc_offset = val - rdtsc();
     hvm->set_reg(v, REG_TSC_OFFSET, v->tsc_offset);
     pvclock_update(v);
     lapic_tsc_changed(v);
     return 0;
-}
-
-static int write_pv_eoi(struct vcpu *v, uint32_t msr, uint64_t val)
-{
-    (void)msr;
-    return lapic_pv_eoi_write(v, val);
 }
 
 static int read_state(struct vcpu *v, uint32_t msr, uint64_t *val)
@@ -93,7 +83,7 @@ static const struct msr_row {
     {MSR_DEBUGCTL, MSR_DEBUGCTL, read_state, write_debugctl, 0, false},
     {MSR_EFER, MSR_EFER, read_state, write_efer, 0, false},
     {MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, read_state, pvclock_msr_write, 0, false},
-    {MSR_KVM_PV_EOI, MSR_KVM_PV_EOI, read_state, write_pv_eoi, 0, false},
+    {MSR_KVM_PV_EOI, MSR_KVM_PV_EOI, read_state, lapic_pv_eoi_write, 0, false},
     {MSR_PATCH_LEVEL, MSR_PATCH_LEVEL, NULL, NULL, 0, false},
     {MSR_MTRRCAP, MSR_MTRRCAP, NULL, NULL, MTRRCAP_WC, true},
     {MSR_MCG_CAP, MSR_MCG_CAP, NULL, NULL, 0, true},

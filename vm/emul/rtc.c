@@ -56,11 +56,10 @@ static uint8_t cell(uint8_t index)
     return index < sizeof(cells) ? cells[index] : 0;
 }
 
-static void port_access(struct vcpu *v, void *dev, struct io_access *a)
+static void port_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
 {
     uint8_t *index = dev;
 
-    (void)v;
     if (a->size != 1)
         return;
     if (a->addr == 0 && a->write)

@@ -124,13 +124,12 @@ static uint8_t reg_read(struct uart *u, unsigned reg)
     }
 }
 
-static void port_access(struct vcpu *v, void *dev, struct io_access *a)
+static void port_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
 {
     struct uart *u = dev;
     unsigned reg = (unsigned)a->addr;
     spin_guard(&u->lock);
 
-    (void)v;
     if (a->size != 1)
         return;
     if (reg <= REG_IER && (u->reg[REG_LCR] & LCR_DLAB))

@@ -9,18 +9,16 @@ struct exit_row {
     void (*decode)(struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e);
 };
 
-static void decode_cr(struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
+static void decode_cr(UNUSED struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
 {
-    (void)v;
     e->cr.num = c->exit_code == EXIT_CR0_SEL_WRITE ? 0 : c->exit_code & 0xf;
     e->cr.decoded = svm_features.decode_assists && (c->exit_info1 & CR_INFO_MOV);
     e->cr.gpr = (uint8_t)FIELD_GET(CR_INFO_GPR, c->exit_info1);
 }
 
 /* The guest's CPUID shows no performance counters, so there is none to read (APM 3 RDPMC: #GP). */
-static void decode_exception(struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
+static void decode_exception(UNUSED struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
 {
-    (void)v;
     e->exception.vector = (uint8_t)(c->exit_code == EXIT_RDPMC ? VEC_GP : c->exit_code - EXIT_EXC(0));
     e->exception.error = c->exit_code == EXIT_RDPMC ? 0 : (uint32_t)c->exit_info1;
 }
@@ -43,9 +41,8 @@ static void decode_msr(struct vcpu *v, const struct vmcb_control *c, struct vm_e
     e->msr.write = c->exit_info1 & MSR_INFO_WRITE;
 }
 
-static void decode_npf(struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
+static void decode_npf(UNUSED struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
 {
-    (void)v;
     e->mem.addr = gpa(c->exit_info2);
     e->mem.write = c->exit_info1 & NPF_W;
     e->mem.fetch = c->exit_info1 & NPF_ID;
@@ -53,10 +50,8 @@ static void decode_npf(struct vcpu *v, const struct vmcb_control *c, struct vm_e
 }
 
 /* The end of an NMI handler is near: see svm_can_take_nmi(). */
-static void decode_iret(struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
+static void decode_iret(struct vcpu *v, UNUSED const struct vmcb_control *c, UNUSED struct vm_exit *e)
 {
-    (void)c;
-    (void)e;
     svm_nmi_iret(v);
 }
 

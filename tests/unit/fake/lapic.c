@@ -78,8 +78,9 @@ void lapic_pv_eoi_sync(struct vcpu *v)
     fake_lapic.pv_eoi_syncs++;
 }
 
-int lapic_pv_eoi_write(struct vcpu *v, uint64_t val)
+int lapic_pv_eoi_write(struct vcpu *v, uint32_t msr, uint64_t val)
 {
+    fake_lapic.last_msr = msr;
     if (fake_lapic.err)
         return fake_lapic.err;
     v->pv_eoi_gpa = val;

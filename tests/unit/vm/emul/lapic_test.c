@@ -635,14 +635,14 @@ static uint32_t *eoi_word(void)
 TEST(pv_eoi_addresses)
 {
     setup(1, true);
-    CHECK_EQ(lapic_pv_eoi_write(v, 0x1001), 0);
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, 0x1001), 0);
     CHECK_EQ(v->pv_eoi_gpa, 0x1001);
-    CHECK_EQ(lapic_pv_eoi_write(v, 0x1003), -EINVAL);
-    CHECK_EQ(lapic_pv_eoi_write(v, 0x200001), -EINVAL); /* beyond RAM */
-    CHECK_EQ(lapic_pv_eoi_write(v, GPA_LAPIC | 1), -EINVAL);
-    CHECK_EQ(lapic_pv_eoi_write(v, ~(uint64_t)2), -EINVAL);
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, 0x1003), -EINVAL);
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, 0x200001), -EINVAL); /* beyond RAM */
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, GPA_LAPIC | 1), -EINVAL);
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, ~(uint64_t)2), -EINVAL);
     CHECK_EQ(v->pv_eoi_gpa, 0x1001);
-    CHECK_EQ(lapic_pv_eoi_write(v, 0), 0);
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, 0), 0);
     CHECK(!v->lapic->pv_eoi);
     teardown();
 }
@@ -650,7 +650,7 @@ TEST(pv_eoi_addresses)
 TEST(pv_eoi_offer_and_answer)
 {
     setup(1, true);
-    CHECK_EQ(lapic_pv_eoi_write(v, 0x1001), 0);
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, 0x1001), 0);
     lapic_raise(v, 0x40, false);
     take(0x40);
     CHECK(v->pv_eoi_armed);
@@ -673,7 +673,7 @@ TEST(pv_eoi_offer_and_answer)
 TEST(pv_eoi_is_not_offered)
 {
     setup(1, true);
-    CHECK_EQ(lapic_pv_eoi_write(v, 0x1001), 0);
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, 0x1001), 0);
     lapic_raise(v, 0x40, true); /* level */
     take(0x40);
     CHECK(!v->pv_eoi_armed);
@@ -690,7 +690,7 @@ TEST(pv_eoi_is_not_offered)
 TEST(queued_and_delivered)
 {
     setup(1, true);
-    CHECK_EQ(lapic_pv_eoi_write(v, 0x1001), 0);
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, 0x1001), 0);
     lapic_raise(v, 0x60, false);
     CHECK(lapic_idle(v));
     lapic_queue(v, 0x60);
@@ -709,7 +709,7 @@ TEST(queued_and_delivered)
 TEST(queued_and_taken_back)
 {
     setup(1, true);
-    CHECK_EQ(lapic_pv_eoi_write(v, 0x1001), 0);
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, 0x1001), 0);
     lapic_raise(v, 0x60, false);
     lapic_queue(v, 0x60);
     lapic_unqueue(v, 0x60, false);
@@ -731,7 +731,7 @@ TEST(queued_and_taken_back)
 TEST(queued_with_others_behind)
 {
     setup(1, true);
-    CHECK_EQ(lapic_pv_eoi_write(v, 0x1001), 0);
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, 0x1001), 0);
     lapic_raise(v, 0x60, false);
     lapic_raise(v, 0x61, false);
     lapic_queue(v, 0x61);
@@ -746,7 +746,7 @@ TEST(queued_with_others_behind)
 TEST(pv_eoi_while_others_wait)
 {
     setup(1, true);
-    CHECK_EQ(lapic_pv_eoi_write(v, 0x1001), 0);
+    CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, 0x1001), 0);
     lapic_raise(v, 0x60, false);
     lapic_raise(v, 0x61, false);
     take(0x61);
