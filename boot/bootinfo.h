@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
-#define BOOTINFO_VERSION 2
+#define BOOTINFO_VERSION 3
 
 enum boot_mem_type {
     BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */
@@ -84,6 +84,7 @@ struct boot_guest {
     uint64_t cpus;     /* bit n: may run on CPU n; 0: on all */
     uint32_t vcpus;    /* 1 .. BOOT_VCPUS_MAX */
     uint32_t on_crash; /* enum boot_on_crash */
+    uint32_t nics;     /* bit n: it has a VF of nic[n] */
     uint32_t nvfs;
     struct boot_vf vf[BOOT_GUEST_VFS];
     struct boot_start start;

@@ -28,64 +28,45 @@ static struct {
 
 /* --- NICs and their VFs --- */
 
-static int nic_enable(const struct boot_nic *n, struct pci_dev *pf)
+/* Its VFs are reset all at once, so that the guests that get them later do not wait one after the other. NULL
+ * if it failed. */
+static struct pci_dev *nic_enable(const struct boot_nic *n)
 {
     char first[PCI_NAME_LEN], last[PCI_NAME_LEN], at[PCI_NAME_LEN];
-    rid_t id = {n->rid};
+    struct pci_dev *pf = pci_find((rid_t){n->rid});
     int rc;
 
-    if (!pf) {
-        log_error("%s: there is no function %s", n->name, pci_name(id, at));
-        return -ENODEV;
-    }
-    rc = n->vfs ? pci_sriov_enable(pf, n->vfs) : 0;
+    pci_name((rid_t){n->rid}, at);
+    if (!pf)
+        log_error("%s: there is no function %s", n->name, at);
+    if (!pf || n->vfs == 0)
+        return pf;
+    rc = pci_sriov_enable(pf, n->vfs);
     if (rc != 0) {
         log_error("%s: %u VFs cannot be enabled (error %d)", n->name, n->vfs, -rc);
-        return rc;
+        return NULL;
     }
-    if (n->vfs)
-        log_info("%s: %s %04x:%04x, %u VFs at %s to %s", n->name, pci_name(id, at), pf->vendor, pf->device,
-                 n->vfs, pci_name(pf->vf[0]->rid, first), pci_name(pf->vf[n->vfs - 1]->rid, last));
-    return 0;
-}
-
-/* All at once, so that the guests that get them later do not wait one after the other. */
-static void reset_vfs(const struct boot_nic *n, struct pci_dev *pf)
-{
+    log_info("%s: %s %04x:%04x, %u VFs at %s to %s", n->name, at, pf->vendor, pf->device, n->vfs,
+             pci_name(pf->vf[0]->rid, first), pci_name(pf->vf[n->vfs - 1]->rid, last));
     for (unsigned i = 0; i < pf->num_vfs; i++)
         if (pci_flr_start(pf->vf[i]) != 0)
             log_warn("%s: VF %u has no function-level reset", n->name, i);
-}
-
-static void nics_enable(void)
-{
-    for (uint32_t i = 0; i < setup.cfg->nnics; i++) {
-        struct pci_dev *pf = pci_find((rid_t){setup.cfg->nic[i].rid});
-
-        if (nic_enable(&setup.cfg->nic[i], pf) != 0)
-            continue;
-        reset_vfs(&setup.cfg->nic[i], pf);
-        setup.pf[i] = pf;
-    }
+    return pf;
 }
 
 /* --- the I/O domain --- */
 
 /* NIC i of the information is PCI slot i + 1, so NICs that failed are left out and do not take a number. */
-static void info_complete(struct iodom_info *info)
+static void iodom_start(const struct bootinfo *bi)
 {
+    struct iodom_info *info = hpa_to_ptr(hpa(bi->iodom_info));
+    struct vm *vm;
+
     info->tsc_khz = time_tsc_khz();
     info->nnics = 0;
     for (uint32_t i = 0; i < setup.cfg->nnics; i++)
         if (setup.pf[i])
             info->nic[info->nnics++] = info->nic[i];
-}
-
-static void iodom_start(const struct bootinfo *bi)
-{
-    struct vm *vm;
-
-    info_complete(hpa_to_ptr(hpa(bi->iodom_info)));
     setup.iodom = bi->iodom;
     setup.iodom.cpus = cpu_count() > 1 ? ~BIT(0) : 0; /* the first CPU polls the console and writes the log */
     vm = vm_create(&setup.iodom, true);
@@ -154,23 +135,13 @@ int setup_assign(struct vm *vm)
     return rc;
 }
 
-/* NICs that a guest waits for. */
-static uint32_t nics_of(const struct vm *vm)
-{
-    uint32_t mask = 0;
-
-    for (uint32_t i = 0; i < vm->cfg->nvfs; i++)
-        mask |= 1u << vm->cfg->vf[i].nic;
-    return mask;
-}
-
 /* Starts every guest whose NICs all answer. The caller holds the lock. */
 static void start_ready(void)
 {
     for (uint32_t g = 0; g < setup.cfg->nguests; g++) {
         struct vm *vm = setup.guest[g];
 
-        if (!vm || (nics_of(vm) & ~setup.ready))
+        if (!vm || (vm->cfg->nics & ~setup.ready))
             continue;
         setup.guest[g] = NULL;
         if (vm_start(vm) != 0)
@@ -213,12 +184,9 @@ static bool all_off(void)
 
 void setup_stopped(void)
 {
-    bool off;
+    spin_guard(&setup.lock);
 
-    spin_lock(&setup.lock);
-    off = setup.complete && all_off();
-    spin_unlock(&setup.lock);
-    if (!off)
+    if (!setup.complete || !all_off())
         return;
     log_info("every guest has powered itself off: so does the machine");
     acpi_power_off();
@@ -227,13 +195,13 @@ void setup_stopped(void)
 /* The I/O domain has had its time: say who still waits, and for what. The wait goes on. */
 static void report_late(UNUSED struct timer *t)
 {
-    spin_lock(&setup.lock);
+    spin_guard(&setup.lock);
+
     for (uint32_t g = 0; g < setup.cfg->nguests; g++)
         for (uint32_t n = 0; setup.guest[g] && n < setup.cfg->nnics; n++)
-            if (nics_of(setup.guest[g]) & ~setup.ready & (1u << n))
+            if (setup.cfg->guest[g].nics & ~setup.ready & (1u << n))
                 log_error("%s: still waits for %s, which the I/O domain has not brought up",
                           setup.guest[g]->name, setup.cfg->nic[n].name);
-    spin_unlock(&setup.lock);
 }
 
 /* Position in setup.cfg->nic of the I/O domain's NIC `nic`, or -EINVAL. */
@@ -245,64 +213,48 @@ static int nic_index(unsigned nic)
     return -EINVAL;
 }
 
-static bool may_log(void)
-{
-    bool ok;
-
-    spin_lock(&setup.lock);
-    ok = ratelimit_ok(&setup.calls);
-    spin_unlock(&setup.lock);
-    return ok;
-}
-
 int setup_nic_ready(struct vm *caller, unsigned nic)
 {
     int i = nic_index(nic);
+    spin_guard(&setup.lock);
 
     if (i < 0)
         return i;
-    if (may_log())
+    if (ratelimit_ok(&setup.calls))
         log_info("%s: %s is up", caller->name, setup.cfg->nic[i].name);
-    spin_lock(&setup.lock);
     setup.ready |= 1u << i;
     start_ready();
-    spin_unlock(&setup.lock);
     return 0;
 }
 
 int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready)
 {
     int i = nic_index(nic);
+    spin_guard(&setup.lock);
 
     if (i < 0 || vf >= setup.pf[i]->num_vfs)
         return -EINVAL;
-    if (may_log())
+    if (ratelimit_ok(&setup.calls))
         log_debug("%s: %s/%u %s", caller->name, setup.cfg->nic[i].name, vf, ready ? "driver ready" : "reset");
     return 0;
 }
 
 static void report_memory(void)
 {
-    uint64_t guests = 0, iodom = 0, used = frame_bytes_used();
+    unsigned long long ram[2] = {0}, used = frame_bytes_used(); /* guests, I/O domain */
 
-    for (struct vm *vm = vm_first(); vm; vm = vm->next) {
-        uint64_t ram = vm->p2m.ram_low + vm->p2m.ram_high;
-
-        if (vm->privileged)
-            iodom += ram;
-        else
-            guests += ram;
-    }
+    for (const struct vm *vm = vm_first(); vm; vm = vm->next)
+        ram[vm->privileged] += vm->p2m.ram_low + vm->p2m.ram_high;
     log_info("memory: hypervisor %llu KiB, I/O domain %llu KiB, guests %llu KiB",
-             (unsigned long long)(used - guests - iodom) / 1024, (unsigned long long)iodom / 1024,
-             (unsigned long long)guests / 1024);
+             (used - ram[0] - ram[1]) / 1024, ram[true] / 1024, ram[false] / 1024);
 }
 
 void setup_init(const struct bootinfo *bi)
 {
     setup.cfg = &bi->config;
     loader_init(bi);
-    nics_enable();
+    for (uint32_t i = 0; i < setup.cfg->nnics; i++)
+        setup.pf[i] = nic_enable(&setup.cfg->nic[i]);
     if (setup.cfg->nnics)
         iodom_start(bi);
     guests_create();

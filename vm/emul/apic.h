@@ -67,7 +67,7 @@ static inline bool apic_x2(const struct lapic *l)
 void apic_send_icr(struct lapic *l, uint64_t icr);
 
 /* lapic_timer.c; all but the timer's own handler run on the vCPU's CPU. */
-void apic_timer_init(struct lapic *l);
+void apic_timer_fired(struct timer *t);
 void apic_timer_stop(struct lapic *l);
 void apic_timer_start(struct lapic *l, uint32_t initial_count);
 uint32_t apic_timer_count(const struct lapic *l);

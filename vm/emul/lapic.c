@@ -8,7 +8,7 @@
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
-/* Rights to a register in the two modes, and the bits of it that can be written. */
+/* Rights to a register in the two modes (without one, the page reads 0), and the bits of it that can be written. */
 #define X_R   1u
 #define X_W   2u
 #define X2_R  4u
@@ -19,26 +19,24 @@
 /* SDM 3A tables 11-1 and 11-6, figure 11-8 (LVT). */
 static const struct {
     uint8_t rights;
-    uint32_t valid;
+    uint64_t valid;
 } regs[APIC_REGS] = {
     [APIC_ID] = {ALL_R | X_W, 0}, /* the vCPU's number for good */
     [APIC_VERSION] = {ALL_R, 0},
     [APIC_TPR] = {ALL, GENMASK32(7, 0)},
-    [APIC_APR] = {X_R, 0},
     [APIC_PPR] = {ALL_R, 0},
-    [APIC_EOI] = {X_R | X_W | X2_W, 0},
-    [APIC_RRD] = {X_R, 0},
+    [APIC_EOI] = {X_W | X2_W, 0},
     [APIC_LDR] = {ALL_R | X_W, GENMASK32(31, 24)},
     [APIC_DFR] = {X_R | X_W, DFR_FLAT},
     [APIC_SVR] = {ALL, SVR_VALID},
     [APIC_ISR... APIC_IRR + APIC_WORDS - 1] = {ALL_R, 0},
     [APIC_ESR] = {ALL, 0}, /* errors are not reported: 0 */
-    [APIC_ICR] = {ALL, ICR_VALID},
+    [APIC_ICR] = {ALL, GENMASK(63, 32) | ICR_VALID},
     [APIC_ICR2] = {X_R | X_W, GENMASK32(31, 24)},
-    [APIC_LVTT] = {ALL, GENMASK32(18, 16) | GENMASK32(7, 0)},
-    [APIC_LVT + 1 ... APIC_LVT + 2] = {ALL, BIT32(16) | GENMASK32(10, 0)},
-    [APIC_LVT + 3 ... APIC_LVT + 4] = {ALL, GENMASK32(16, 15) | BIT32(13) | GENMASK32(10, 0)},
-    [APIC_LVTERR] = {ALL, BIT32(16) | GENMASK32(7, 0)},
+    [APIC_LVTT] = {ALL, LVT_RO | GENMASK32(18, 16) | GENMASK32(7, 0)},
+    [APIC_LVT + 1 ... APIC_LVT + 2] = {ALL, LVT_RO | BIT32(16) | GENMASK32(10, 0)},
+    [APIC_LVT + 3 ... APIC_LVT + 4] = {ALL, LVT_RO | GENMASK32(16, 15) | BIT32(13) | GENMASK32(10, 0)},
+    [APIC_LVTERR] = {ALL, LVT_RO | BIT32(16) | GENMASK32(7, 0)},
     [APIC_TMICT] = {ALL, GENMASK32(31, 0)},
     [APIC_TMCCT] = {ALL_R, 0},
     [APIC_TDCR] = {ALL, TDCR_VALID},
@@ -108,10 +106,15 @@ int lapic_pending(struct vcpu *v)
     return vector;
 }
 
+static bool is_level(const struct lapic *l, uint8_t vector)
+{
+    return apic_get(l, APIC_TMR + vector / 32) & BIT32(vector % 32);
+}
+
 /* The EOI of an edge interrupt is left to a bit in the guest's memory; a level one's must be reported. */
 static void offer_pv_eoi(struct lapic *l, uint8_t vector)
 {
-    if (!l->pv_eoi || (apic_get(l, APIC_TMR + vector / 32) & BIT32(vector % 32)))
+    if (!l->pv_eoi || is_level(l, vector))
         return;
     __atomic_fetch_or(l->pv_eoi, 1, __ATOMIC_RELAXED);
     l->v->pv_eoi_armed = true;
@@ -120,6 +123,17 @@ static void offer_pv_eoi(struct lapic *l, uint8_t vector)
 bool lapic_waiting(struct vcpu *v)
 {
     return lapic_pending(v) >= 0 || (v->pv_eoi_armed && highest_irr(v->lapic) >= 0);
+}
+
+/* False: it was requested already, and whoever did that has seen to the rest. */
+static bool request(struct lapic *l, uint8_t vector)
+{
+    uint32_t bit = BIT32(vector % 32);
+
+    if (__atomic_fetch_or(&l->reg[APIC_IRR + vector / 32], bit, __ATOMIC_SEQ_CST) & bit)
+        return false;
+    __atomic_fetch_or(&l->irr_words, BIT32(vector / 32), __ATOMIC_SEQ_CST);
+    return true;
 }
 
 static void request_clear(struct lapic *l, uint8_t vector)
@@ -171,29 +185,26 @@ void lapic_unqueue(struct vcpu *v, uint8_t vector, bool delivered)
 {
     struct lapic *l = v->lapic;
 
-    if (delivered) {
+    if (delivered)
         service(l, vector);
-        return;
-    }
-    __atomic_fetch_or(&l->reg[APIC_IRR + vector / 32], BIT32(vector % 32), __ATOMIC_SEQ_CST);
-    __atomic_fetch_or(&l->irr_words, BIT32(vector / 32), __ATOMIC_SEQ_CST);
+    else
+        request(l, vector);
 }
 
 static void eoi(struct lapic *l)
 {
     int vector = highest(&l->reg[APIC_ISR], l->isr_words);
     unsigned w = (unsigned)vector / 32;
-    uint32_t bit = BIT32((unsigned)vector % 32);
 
     if (vector < 0)
         return;
-    l->reg[APIC_ISR + w] &= ~bit;
+    l->reg[APIC_ISR + w] &= ~BIT32((unsigned)vector % 32);
     if (l->reg[APIC_ISR + w] == 0)
         l->isr_words &= ~BIT32(w);
     update_ppr(l);
     if (__atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) != 0)
         l->v->recheck = true;
-    if (apic_get(l, APIC_TMR + w) & bit)
+    if (is_level(l, (uint8_t)vector))
         ioapic_eoi(l->v->vm, (uint8_t)vector);
 }
 
@@ -231,19 +242,16 @@ bool lapic_enabled(const struct vcpu *v)
 void lapic_raise(struct vcpu *v, uint8_t vector, bool level)
 {
     struct lapic *l = v->lapic;
-    unsigned w = vector / 32;
-    uint32_t bit = BIT32(vector % 32);
+    uint32_t *tmr = &l->reg[APIC_TMR + vector / 32], bit = BIT32(vector % 32);
 
     if (!lapic_enabled(v) || vector < 16)
         return;
     if (level)
-        __atomic_fetch_or(&l->reg[APIC_TMR + w], bit, __ATOMIC_SEQ_CST);
-    else if (apic_get(l, APIC_TMR + w) & bit)
-        __atomic_fetch_and(&l->reg[APIC_TMR + w], ~bit, __ATOMIC_SEQ_CST);
-    if (__atomic_fetch_or(&l->reg[APIC_IRR + w], bit, __ATOMIC_SEQ_CST) & bit)
-        return; /* whoever set it has seen to the rest */
-    __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
-    vcpu_request(v, VCPU_REQ_EVENT);
+        __atomic_fetch_or(tmr, bit, __ATOMIC_SEQ_CST);
+    else if (is_level(l, vector))
+        __atomic_fetch_and(tmr, ~bit, __ATOMIC_SEQ_CST);
+    if (request(l, vector))
+        vcpu_request(v, VCPU_REQ_EVENT);
 }
 
 uint8_t lapic_tpr(const struct vcpu *v)
@@ -266,25 +274,11 @@ static uint32_t reg_read(const struct lapic *l, unsigned reg)
     return reg == APIC_TMCCT ? apic_timer_count(l) : apic_get(l, reg);
 }
 
-static void write_svr(struct lapic *l, uint32_t val)
-{
-    apic_set(l, APIC_SVR, val);
-    for (unsigned i = 0; i < APIC_LVTS && !(val & SVR_ENABLE); i++) /* SDM 3A 11.4.7.2 */
-        apic_set(l, APIC_LVT + i, l->reg[APIC_LVT + i] | (uint32_t)LVT_MASKED);
-}
-
-static void write_icr(struct lapic *l, uint32_t high, uint32_t low)
-{
-    l->reg[APIC_ICR] = low;
-    l->reg[APIC_ICR2] = high;
-    apic_send_icr(l, (uint64_t)high << 32 | low);
-}
-
 /* Only bits that can be written are set in `val`. */
 static void reg_write(struct lapic *l, unsigned reg, uint32_t val)
 {
-    if (is_lvt(reg) && !(l->reg[APIC_SVR] & SVR_ENABLE))
-        val |= (uint32_t)LVT_MASKED;
+    if (is_lvt(reg)) /* masked as long as the APIC is disabled (SDM 3A 11.4.7.2) */
+        val = (val & ~LVT_RO) | (l->reg[APIC_SVR] & SVR_ENABLE ? 0 : (uint32_t)LVT_MASKED);
     switch (reg) {
     case APIC_TPR:
         lapic_set_tpr(l->v, (uint8_t)val);
@@ -293,10 +287,13 @@ static void reg_write(struct lapic *l, unsigned reg, uint32_t val)
         eoi(l);
         break;
     case APIC_SVR:
-        write_svr(l, val);
+        apic_set(l, APIC_SVR, val);
+        for (unsigned i = APIC_LVT; i < APIC_LVT + APIC_LVTS && !(val & SVR_ENABLE); i++)
+            apic_set(l, i, l->reg[i] | (uint32_t)LVT_MASKED);
         break;
     case APIC_ICR:
-        write_icr(l, l->reg[APIC_ICR2], val);
+        apic_set(l, APIC_ICR, val);
+        apic_send_icr(l, (uint64_t)l->reg[APIC_ICR2] << 32 | val);
         break;
     case APIC_LVTT:
         apic_timer_set_lvt(l, val);
@@ -328,28 +325,7 @@ static void page_access(struct vcpu *v, UNUSED void *dev, struct io_access *a)
     if (!a->write)
         a->data = rights & X_R ? reg_read(l, reg) : 0;
     else if (rights & X_W)
-        reg_write(l, reg, (uint32_t)a->data & regs[reg].valid);
-}
-
-/* x2APIC: MSRs (SDM 3A 11.12). Bits that are reserved are #GP; in the LVT two are only read-only. */
-static int x2apic_read(const struct lapic *l, unsigned reg, uint64_t *val)
-{
-    if (reg >= APIC_REGS || !(regs[reg].rights & X2_R))
-        return -EINVAL;
-    *val = reg_read(l, reg);
-    if (reg == APIC_ICR)
-        *val |= (uint64_t)l->reg[APIC_ICR2] << 32;
-    return 0;
-}
-
-static int x2apic_write(struct lapic *l, unsigned reg, uint64_t val)
-{
-    uint64_t ignored = is_lvt(reg) ? LVT_STATUS | LVT_IRR : 0;
-
-    if (reg >= APIC_REGS || !(regs[reg].rights & X2_W) || (val & ~(regs[reg].valid | ignored)))
-        return -EINVAL;
-    reg_write(l, reg, (uint32_t)(val & ~ignored));
-    return 0;
+        reg_write(l, reg, (uint32_t)(a->data & regs[reg].valid));
 }
 
 /* State that INIT, power-up and disabling leave (SDM 3A 11.4.7.1, 11.12.5.1). */
@@ -391,23 +367,25 @@ static int write_base(struct lapic *l, uint64_t val)
 
 int lapic_msr_read(struct vcpu *v, uint32_t msr, uint64_t *val)
 {
-    struct lapic *l = v->lapic;
+    const struct lapic *l = v->lapic;
+    unsigned reg = msr - MSR_X2APIC_FIRST;
 
-    if (msr == MSR_TSC_DEADLINE) {
+    if (msr == MSR_TSC_DEADLINE)
         *val = apic_timer_deadline(l);
-        return 0;
-    }
-    if (msr == MSR_APIC_BASE) {
+    else if (msr == MSR_APIC_BASE)
         *val = l->base;
-        return 0;
-    }
-    return apic_x2(l) ? x2apic_read(l, msr - MSR_X2APIC_FIRST, val) : -EINVAL;
+    else if (!apic_x2(l) || reg >= APIC_REGS || !(regs[reg].rights & X2_R))
+        return -EINVAL;
+    else
+        *val = reg_read(l, reg) | (reg == APIC_ICR ? (uint64_t)l->reg[APIC_ICR2] << 32 : 0);
+    return 0;
 }
 
-/* The three that a busy guest writes come first. */
+/* x2APIC: MSRs (SDM 3A 11.12); bits that are reserved are #GP. What a busy guest writes comes first. */
 int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
 {
     struct lapic *l = v->lapic;
+    unsigned reg = msr - MSR_X2APIC_FIRST;
 
     if (msr == MSR_TSC_DEADLINE) {
         apic_timer_set_deadline(l, val);
@@ -417,15 +395,16 @@ int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
         return write_base(l, val);
     if (!apic_x2(l))
         return -EINVAL;
-    if (msr == MSR_X2APIC_FIRST + APIC_EOI && val == 0) {
+    if (reg == APIC_EOI && val == 0) {
         eoi(l);
         return 0;
     }
-    if (msr == MSR_X2APIC_FIRST + APIC_ICR && !(val & (uint32_t)~ICR_VALID)) {
-        write_icr(l, (uint32_t)(val >> 32), (uint32_t)val);
-        return 0;
-    }
-    return x2apic_write(l, msr - MSR_X2APIC_FIRST, val);
+    if (reg >= APIC_REGS || !(regs[reg].rights & X2_W) || (val & ~regs[reg].valid))
+        return -EINVAL;
+    if (reg == APIC_ICR)
+        l->reg[APIC_ICR2] = (uint32_t)(val >> 32);
+    reg_write(l, reg, (uint32_t)val);
+    return 0;
 }
 
 /* --- life --- */
@@ -450,7 +429,7 @@ int lapic_create(struct vcpu *v)
         return -ENOMEM;
     l->v = v;
     v->lapic = l;
-    apic_timer_init(l);
+    timer_init(&l->timer, apic_timer_fired);
     lapic_reset(v);
     if (v->id == 0)
         err = vm_io_register(v->vm, IO_MEM, GPA_LAPIC, PAGE_SIZE, page_access, NULL);
@@ -461,11 +440,6 @@ int lapic_create(struct vcpu *v)
 
 void lapic_destroy(struct vcpu *v)
 {
-    if (!v->lapic)
-        return;
     apic_timer_stop(v->lapic);
-    if (v->id == 0)
-        vm_io_unregister(v->vm, IO_MEM, GPA_LAPIC);
     heap_free(v->lapic, sizeof(*v->lapic));
-    v->lapic = NULL;
 }

@@ -30,7 +30,7 @@ static uint64_t next_expiry(uint64_t expiry, uint64_t period, uint64_t now)
     return expiry;
 }
 
-static void timer_fired(struct timer *t)
+void apic_timer_fired(struct timer *t)
 {
     struct lapic *l = container_of(t, struct lapic, timer);
     uint64_t period = __atomic_load_n(&l->period_ns, __ATOMIC_RELAXED);
@@ -42,11 +42,6 @@ static void timer_fired(struct timer *t)
         timer_arm(t, next);
     }
     expire(l);
-}
-
-void apic_timer_init(struct lapic *l)
-{
-    timer_init(&l->timer, timer_fired);
 }
 
 void apic_timer_stop(struct lapic *l)

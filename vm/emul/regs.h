@@ -11,10 +11,8 @@
 #define APIC_ID      0x02
 #define APIC_VERSION 0x03
 #define APIC_TPR     0x08
-#define APIC_APR     0x09
 #define APIC_PPR     0x0a
 #define APIC_EOI     0x0b
-#define APIC_RRD     0x0c
 #define APIC_LDR     0x0d
 #define APIC_DFR     0x0e
 #define APIC_SVR     0x0f
@@ -34,8 +32,7 @@
 
 #define APIC_VERSION_VALUE 0x00050014 /* integrated, six LVT entries, no EOI-broadcast suppression */
 
-#define LVT_STATUS BIT32(12) /* RO, as is bit 14 */
-#define LVT_IRR    BIT32(14)
+#define LVT_RO (BIT32(14) | BIT32(12)) /* remote IRR, delivery status */
 
 #define LVT_TIMER_PERIODIC 1
 

@@ -83,6 +83,7 @@ TEST(every_key_is_read)
     CHECK_EQ(b->guest[0].vcpus, 4);
     CHECK_EQ(b->guest[0].cpus, 0x800000000000000e);
     CHECK_EQ(b->guest[0].nvfs, 2);
+    CHECK_EQ(b->guest[0].nics, 1);
     CHECK_EQ(b->guest[0].vf[0].mac[5], 1);
     CHECK_EQ(b->guest[0].vf[0].vlan, 100);
     CHECK_EQ(b->guest[0].vf[1].index, 3);
