@@ -39,12 +39,15 @@ $(BUILD)/boot/ini.o: $(THIRD)/inih/.fetched boot/ini_options.h boot/build.mk
 	$(call say,CC)$(CC) $(BOOT_COMMON) -w -include boot/ini_options.h -c $(INIH)/ini.c -o $@
 
 # A shared object that GNU-EFI's start code relocates, then its sections as a PE file (GNU-EFI's README.gnuefi).
+EFI_LINK = $(LD) -nostdlib -shared -Bsymbolic -znocombreloc -z noexecstack --no-undefined --build-id=none \
+           -T $(EFI_LDS) $(EFI_CRT0) $(filter %.o,$^) --start-group $(EFI_LIBS) --end-group -o $@
+EFI_PE   = objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela -j '.rel.*' -j '.rela.*' -j .reloc \
+           --target=efi-app-x86_64 --subsystem=10 $< $@
+
 $(BUILD)/boot/boot.so: $(BOOT_OBJ)
-	$(call say,LD)$(LD) -nostdlib -shared -Bsymbolic -znocombreloc -z noexecstack --no-undefined --build-id=none \
-	    -T $(EFI_LDS) $(EFI_CRT0) $(BOOT_OBJ) --start-group $(EFI_LIBS) --end-group -o $@
+	$(call say,LD)$(EFI_LINK)
 
 $(BUILD)/BOOTX64.EFI: $(BUILD)/boot/boot.so
-	$(call say,PE)objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela -j '.rel.*' -j '.rela.*' -j .reloc \
-	    --target=efi-app-x86_64 --subsystem=10 $< $@
+	$(call say,PE)$(EFI_PE)
 
 -include $(BOOT_OBJ:.o=.d)

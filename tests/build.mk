@@ -37,6 +37,22 @@ guest-backports: $(GUEST_DIR)/backports/initrd.cpio.gz
 $(GUEST_DIR)/backports/initrd.cpio.gz: $(THIRD)/linux-backports/.fetched $(GUEST_INPUT)
 	$(call say,INITRD)tools/guest.py --kernel $(THIRD)/linux-backports --init tests/guest/linux --traffic $(GUEST_DIR)/traffic --out $(@D)
 
+# --- the firmware's application that bends ACPI tables, on files of boot/ -------------------------------------------
+
+BEND_OBJ := $(BUILD)/bend/bend.o $(patsubst %,$(BUILD)/boot/%.c.o,file firmware libc text)
+
+$(BUILD)/bend/bend.o: tests/boot/bend.c
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(BOOT_CFLAGS) -c $< -o $@
+
+$(BUILD)/bend/bend.so: $(BEND_OBJ)
+	$(call say,LD)$(EFI_LINK)
+
+.PHONY: bend
+bend: $(BUILD)/bend/bend.efi
+$(BUILD)/bend/bend.efi: $(BUILD)/bend/bend.so
+	$(call say,PE)$(EFI_PE)
+
 # --- unit tests: the real files on the host ------------------------------------------------------------------------
 
 HOST_CFLAGS  = -std=gnu11 -g -O1 -I. -I$(THIRD)/inih/src -MMD -MP -MF $@.d -MT $@ -Wall -Wextra
@@ -71,4 +87,4 @@ $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c | $(THIRD)/inih/.fetched
 tcb-objects: $(HV_OBJ)
 bare-guests: $(GUEST_ELFS)
 
--include $(UNIT_TESTS:=.d) $(FUZZ_TARGETS:=.d) $(GUEST_LIB:.o=.d) $(GUEST_ELFS:$(GUEST_DIR)/%.elf=$(GUEST_DIR)/obj/tests/guest/%.c.d)
+-include $(BUILD)/bend/bend.d $(UNIT_TESTS:=.d) $(FUZZ_TARGETS:=.d) $(GUEST_LIB:.o=.d) $(GUEST_ELFS:$(GUEST_DIR)/%.elf=$(GUEST_DIR)/obj/tests/guest/%.c.d)

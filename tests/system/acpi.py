@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Hostile ACPI tables on a booted board. tests/boot/bend.c starts Lastmile over and over from one session of the firmware, each time with
+the tables changed: what the system is not safe without is refused by name and the firmware goes on; the rest is ignored with a warning,
+and in the end the guests run."""
+import re
+
+from tests.system import config, lib, texts
+
+LOST = r"X64 Exception|bend: (?:done|cannot)"
+BAD_SUM = "8 ee"  # another revision: the checksum does not fit any more
+SAFE = "what it is safe without"
+
+# title: (what is bent, the warning, the refusal); no refusal: it goes on
+CASES = {
+    "an RSDP with a bad checksum": (["RSDP 9 ee"], r"no valid RSDP", r"XSDT"),
+    "an XSDT with a bad checksum": (["XSDT " + BAD_SUM], r"table XSDT ignored: bad checksum", r"XSDT"),
+    "an XSDT of length 0": (["XSDT 4 00 00 00 00"], r"table XSDT ignored: bad length", r"XSDT"),
+    "an IVRS with a bad checksum": (["IVRS " + BAD_SUM], r"table IVRS ignored: bad checksum", r"IOMMU: no valid IVRS"),
+    "an IVRS of length 0": (["IVRS 4 00 00 00 00"], r"table IVRS ignored: bad length", r"IOMMU: no valid IVRS"),
+    "an IVRS longer than the memory": (["IVRS 4 ff ff ff 00"], r"table IVRS ignored: bad length", r"IOMMU: no valid IVRS"),
+    "an IVRS with a block of length 0": (["IVRS 32 00 00", "IVRS sum"], r"table IVRS ignored: an entry's length", r"IOMMU: no valid IVRS"),
+    "an IVRS with a block beyond its end": (["IVRS 32 ff ff", "IVRS sum"], r"table IVRS ignored: an entry's length", r"IOMMU: no valid IVRS"),
+    "an XSDT that leads to itself": (["IVRS to XSDT", "XSDT sum"], r"", r"IOMMU: no valid IVRS"),
+    "an XSDT that leads out of the memory": (["IVRS to fffffffff000", "XSDT sum"], r"ignored: not in memory", r"IOMMU: no valid IVRS"),
+    "an MCFG with a bad checksum": (["MCFG " + BAD_SUM], r"table MCFG ignored: bad checksum", r"MCFG"),
+    "an MCFG that points to memory": (["MCFG 2c 00 00 00 10", "MCFG sum"], r"", r"MCFG|vfs: "),
+    SAFE: (["APIC " + BAD_SUM, "HPET to XSDT", "WAET to fffffffff000", "XSDT sum"], r"", None),
+}
+
+
+@lib.boot("acpi")
+def acpi(build):
+    lib.make("bend", build)
+    plan = build / "system/bend.txt"
+    plan.write_text("".join(f"case {title}\n" + "".join(line + "\n" for line in lines) for title, (lines, _, _) in CASES.items()))
+    files = (f"BOOTX64.EFI={build}/bend/bend.efi", f"lastmile.efi={build}/BOOTX64.EFI", f"bend.txt={plan}")
+    return {"cfg": config.GOOD, "files": files}
+
+
+def refused_test(title, warning, refusal):
+    @lib.test(f"system acpi: {title} is refused by name, and the firmware goes on", on="acpi", limit=120)
+    def refused(host):
+        start = host.line("bend: case " + title, 120, start=0, fail=LOST).end()
+        end = host.line(r"bend: it returned (?P<status>\w+)", 60, fail=texts.LEAVES_FIRMWARE + "|" + LOST)
+        said = host.text[start:end.start()]
+        assert int(end["status"], 16) >> 63, f"status {end['status']} is no error"
+        lib.find(rf"^lastmile: warning: [^\n]*{warning}" if warning else "", said)
+        lines = re.findall(r"^lastmile: (?!warning)[^\n]*", said, re.M)
+        assert len(lines) == 1 and re.search(refusal, lines[0]), said
+
+
+for case, (_, must_warn, must_refuse) in CASES.items():
+    if must_refuse:
+        refused_test(case, must_warn, must_refuse)
+
+
+@lib.test("system acpi: tables that it is safe without are ignored by name, and the guests run", on="acpi", limit=180)
+def goes_on(host):
+    start = host.line("bend: case " + SAFE, 120, start=0, fail=LOST).end()
+    host.line(texts.LEAVES_FIRMWARE, 60, fail="bend: it returned")
+    lib.find(r"^lastmile: warning: ACPI: table APIC ignored: bad checksum", host.text[start:])
+    lib.find(r"^lastmile: warning: ACPI: table \?+ ignored: not in memory", host.text[start:])
+    for guest in ("web", "db"):
+        host.line(texts.of(texts.PREFIX, guest) + "hello", 120, start=start, fail=texts.PANIC)
