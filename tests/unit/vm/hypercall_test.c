@@ -23,14 +23,14 @@ void vm_complain(struct vm *m, const char *fmt, ...)
     va_end(ap);
 }
 
-int setup_nic_ready(struct vm *caller, uint64_t nic)
+int setup_nic_ready(struct vm *caller, unsigned nic)
 {
     CHECK(caller == &vm);
     nics++;
     return nic == 0 ? 0 : -EINVAL;
 }
 
-int setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
+int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready)
 {
     (void)caller, (void)nic;
     statuses++;
