@@ -36,16 +36,12 @@ static int64_t hc_log(struct vcpu *v)
 
 static int64_t hc_nic_ready(struct vcpu *v)
 {
-    if (v->gpr[RDI] > UINT32_MAX)
-        return -EINVAL;
-    return setup_nic_ready(v->vm, (unsigned)v->gpr[RDI]);
+    return setup_nic_ready(v->vm, v->gpr[RDI]);
 }
 
 static int64_t hc_vf_status(struct vcpu *v)
 {
-    if (v->gpr[RDI] > UINT32_MAX || v->gpr[RSI] > UINT32_MAX || v->gpr[RDX] > 1)
-        return -EINVAL;
-    return setup_vf_status(v->vm, (unsigned)v->gpr[RDI], (unsigned)v->gpr[RSI], v->gpr[RDX]);
+    return v->gpr[RDX] > 1 ? -EINVAL : setup_vf_status(v->vm, v->gpr[RDI], v->gpr[RSI], v->gpr[RDX]);
 }
 
 static int64_t hc_cycles(struct vcpu *v)

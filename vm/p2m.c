@@ -123,7 +123,7 @@ void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size)
     return (char *)hpa_to_ptr(c->block) + (at.a - c->at);
 }
 
-bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size)
+static bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size)
 {
     uint64_t base = at.a < GPA_HIGH_RAM ? 0 : GPA_HIGH_RAM;
     uint64_t len = at.a < GPA_HIGH_RAM ? p->ram_low : p->ram_high;

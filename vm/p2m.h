@@ -47,6 +47,3 @@ void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size);
 /* Copies across block borders. -EFAULT: not all RAM; nothing was copied then. */
 MUST_USE int p2m_read(const struct p2m *p, gpa_t at, void *dst, uint64_t size);
 MUST_USE int p2m_write(const struct p2m *p, gpa_t at, const void *src, uint64_t size);
-
-/* True if the address lies in the guest's RAM. */
-bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size);

@@ -205,7 +205,7 @@ static void report_late(UNUSED struct timer *t)
 }
 
 /* Position in setup.cfg->nic of the I/O domain's NIC `nic`, or -EINVAL. */
-static int nic_index(unsigned nic)
+static int nic_index(uint64_t nic)
 {
     for (uint32_t i = 0; i < setup.cfg->nnics; i++)
         if (setup.pf[i] && nic-- == 0)
@@ -213,7 +213,7 @@ static int nic_index(unsigned nic)
     return -EINVAL;
 }
 
-int setup_nic_ready(struct vm *caller, unsigned nic)
+int setup_nic_ready(struct vm *caller, uint64_t nic)
 {
     int i = nic_index(nic);
     spin_guard(&setup.lock);
@@ -227,7 +227,7 @@ int setup_nic_ready(struct vm *caller, unsigned nic)
     return 0;
 }
 
-int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready)
+int setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
 {
     int i = nic_index(nic);
     spin_guard(&setup.lock);
@@ -235,7 +235,8 @@ int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready)
     if (i < 0 || vf >= setup.pf[i]->num_vfs)
         return -EINVAL;
     if (ratelimit_ok(&setup.calls))
-        log_debug("%s: %s/%u %s", caller->name, setup.cfg->nic[i].name, vf, ready ? "driver ready" : "reset");
+        log_debug("%s: %s/%u %s", caller->name, setup.cfg->nic[i].name, (unsigned)vf,
+                  ready ? "driver ready" : "reset");
     return 0;
 }
 

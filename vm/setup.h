@@ -31,8 +31,8 @@ void setup_stopped(void);
  * Hypercall HC_NIC_READY: the PF of NIC `nic` answers mailboxes; starts the guests that waited only for it.
  * -EINVAL: no such NIC.
  */
-int setup_nic_ready(struct vm *caller, unsigned nic);
+int setup_nic_ready(struct vm *caller, uint64_t nic);
 
 /* Hypercall HC_VF_STATUS: the VF's driver completed its reset handshake, or the VF was reset. -EINVAL: no
  * such NIC or VF. */
-int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready);
+int setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/vcpu.h"
 #include "kernel/cpu/cpu.h"
-#include "kernel/lib/string.h"
 #include "kernel/mm/heap.h"
 #include "vm/emul/decode.h"
 #include "vm/emul/lapic.h"

@@ -12,11 +12,7 @@
 #include "vm/vcpu.h"
 #include <stdarg.h>
 
-#define COMPLAINTS_BURST   20
-#define COMPLAINTS_PER_SEC 5
-#define NEWS_BURST         10
-#define NEWS_PER_SEC       1
-#define LINE_MAX           280
+#define LINE_MAX 280
 
 static struct vm *vms, **vms_tail = &vms;
 
@@ -140,8 +136,8 @@ struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
     strlcpy(vm->name, cfg->name, sizeof(vm->name));
     vm->cfg = cfg;
     vm->privileged = privileged;
-    vm->complaints = (struct ratelimit)RATELIMIT_INIT(COMPLAINTS_BURST, COMPLAINTS_PER_SEC);
-    vm->news = (struct ratelimit)RATELIMIT_INIT(NEWS_BURST, NEWS_PER_SEC);
+    vm->complaints = (struct ratelimit)RATELIMIT_INIT(20, 5);
+    vm->news = (struct ratelimit)RATELIMIT_INIT(10, 1);
     err = build(vm);
     if (err) {
         log_error("[%s] not started: error %d", vm->name, -err);

@@ -6,7 +6,6 @@
 #include "iommu/iommu.h"
 #include "kernel/console/log.h"
 #include "kernel/cpu/time.h"
-#include "kernel/lib/list.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/lib/types.h"
 #include "vm/p2m.h"

@@ -4,7 +4,6 @@
 #include "iommu/amdvi/amdvi.h"
 #include "kernel/console/log.h"
 #include "kernel/mm/frame.h"
-#include "kernel/mm/paging.h"
 
 static struct amdvi_unit units[AMDVI_UNITS];
 static unsigned unit_count;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/console/log.h"
 #include "kernel/cpu/setup.h"
-#include "kernel/cpu/time.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/mm/paging.h"
 

@@ -13,17 +13,6 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t n)
     return dst;
 }
 
-void *memmove(void *dst, const void *src, size_t n)
-{
-    char *d = (char *)dst + n - 1;
-    const char *s = (const char *)src + n - 1;
-
-    if ((uintptr_t)dst - (uintptr_t)src >= n)
-        return memcpy(dst, src, n);
-    __asm__ volatile("std; rep movsb; cld" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
-    return dst;
-}
-
 void *memset(void *dst, int c, size_t n)
 {
     void *d = dst;
@@ -46,18 +35,13 @@ int memcmp(const void *a, const void *b, size_t n)
     return 0;
 }
 
-size_t strnlen(const char *s, size_t max)
+size_t strlen(const char *s)
 {
     size_t n = 0;
 
-    while (n < max && s[n])
+    while (s[n])
         n++;
     return n;
-}
-
-size_t strlen(const char *s)
-{
-    return strnlen(s, SIZE_MAX);
 }
 
 int strcmp(const char *a, const char *b)

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The C library functions that a freestanding compiler may call, plus the few that the TCB itself needs. ISO
- * C semantics. */
+/* The C library functions that the TCB needs, or the compiler calls for it. ISO C semantics. */
 #pragma once
 
 #include "kernel/lib/types.h"
 #include <stdarg.h>
 
 void *memcpy(void *restrict dst, const void *restrict src, size_t n);
-void *memmove(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
-size_t strnlen(const char *s, size_t max);
 int strcmp(const char *a, const char *b);
 
 /* Copies at most size - 1 characters and always terminates; returns strlen(src). size >= 1. */

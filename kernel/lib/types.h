@@ -22,11 +22,6 @@ typedef struct {
     uint64_t a;
 } gpa_t;
 
-/* Guest virtual (linear) address. */
-typedef struct {
-    uint64_t a;
-} gva_t;
-
 /* Address that a device puts on the bus, before the IOMMU translates it. */
 typedef struct {
     uint64_t a;
@@ -45,11 +40,6 @@ static inline hpa_t hpa(uint64_t a)
 static inline gpa_t gpa(uint64_t a)
 {
     return (gpa_t){a};
-}
-
-static inline gva_t gva(uint64_t a)
-{
-    return (gva_t){a};
 }
 
 static inline iova_t iova(uint64_t a)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Virtual functions: where their registers go, and switching them on (PCIe 5.0 chapter 9). */
 #include "kernel/console/log.h"
-#include "kernel/lib/string.h"
 #include "kernel/lib/wait.h"
 #include "kernel/mm/heap.h"
 #include "kernel/pci/internal.h"

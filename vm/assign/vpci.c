@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Bus 0 of a VM: configuration mechanism 1 (PCI Local Bus 3.0, 3.2.2.3.2) and the functions behind it. */
 #include "iommu/iommu.h"
-#include "kernel/cpu/time.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/heap.h"
 #include "vm/assign/assign.h"

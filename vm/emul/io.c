@@ -22,31 +22,24 @@ static void gpr_set(struct vcpu *v, unsigned reg, unsigned size, uint64_t val)
 }
 
 /* Where nothing is, reads give all ones and writes are lost, as on a bus. */
-static uint64_t bus_read(struct vcpu *v, enum io_space space, uint64_t addr, unsigned size)
+static uint64_t bus(struct vcpu *v, enum io_space space, struct io_access a)
 {
-    struct io_access a = {.addr = addr, .size = size};
-
+    a.data = low_bytes(a.data, a.size);
     (void)vm_io(v, space, &a);
-    return low_bytes(a.data, size);
-}
-
-static void bus_write(struct vcpu *v, enum io_space space, uint64_t addr, unsigned size, uint64_t val)
-{
-    struct io_access a = {.addr = addr, .size = size, .write = true, .data = low_bytes(val, size)};
-
-    (void)vm_io(v, space, &a);
+    return low_bytes(a.data, a.size);
 }
 
 enum then emul_io(struct vcpu *v, const struct vm_exit *e)
 {
+    uint64_t val;
+
     if (e->io.string) {
         vm_complain(v->vm, "INS or OUTS at port %#x, which is not emulated: #GP", e->io.port);
         return THEN_GP;
     }
+    val = bus(v, IO_PORT, (struct io_access){e->io.port, e->io.size, !e->io.in, v->gpr[RAX]});
     if (e->io.in)
-        gpr_set(v, RAX, e->io.size, bus_read(v, IO_PORT, e->io.port, e->io.size));
-    else
-        bus_write(v, IO_PORT, e->io.port, e->io.size, v->gpr[RAX]);
+        gpr_set(v, RAX, e->io.size, val);
     return THEN_SKIP;
 }
 
@@ -87,14 +80,14 @@ static uint64_t result(struct vcpu *v, const struct insn *insn, uint64_t dst, ui
 static void perform(struct vcpu *v, const struct insn *insn, uint64_t at)
 {
     bool load = insn->op != INSN_MOV || !insn->to_rm;
-    uint64_t mem = load ? bus_read(v, IO_MEM, at, insn->size) : 0;
+    uint64_t mem = load ? bus(v, IO_MEM, (struct io_access){at, insn->size, false, 0}) : 0;
     uint64_t reg = insn->has_imm ? insn->imm : v->gpr[insn->reg] >> (insn->reg_high ? 8 : 0);
     uint64_t r = insn->to_rm ? result(v, insn, mem, reg) : result(v, insn, reg, mem);
 
     if (insn->op == INSN_CMP || insn->op == INSN_TEST)
         return;
     if (insn->to_rm)
-        bus_write(v, IO_MEM, at, insn->size, r);
+        bus(v, IO_MEM, (struct io_access){at, insn->size, true, r});
     else if (insn->reg_high)
         gpr_set(v, insn->reg, 2, r << 8 | (v->gpr[insn->reg] & 0xff));
     else

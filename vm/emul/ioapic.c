@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* I/O APIC: 82093AA (Intel 290566). */
-#include "kernel/lib/string.h"
 #include "kernel/mm/heap.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/lapic.h"

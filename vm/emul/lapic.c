@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/emul/lapic.h"
-#include "kernel/lib/string.h"
 #include "kernel/mm/heap.h"
 #include "vm/emul/apic.h"
 #include "vm/emul/emul.h"

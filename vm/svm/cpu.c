@@ -3,7 +3,6 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/mm/frame.h"
-#include "kernel/mm/paging.h"
 #include "vm/svm/insn.h"
 #include "vm/svm/svm.h"
 

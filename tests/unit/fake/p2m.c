@@ -30,7 +30,7 @@ void p2m_destroy(struct p2m *p)
     p->chunks = NULL;
 }
 
-bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size)
+static bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size)
 {
     uint64_t base = at.a < GPA_HIGH_RAM ? 0 : GPA_HIGH_RAM;
     uint64_t len = at.a < GPA_HIGH_RAM ? p->ram_low : p->ram_high;

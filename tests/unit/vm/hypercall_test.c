@@ -23,18 +23,18 @@ void vm_complain(struct vm *m, const char *fmt, ...)
     va_end(ap);
 }
 
-int setup_nic_ready(struct vm *caller, unsigned nic)
+int setup_nic_ready(struct vm *caller, uint64_t nic)
 {
     CHECK(caller == &vm);
     nics++;
     return nic == 0 ? 0 : -EINVAL;
 }
 
-int setup_vf_status(struct vm *caller, unsigned nic, unsigned vf, bool ready)
+int setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
 {
     (void)caller, (void)nic;
     statuses++;
-    return ready ? (int)vf : 0;
+    return vf >= 4 ? -EINVAL : ready ? (int)vf : 0;
 }
 
 static int64_t hc(uint64_t nr, uint64_t rdi, uint64_t rsi, uint64_t rdx)
