@@ -50,18 +50,11 @@ static enum then on_mem(struct vcpu *v, const struct vm_exit *e)
         return THEN_STAY;
     }
     if (e->mem.fetch || e->mem.in_walk || !vm_io_exists(v->vm, IO_MEM, at))
-        vm_stop(v->vm, v, VM_CRASH, "%s %#llx, which is neither RAM nor a device", access_name(e),
-                (unsigned long long)at);
+        vm_stop(v->vm, v, VM_CRASH, "%s %#lx, which is neither RAM nor a device", access_name(e), at);
     else if (!emul_mmio(v, e))
-        vm_stop(v->vm, v, VM_CRASH, "%s the device at %#llx with an instruction that is not emulated",
-                access_name(e), (unsigned long long)at);
+        vm_stop(v->vm, v, VM_CRASH, "%s the device at %#lx with an instruction that is not emulated",
+                access_name(e), at);
     return THEN_STAY;
-}
-
-static enum then on_hypercall(struct vcpu *v, UNUSED const struct vm_exit *e)
-{
-    hypercall_handle(v);
-    return THEN_SKIP;
 }
 
 /* #DB and #AC only pass through here. A machine check is the machine's: nothing can be trusted after it. */
@@ -78,7 +71,7 @@ static enum then on_exception(struct vcpu *v, const struct vm_exit *e)
 static enum then on_broken(struct vcpu *v, const struct vm_exit *e)
 {
     if (e->kind == VM_EXIT_UNKNOWN)
-        vm_stop(v->vm, v, VM_CRASH, "exit %#llx, which nothing handles", (unsigned long long)e->code);
+        vm_stop(v->vm, v, VM_CRASH, "exit %#lx, which nothing handles", e->code);
     else
         vm_stop(v->vm, v, VM_CRASH,
                 e->kind == VM_EXIT_SHUTDOWN ? "triple fault"
@@ -104,7 +97,7 @@ static const struct exit_row {
     [VM_EXIT_IO] = {"I/O port", emul_io, 0, true},
     [VM_EXIT_MEM] = {"memory", on_mem, 0, true},
     [VM_EXIT_CR] = {"control register", emul_cr, 0, true},
-    [VM_EXIT_HYPERCALL] = {"hypercall", on_hypercall, 0, false},
+    [VM_EXIT_HYPERCALL] = {"hypercall", hypercall_handle, 0, false},
     [VM_EXIT_XSETBV] = {"XSETBV", emul_xsetbv, 0, false},
     [VM_EXIT_WBINVD] = {"WBINVD", NULL, THEN_SKIP, false},
     [VM_EXIT_EXCEPTION] = {"exception", on_exception, 0, false},

@@ -80,7 +80,8 @@ static int64_t call(struct vcpu *v, uint64_t number)
     return rows[number].fn(v);
 }
 
-void hypercall_handle(struct vcpu *v)
+enum then hypercall_handle(struct vcpu *v, UNUSED const struct vm_exit *e)
 {
     v->gpr[RAX] = (uint64_t)call(v, v->gpr[RAX]);
+    return THEN_SKIP;
 }

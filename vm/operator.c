@@ -43,9 +43,8 @@ static void list(void)
 
         for (unsigned i = 0; i < vm->nvcpus; i++)
             ran += vm->vcpu[i]->run_ns;
-        say("%-16s %-8s %5u %7llu %7llu\r\n", vm->name, states[vm->state], vm->nvcpus,
-            (unsigned long long)(vm->p2m.ram_low + vm->p2m.ram_high) >> 20,
-            (unsigned long long)(ran / NS_PER_MS));
+        say("%-16s %-8s %5u %7lu %7lu\r\n", vm->name, states[vm->state], vm->nvcpus,
+            (vm->p2m.ram_low + vm->p2m.ram_high) >> 20, (ran / NS_PER_MS));
     }
 }
 
@@ -59,7 +58,7 @@ static void exits(void)
             for (unsigned i = 0; i < vm->nvcpus; i++)
                 n += vm->vcpu[i]->exits[kind];
             if (n)
-                say(" %s %llu", exit_name((enum vm_exit_kind)kind), (unsigned long long)n);
+                say(" %s %lu", exit_name((enum vm_exit_kind)kind), n);
         }
         say("\r\n");
     }

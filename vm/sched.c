@@ -43,23 +43,16 @@ void sched_init(void)
     }
 }
 
-/* Where the fewest were placed before. */
-static unsigned home(uint64_t cpus)
-{
-    unsigned best = (unsigned)__builtin_ctzll(cpus);
-
-    for (unsigned i = best + 1; i < cpu_count(); i++)
-        if ((cpus & BIT(i)) && runqs[i].homes < runqs[best].homes)
-            best = i;
-    runqs[best].homes++;
-    return best;
-}
-
+/* It begins where the fewest were placed before. */
 void sched_vcpu_init(struct vcpu *v)
 {
     list_init(&v->runq);
     v->state = VCPU_OFF;
-    v->cpu = home(v->cpus);
+    v->cpu = (unsigned)__builtin_ctzll(v->cpus);
+    for (unsigned i = v->cpu + 1; i < cpu_count(); i++)
+        if ((v->cpus & BIT(i)) && runqs[i].homes < runqs[v->cpu].homes)
+            v->cpu = i;
+    runqs[v->cpu].homes++;
     v->vruntime_ns = __atomic_load_n(&runqs[v->cpu].floor, __ATOMIC_RELAXED);
 }
 

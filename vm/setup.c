@@ -242,11 +242,11 @@ int setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
 
 static void report_memory(void)
 {
-    unsigned long long ram[2] = {0}, used = frame_bytes_used(); /* guests, I/O domain */
+    uint64_t ram[2] = {0}, used = frame_bytes_used(); /* guests, I/O domain */
 
     for (const struct vm *vm = vm_first(); vm; vm = vm->next)
         ram[vm->privileged] += vm->p2m.ram_low + vm->p2m.ram_high;
-    log_info("memory: hypervisor %llu KiB, I/O domain %llu KiB, guests %llu KiB",
+    log_info("memory: hypervisor %lu KiB, I/O domain %lu KiB, guests %lu KiB",
              (used - ram[0] - ram[1]) / 1024, ram[true] / 1024, ram[false] / 1024);
 }
 

@@ -274,16 +274,11 @@ void vcpu_log(const struct vcpu *v)
     static const char names[GPRS][4] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                         "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
 
-    log_error("[%s] vCPU %u at cs:rip %04x:%016llx rflags %08llx cpl %u", v->vm->name, v->id,
-              hvm->segment(v, SEG_CS).selector, (unsigned long long)v->rip, (unsigned long long)v->rflags,
-              (unsigned)hvm->reg(v, REG_CPL));
-    log_error("[%s] cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %04llx", v->vm->name,
-              (unsigned long long)hvm->reg(v, REG_CR0), (unsigned long long)hvm->reg(v, REG_CR2),
-              (unsigned long long)hvm->reg(v, REG_CR3), (unsigned long long)hvm->reg(v, REG_CR4),
-              (unsigned long long)hvm->reg(v, REG_EFER));
+    log_error("[%s] vCPU %u at cs:rip %04x:%016lx rflags %08lx cpl %u", v->vm->name, v->id,
+              hvm->segment(v, SEG_CS).selector, v->rip, v->rflags, (unsigned)hvm->reg(v, REG_CPL));
+    log_error("[%s] cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx efer %04lx", v->vm->name, hvm->reg(v, REG_CR0),
+              hvm->reg(v, REG_CR2), hvm->reg(v, REG_CR3), hvm->reg(v, REG_CR4), hvm->reg(v, REG_EFER));
     for (unsigned i = 0; i < GPRS; i += 4)
-        log_error("[%s] %s %016llx %s %016llx %s %016llx %s %016llx", v->vm->name, names[i],
-                  (unsigned long long)v->gpr[i], names[i + 1], (unsigned long long)v->gpr[i + 1],
-                  names[i + 2], (unsigned long long)v->gpr[i + 2], names[i + 3],
-                  (unsigned long long)v->gpr[i + 3]);
+        log_error("[%s] %s %016lx %s %016lx %s %016lx %s %016lx", v->vm->name, names[i], v->gpr[i],
+                  names[i + 1], v->gpr[i + 1], names[i + 2], v->gpr[i + 2], names[i + 3], v->gpr[i + 3]);
 }

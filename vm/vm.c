@@ -146,7 +146,7 @@ struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
     }
     __atomic_store_n(vms_tail, vm, __ATOMIC_RELEASE);
     vms_tail = &vm->next;
-    log_info("[%s] %llu MiB, %u vCPU%s", vm->name, (unsigned long long)(cfg->memory >> 20), vm->nvcpus,
+    log_info("[%s] %lu MiB, %u vCPU%s", vm->name, (cfg->memory >> 20), vm->nvcpus,
              vm->nvcpus == 1 ? "" : "s");
     return vm;
 }

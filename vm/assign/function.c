@@ -23,11 +23,6 @@ static void cfg_set(uint8_t *cfg, unsigned off, unsigned size, uint32_t v)
 
 /* --- BARs --- */
 
-static unsigned bar_reg(unsigned i)
-{
-    return PCI_BAR0 + 4 * i;
-}
-
 /*
  * Unmaps what the guest sees of a BAR. Its pages were mapped by bars_update(), so the tables for them exist.
  * Nobody waits for other vCPUs to forget the old place: until they do, they reach the same function's
@@ -78,7 +73,7 @@ static void bars_update(struct vfunction *f)
 
     for (unsigned i = 0; i < PCI_BARS; i++) {
         struct vbar *b = &f->bar[i];
-        uint64_t want = decode ? cfg_get(f->cfg, bar_reg(i), 4) : 0;
+        uint64_t want = decode ? cfg_get(f->cfg, PCI_BAR0 + 4 * i, 4) : 0;
 
         if (b->at == want)
             continue;
@@ -109,8 +104,8 @@ static int bars_init(struct vfunction *f)
             return -ENOSPC;
         b->target = hw->base;
         b->size = hw->size;
-        cfg_set(f->wmask, bar_reg(i), 4, (uint32_t) ~(hw->size - 1));
-        cfg_set(f->cfg, bar_reg(i), 4, (uint32_t)*next);
+        cfg_set(f->wmask, PCI_BAR0 + 4 * i, 4, (uint32_t) ~(hw->size - 1));
+        cfg_set(f->cfg, PCI_BAR0 + 4 * i, 4, (uint32_t)*next);
         *next += hw->size;
         if (f->vectors && f->table_bar == i) {
             uint64_t end = f->table_offset + (uint64_t)f->vectors * MSIX_ENTRY_BYTES;

@@ -64,16 +64,14 @@ static struct vcpu *lowest_priority(struct vm *vm, const struct apic_message *m)
 
 static void deliver(struct vm *vm, const struct apic_message *m, const struct vcpu *but)
 {
-    if (m->lowest) {
-        struct vcpu *v = lowest_priority(vm, m);
+    const struct vcpu *only = m->lowest ? lowest_priority(vm, m) : NULL;
 
-        if (v)
+    for (unsigned i = 0; i < vm->nvcpus; i++) {
+        struct vcpu *v = vm->vcpu[i];
+
+        if (m->lowest ? v == only : v != but && match(v->lapic, m))
             deliver_to(v, m);
-        return;
     }
-    for (unsigned i = 0; i < vm->nvcpus; i++)
-        if (vm->vcpu[i] != but && match(vm->vcpu[i]->lapic, m))
-            deliver_to(vm->vcpu[i], m);
 }
 
 /* Eight bits of destination: 0xff means everybody in either mode. */
@@ -133,16 +131,17 @@ void lapic_message(struct vm *vm, uint64_t address, uint32_t data)
     if (message_decode(address, data, &m))
         deliver(vm, &m, NULL);
     else
-        vm_complain(vm, "interrupt message %#llx/%#x dropped", (unsigned long long)address, data);
+        vm_complain(vm, "interrupt message %#lx/%#x dropped", address, data);
 }
 
 bool lapic_route(struct vm *vm, uint64_t address, uint32_t data, struct vcpu **v, uint8_t *vector)
 {
     struct apic_message m;
-    struct vcpu *only = NULL;
+    struct vcpu *only;
 
     if (!message_decode(address, data, &m) || m.mode != ICR_MODE_FIXED || m.level || m.vector < 16)
         return false;
+    only = m.lowest ? lowest_priority(vm, &m) : NULL;
     for (unsigned i = 0; i < vm->nvcpus && !m.lowest; i++) {
         if (!match(vm->vcpu[i]->lapic, &m))
             continue;
@@ -150,8 +149,6 @@ bool lapic_route(struct vm *vm, uint64_t address, uint32_t data, struct vcpu **v
             return false;
         only = vm->vcpu[i];
     }
-    if (m.lowest)
-        only = lowest_priority(vm, &m);
     *v = only;
     *vector = m.vector;
     return only != NULL;

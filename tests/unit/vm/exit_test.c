@@ -92,10 +92,11 @@ bool emul_mmio(struct vcpu *x, const struct vm_exit *e)
     return mmio_known;
 }
 
-void hypercall_handle(struct vcpu *x)
+enum then hypercall_handle(struct vcpu *x, const struct vm_exit *e)
 {
-    (void)x;
+    (void)x, (void)e;
     CALLED("hypercall");
+    return THEN_SKIP;
 }
 
 int msr_read(struct vcpu *x, uint32_t msr, uint64_t *val)
