@@ -14,19 +14,43 @@
 #define RSDP_V2_BYTES 36
 
 /* FADT, section 5.2.9. */
-#define FADT_DSDT   40u
-#define FADT_X_DSDT 140u
+#define FADT_DSDT          40u
+#define FADT_SMI_CMD       48u
+#define FADT_ACPI_ENABLE   52u
+#define FADT_PM1A_CNT      64u
+#define FADT_PM1B_CNT      68u
+#define FADT_PM_TMR        76u
+#define FADT_FLAGS         112u
+#define FADT_RESET_REG_SUP BIT32(10)
+#define FADT_RESET_SPACE   116u /* of a generic address structure, 5.2.3.2: */
+#define ACPI_SPACE_IO      1
+#define FADT_RESET_ADDRESS 120u
+#define FADT_RESET_VALUE   128u
+#define FADT_X_DSDT        140u
+
+/* AML, ACPI 6.5 chapter 20. */
+#define AML_BYTE_PREFIX 0x0a
+#define AML_PACKAGE_OP  0x12
+#define AML_LEAD_COUNT  GENMASK32(7, 6) /* of a PkgLength: how many bytes follow */
+#define SLP_TYP_MAX     7
 
 /* MADT, section 5.2.12: entries behind 44 bytes. */
-#define MADT_ENTRIES      44u
-#define MADT_LAPIC        0
-#define MADT_LAPIC_FLAGS  4u
-#define MADT_X2APIC       9
-#define MADT_X2APIC_FLAGS 8u
-#define MADT_ENABLED      BIT32(0)
+#define MADT_ENTRIES 44u
+#define MADT_ENABLED BIT32(0)
+
+/* Its entries for processors: sizes and offsets. An id of all ones means all of them. */
+static const struct cpu_entry {
+    uint8_t type, size, id, id_size, flags;
+    uint32_t all;
+} cpu_entries[] = {
+    {0, 8, 3, 1, 4, UINT8_MAX},   /* local APIC, table 5.21 */
+    {9, 16, 4, 4, 8, UINT32_MAX}, /* local x2APIC, table 5.36 */
+};
 
 #define MCFG_ENTRIES 44u
 #define MCFG_BYTES   16u
+#define ECAM_BUS     BIT(20)
+#define ECAM_END     BIT(52) /* no physical address is wider */
 
 /* DMAR: Intel VT-d specification 4.1, section 8.1. */
 #define DMAR_FLAGS      37u
@@ -121,61 +145,154 @@ static bool fetch_table(const struct reader *r, uint64_t pa, struct table *t)
     return true;
 }
 
-/* Notes down a table that the hypervisor reads itself; of several with one name the first. */
+/* Notes down a table that the hypervisor reads itself. */
 static void keep(const struct reader *r, const struct table *t)
 {
     struct acpi_facts *f = r->facts;
 
-    for (unsigned i = 0; i < f->ntables; i++)
-        if (memcmp((const void *)(uintptr_t)f->table[i].base, t->at, 4) == 0)
-            return;
-    if (f->ntables < BOOT_TABLES_MAX)
-        f->table[f->ntables++] = (struct boot_table){(uint64_t)t->at, t->length};
+    f->table[f->ntables++] = (struct boot_table){(uint64_t)t->at, t->length};
 }
 
 /* --- one function for each table --- */
 
+/* The number in `size` bytes at an offset; 0 beyond the end: older revisions of a table are shorter. */
+static uint64_t field(const struct table *t, uint32_t off, uint32_t size)
+{
+    uint64_t v = 0;
+
+    if (off <= t->length && size <= t->length - off)
+        memcpy(&v, t->at + off, size);
+    return v;
+}
+
+/* A port number of the FADT, or 0 if it is none. */
+static uint16_t port_at(const struct table *t, uint32_t off, uint32_t size)
+{
+    uint64_t address = field(t, off, size);
+
+    return address <= UINT16_MAX ? (uint16_t)address : 0;
+}
+
+/*
+ * Package () { SLP_TYPa, SLP_TYPb, ... } right after the name _S5_ (7.4.2, 20.2.5.4): operator, PkgLength,
+ * number of elements, and elements that are ZeroOp, OneOp or a byte constant.
+ */
+static bool s5_package(const uint8_t *p, size_t left, uint8_t slp_typ[2])
+{
+    size_t at = left >= 2 && p[0] == AML_PACKAGE_OP ? 3 + FIELD_GET(AML_LEAD_COUNT, p[1]) : left;
+
+    for (unsigned i = 0; i < 2; i++, at++) {
+        at += at < left && p[at] == AML_BYTE_PREFIX;
+        if (at >= left || p[at] > SLP_TYP_MAX)
+            return false;
+        slp_typ[i] = p[at];
+    }
+    return true;
+}
+
+/* AML is not interpreted: the name stands in the DSDT's bytes as it is. */
+static bool find_s5(const struct table *dsdt, uint8_t slp_typ[2])
+{
+    const uint8_t *p = dsdt->at + HEADER_BYTES;
+
+    for (size_t left = dsdt->length - HEADER_BYTES; left > 4; p++, left--)
+        if (memcmp(p, "_S5_", 4) == 0 && s5_package(p + 4, left - 4, slp_typ))
+            return true;
+    return false;
+}
+
 /* Only this one names the DSDT, whose checks are the same. */
 static void read_fadt(const struct reader *r, const struct table *t)
 {
-    uint64_t dsdt = t->length >= FADT_X_DSDT + 8 ? get64(t->at + FADT_X_DSDT) : 0;
+    struct boot_power *p = &r->facts->machine.power;
+    uint64_t dsdt = field(t, FADT_X_DSDT, 8);
     struct table d;
 
-    if (!dsdt && t->length >= FADT_DSDT + 4)
-        dsdt = get32(t->at + FADT_DSDT);
-    if (dsdt && fetch_table(r, dsdt, &d))
-        keep(r, &d);
+    *p = (struct boot_power){.pm_timer = port_at(t, FADT_PM_TMR, 4)};
+    p->acpi_enable = (uint8_t)field(t, FADT_ACPI_ENABLE, 1);
+    if (p->acpi_enable)
+        p->smi_cmd = port_at(t, FADT_SMI_CMD, 4);
+    if ((field(t, FADT_FLAGS, 4) & FADT_RESET_REG_SUP) && field(t, FADT_RESET_SPACE, 1) == ACPI_SPACE_IO)
+        p->reset = port_at(t, FADT_RESET_ADDRESS, 8);
+    p->reset_value = (uint8_t)field(t, FADT_RESET_VALUE, 1);
+    if (!dsdt)
+        dsdt = field(t, FADT_DSDT, 4);
+    if (dsdt && fetch_table(r, dsdt, &d) && find_s5(&d, p->slp_typ)) {
+        p->pm1_cnt[0] = port_at(t, FADT_PM1A_CNT, 4);
+        p->pm1_cnt[1] = port_at(t, FADT_PM1B_CNT, 4);
+    }
+}
+
+/* True, and its id, if the entry of `length` bytes is a processor that can be used now. */
+static bool usable_cpu(const struct table *t, uint32_t at, uint32_t length, uint32_t *id)
+{
+    for (const struct cpu_entry *e = cpu_entries; e < cpu_entries + ARRAY_SIZE(cpu_entries); e++) {
+        if (t->at[at] != e->type || length < e->size)
+            continue;
+        *id = (uint32_t)field(t, at + e->id, e->id_size);
+        return (field(t, at + e->flags, 4) & MADT_ENABLED) && *id != e->all;
+    }
+    return false;
+}
+
+/* Firmware may list a processor both as a local APIC and as an x2APIC. */
+static void add_cpu(struct boot_machine *m, uint32_t id)
+{
+    for (unsigned i = 0; i < MIN(m->ncpus, BOOT_CPUS_MAX); i++)
+        if (m->cpu[i] == id)
+            return;
+    if (m->ncpus < BOOT_CPUS_MAX)
+        m->cpu[m->ncpus] = id;
+    m->ncpus++;
 }
 
 static void read_madt(const struct reader *r, const struct table *t)
 {
-    uint32_t step;
+    uint32_t step, id;
 
-    for (uint32_t at = MADT_ENTRIES; at + 2 <= t->length; at += step) {
-        const uint8_t *e = t->at + at;
-
-        step = e[1];
+    for (uint32_t at = MADT_ENTRIES; at < t->length; at += step) {
+        step = (uint32_t)field(t, at + 1, 1);
         if (step < 2 || step > t->length - at) {
-            refuse(r, t->at, "an entry's length is wrong");
-            r->facts->cpus = 0;
+            r->warn("ACPI: table APIC: malformed entry, the rest is ignored");
             return;
         }
-        if (e[0] == MADT_LAPIC && step >= MADT_LAPIC_FLAGS + 4)
-            r->facts->cpus += get32(e + MADT_LAPIC_FLAGS) & MADT_ENABLED;
-        else if (e[0] == MADT_X2APIC && step >= MADT_X2APIC_FLAGS + 4)
-            r->facts->cpus += get32(e + MADT_X2APIC_FLAGS) & MADT_ENABLED;
+        if (usable_cpu(t, at, step, &id))
+            add_cpu(&r->facts->machine, id);
     }
+}
+
+/* A window over RAM would make memory out of configuration writes; a bus is in one window. */
+static bool ecam_is_sound(const struct reader *r, const struct boot_ecam *w)
+{
+    const struct boot_machine *m = &r->facts->machine;
+    uint64_t start = w->base + w->first_bus * ECAM_BUS,
+             end = w->base + (w->last_bus + (uint64_t)1) * ECAM_BUS;
+
+    for (size_t i = 0; i < r->nmem; i++)
+        if (memmap_is_ram(r->mem[i].type) && start < r->mem[i].base + r->mem[i].size && r->mem[i].base < end)
+            return false;
+    for (const struct boot_ecam *o = m->ecam; o < m->ecam + m->necam; o++)
+        if (o->segment == w->segment && w->first_bus <= o->last_bus && w->last_bus >= o->first_bus)
+            return false;
+    return IS_ALIGNED(w->base, ECAM_BUS) && w->base && w->base < ECAM_END && end <= ECAM_END &&
+           w->first_bus <= w->last_bus;
 }
 
 static void read_mcfg(const struct reader *r, const struct table *t)
 {
-    for (uint32_t at = MCFG_ENTRIES; at + MCFG_BYTES <= t->length && r->facts->necam < ACPI_ECAM_MAX;
-         at += MCFG_BYTES) {
-        const uint8_t *e = t->at + at;
-        struct acpi_ecam w = {get64(e), get16(e + 8), e[10], e[11]};
+    struct boot_machine *m = &r->facts->machine;
+    char line[96];
 
-        if (w.base && IS_ALIGNED(w.base, (uint64_t)1 << 20) && w.first_bus <= w.last_bus)
-            r->facts->ecam[r->facts->necam++] = w;
+    for (uint32_t at = MCFG_ENTRIES; at + MCFG_BYTES <= t->length; at += MCFG_BYTES) {
+        const uint8_t *e = t->at + at;
+        struct boot_ecam w = {get64(e), get16(e + 8), e[10], e[11]};
+
+        if (m->necam < BOOT_ECAM_MAX && ecam_is_sound(r, &w)) {
+            m->ecam[m->necam++] = w;
+            continue;
+        }
+        text_format(line, sizeof(line), "ACPI: table MCFG: the window at 0x%lx is refused", w.base);
+        r->warn(line);
     }
 }
 
@@ -183,6 +300,7 @@ static void read_dmar(const struct reader *r, const struct table *t)
 {
     uint32_t step;
 
+    keep(r, t);
     for (uint32_t at = DMAR_ENTRIES; at + 4 <= t->length; at += step) {
         step = get16(t->at + at + 2);
         if (step < 4 || step > t->length - at) {
@@ -230,6 +348,7 @@ static void read_ivrs(const struct reader *r, const struct table *t)
     bool ioapic = false, wide = false;
     uint32_t step;
 
+    keep(r, t);
     for (uint32_t at = IVRS_ENTRIES; at + 4 <= t->length; at += step) {
         const uint8_t *b = t->at + at;
         bool full = b[0] == IVHD_11H || b[0] == IVHD_40H;
@@ -267,10 +386,11 @@ static void read_table(const struct reader *r, uint64_t pa)
         return;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
-        if (memcmp((const void *)(uintptr_t)pa, known[i].signature, 4) == 0 && fetch_table(r, pa, &t)) {
-            keep(r, &t);
-            known[i].read(r, &t);
-        }
+        if (memcmp((const void *)(uintptr_t)pa, known[i].signature, 4) != 0 || (r->facts->seen & BIT32(i)) ||
+            !fetch_table(r, pa, &t))
+            continue;
+        r->facts->seen |= BIT32(i); /* of several with one name the first */
+        known[i].read(r, &t);
     }
 }
 
@@ -298,4 +418,6 @@ void acpi_read(struct acpi_facts *f, uint64_t rsdp, const struct boot_mem *mem, 
     f->xsdt = true;
     for (uint32_t at = HEADER_BYTES; at + 8 <= root.length; at += 8)
         read_table(&r, get64(root.at + at));
+    if (!f->machine.power.pm1_cnt[0])
+        warn("ACPI: no PM1 control register or no \\_S5: the machine cannot be powered off");
 }

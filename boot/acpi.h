@@ -9,22 +9,12 @@
 #include "boot/bootinfo.h"
 #include "boot/check.h"
 
-#define ACPI_ECAM_MAX 16
-
-/* One window of memory-mapped configuration space (PCI Firmware Specification 3.3, table 4-3). */
-struct acpi_ecam {
-    uint64_t base; /* of bus 0 of the segment, even if first_bus is another */
-    uint16_t segment;
-    uint8_t first_bus, last_bus;
-};
-
 struct acpi_facts {
-    bool xsdt; /* the root of all the others, without which there are none */
+    bool xsdt;     /* the root of all the others, without which there are none */
+    uint32_t seen; /* kinds of tables */
     enum boot_iommu iommu;
     bool remapping;
-    unsigned cpus;
-    unsigned necam;
-    struct acpi_ecam ecam[ACPI_ECAM_MAX];
+    struct boot_machine machine;
     unsigned ntables;
     struct boot_table table[BOOT_TABLES_MAX]; /* the checked ones that the hypervisor reads, where they are */
 };

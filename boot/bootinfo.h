@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
-#define BOOTINFO_VERSION 3
+#define BOOTINFO_VERSION 4
 
 enum boot_mem_type {
     BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */
@@ -98,11 +98,40 @@ struct boot_config {
     struct boot_guest guest[BOOT_GUESTS_MAX];
 };
 
+#define BOOT_CPUS_MAX 64
+#define BOOT_ECAM_MAX 8
+
+/* One window of memory-mapped configuration space, never over RAM (PCI Firmware Specification 3.3, table 4-3). */
+struct boot_ecam {
+    uint64_t base; /* of bus 0 of the segment, even if first_bus is another */
+    uint16_t segment;
+    uint8_t first_bus, last_bus;
+};
+
+/* I/O ports and values of the FADT's fixed hardware (ACPI 6.5 4.8); 0: there is none. */
+struct boot_power {
+    uint16_t pm_timer;
+    uint16_t pm1_cnt[2]; /* PM1a, PM1b; the first is 0 if the machine cannot be powered off */
+    uint8_t slp_typ[2];  /* their SLP_TYP of \_S5 */
+    uint16_t smi_cmd;    /* takes acpi_enable: the chip set goes to ACPI mode */
+    uint16_t reset;      /* takes reset_value */
+    uint8_t acpi_enable, reset_value;
+};
+
+/* What the machine's ACPI tables say. */
+struct boot_machine {
+    uint32_t ncpus;              /* usable processors, the boot processor among them */
+    uint32_t cpu[BOOT_CPUS_MAX]; /* their local APIC ids, as many as fit */
+    uint32_t necam;
+    struct boot_ecam ecam[BOOT_ECAM_MAX];
+    struct boot_power power;
+};
+
 /*
- * A copy of an ACPI table of the machine: MADT, FADT, DSDT, MCFG, IVRS, DMAR, each at most once. Its length and
- * its checksum are right; what it says is not checked. Size 0: none.
+ * A copy of the IVRS or the DMAR, each at most once. Its length and its checksum are right; what it says is not
+ * checked. Size 0: none.
  */
-#define BOOT_TABLES_MAX 6
+#define BOOT_TABLES_MAX 2
 
 struct boot_table {
     uint64_t base, size;
@@ -116,6 +145,7 @@ struct boot_table {
 struct bootinfo {
     uint64_t magic;
     uint32_t version, size; /* sizeof(struct bootinfo) */
+    struct boot_machine machine;
     struct boot_table table[BOOT_TABLES_MAX];
     uint64_t mem; /* struct boot_mem[mem_count], sorted, not overlapping */
     uint64_t mem_count;

@@ -36,8 +36,9 @@ struct boot_facts {
     bool ecam;      /* PCI configuration space is memory-mapped */
     bool xsdt;      /* there is a valid one: where the hypervisor finds all tables */
 
+    struct boot_machine machine; /* to hand over, as are */
     unsigned ntables;
-    struct boot_table table[BOOT_TABLES_MAX]; /* the ACPI tables to hand over */
+    struct boot_table table[BOOT_TABLES_MAX]; /* these ACPI tables */
     uint64_t usable;     /* bytes of RAM before any file is loaded */
     uint64_t file_bytes; /* the guests' files, in whole pages */
     uint64_t mmio32_gap; /* largest free stretch of 32-bit MMIO space, if VF BARs are not placed; or 0 */

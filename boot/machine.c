@@ -121,12 +121,13 @@ bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *e
         return error_set(err, "memory: the firmware's memory map cannot be read");
     f->usable = memmap_usable(mem, nmem);
     acpi_read(&a, (uint64_t)fw_table(&acpi20), mem, nmem, warn);
+    f->machine = a.machine;
     f->ntables = a.ntables;
     memcpy(f->table, a.table, sizeof(f->table));
-    f->cpus = a.cpus;
+    f->cpus = a.machine.ncpus;
     f->iommu = a.iommu;
     f->remapping = a.remapping;
-    f->ecam = a.necam != 0;
+    f->ecam = a.machine.necam != 0;
     f->xsdt = a.xsdt;
     if (f->iommu == IOMMU_NONE && !cfg->boot.nnics)
         warn("no IOMMU: no device can be given to a guest, and devices' DMA is not held back");

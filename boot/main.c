@@ -153,6 +153,7 @@ static bool place_hypervisor(struct boot_error *err)
 /* The firmware's own may lie anywhere, and change. */
 static bool copy_tables(struct boot_error *err)
 {
+    info->machine = facts.machine;
     for (unsigned i = 0; i < facts.ntables; i++) {
         const struct boot_table *t = &facts.table[i];
         void *copy = fw_pages(t->size, PAGE_SIZE);

@@ -49,8 +49,8 @@ static cfg_t cfg_of(const struct acpi_facts *a, uint32_t rid)
 {
     unsigned segment = rid >> 16, bus = rid >> 8 & 0xff;
 
-    for (unsigned i = 0; i < a->necam; i++) {
-        const struct acpi_ecam *w = &a->ecam[i];
+    for (unsigned i = 0; i < a->machine.necam; i++) {
+        const struct boot_ecam *w = &a->machine.ecam[i];
 
         if (w->segment == segment && bus >= w->first_bus && bus <= w->last_bus)
             return (cfg_t)(uintptr_t)(w->base + ((uint64_t)(rid & 0xffff) << 12));
@@ -149,8 +149,8 @@ void pci_nic_facts(const struct acpi_facts *a, uint32_t rid, struct nic_facts *f
 static bool each_function(const struct acpi_facts *a, bool (*visit)(cfg_t c, uint32_t rid, void *arg),
                           void *arg)
 {
-    for (unsigned i = 0; i < a->necam; i++) {
-        const struct acpi_ecam *w = &a->ecam[i];
+    for (unsigned i = 0; i < a->machine.necam; i++) {
+        const struct boot_ecam *w = &a->machine.ecam[i];
         uint32_t rid = (uint32_t)w->segment << 16 | (uint32_t)w->first_bus << 8;
         uint32_t last = (uint32_t)w->segment << 16 | (uint32_t)w->last_bus << 8 | 0xff;
 
@@ -292,9 +292,9 @@ uint64_t pci_mmio32_gap(const struct acpi_facts *a, const struct boot_mem *mem, 
         if (memmap_is_ram(mem[i].type) && mem[i].base + mem[i].size <= MMIO32_END)
             at = MAX(at, mem[i].base + mem[i].size);
     }
-    for (unsigned i = 0; i < a->necam; i++)
-        add_range(&u, a->ecam[i].base + ((uint64_t)a->ecam[i].first_bus << 20),
-                  a->ecam[i].base + ((uint64_t)a->ecam[i].last_bus << 20) + 0x100000);
+    for (unsigned i = 0; i < a->machine.necam; i++)
+        add_range(&u, a->machine.ecam[i].base + ((uint64_t)a->machine.ecam[i].first_bus << 20),
+                  a->machine.ecam[i].base + ((uint64_t)a->machine.ecam[i].last_bus << 20) + 0x100000);
     each_function(a, add_function, &u);
     for (at = skip_used(&u, at); at < MMIO32_END; at = skip_used(&u, next_used(&u, at)))
         best = MAX(best, next_used(&u, at) - at);

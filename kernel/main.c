@@ -47,7 +47,7 @@ void hv_main(const struct bootinfo *bi)
     frame_init(bi);                                  /* all RAM that the firmware left free */
     paging_init(bi);                                 /* our own tables: W^X, guard pages */
     acpi_init(bi);                                   /* the tables that boot/ has checked */
-    time_init(acpi_pm_timer_port());                 /* TSC and timers */
+    time_init(bi->machine.power.pm_timer);           /* TSC and timers */
     time_set_wall(bi);                               /* what the firmware's clock said */
     if (pci_init(bi) != 0)                           /* every function behind ECAM */
         panic("PCI: no usable MCFG table");

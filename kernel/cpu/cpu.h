@@ -7,7 +7,7 @@
 #include "kernel/lib/types.h"
 
 /* Bound of a cpus mask (uint64_t). Processors beyond it stay parked, with a warning. */
-#define CPU_MAX 64
+#define CPU_MAX BOOT_CPUS_MAX
 
 /* One per processor; GS points to it. Index 0 is the boot CPU. */
 struct cpu {
@@ -35,7 +35,7 @@ struct cpu *cpu_get(unsigned id);
 void cpu_init_boot(void);
 
 /*
- * Starts every other CPU that the MADT lists (INIT, SIPI, SIPI; Intel SDM 3A 9.4.4). Each one calls `entry`
+ * Starts every other CPU that boot/ lists (INIT, SIPI, SIPI; Intel SDM 3A 9.4.4). Each one calls `entry`
  * on its own stack with interrupts off. CPUs that do not answer within a second are left out with a warning.
  * Returns the number online.
  */

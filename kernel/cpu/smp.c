@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "kernel/acpi/acpi.h"
 #include "kernel/console/log.h"
 #include "kernel/cpu/setup.h"
 #include "kernel/lib/string.h"
@@ -76,8 +75,8 @@ static bool start_one(uint32_t apic_id, unsigned id)
 
 unsigned smp_start(const struct bootinfo *bi, void (*entry)(void))
 {
-    uint32_t ids[CPU_MAX], self = cpu_get(0)->apic_id;
-    unsigned listed = acpi_cpus(ids, CPU_MAX), n = MIN(listed, CPU_MAX), next = 1;
+    const uint32_t *ids = bi->machine.cpu, self = cpu_get(0)->apic_id;
+    unsigned listed = bi->machine.ncpus, n = MIN(listed, CPU_MAX), next = 1;
     hpa_t page = hpa(bi->trampoline);
 
     if (!paging_map_stacks(0))

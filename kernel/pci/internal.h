@@ -15,8 +15,8 @@ struct ecam_window {
 #define ECAM_BUS_SIZE BIT(20)
 #define ECAM_FN_SHIFT 12
 
-/* Maps the windows of the MCFG. -ENOENT: there is no usable one; -ENOMEM. */
-MUST_USE int ecam_init(void);
+/* Maps the windows that boot/ found in the MCFG. -ENOENT: there is none; -ENOMEM. */
+MUST_USE int ecam_init(const struct bootinfo *bi);
 
 /* Window `i`, or NULL behind the last. */
 const struct ecam_window *ecam_window(unsigned i);

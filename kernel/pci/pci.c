@@ -195,7 +195,7 @@ int pci_init(const struct bootinfo *bi)
 {
     const struct ecam_window *w;
     unsigned count = 0;
-    int rc = ecam_init();
+    int rc = ecam_init(bi);
 
     first = NULL;
     last = &first;

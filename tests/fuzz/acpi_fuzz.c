@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * boot/'s check of RSDP, XSDT and tables over hostile memory, and the parsers of MADT, FADT, DSDT, MCFG and IVRS
- * over what it lets through. The input is the firmware's memory from 1 MiB on, the RSDP 16 bytes in; if its first
- * byte is odd, checksums are made right first, so that what lies behind them is reached.
+ * boot/'s check of RSDP, XSDT and tables over hostile memory, its parsers of MADT, FADT, DSDT and MCFG, and the
+ * hypervisor's of the IVRS over what it lets through. The input is the firmware's memory from 1 MiB on, the RSDP
+ * 16 bytes in; if its first byte is odd, checksums are made right first, so that what lies behind them is reached.
  */
 #include <sanitizer/asan_interface.h>
 #include <stdint.h>
@@ -19,12 +19,8 @@
 #include "boot/acpi.c"
 #include "boot/memmap.c"
 #include "boot/text.c"
-#undef MADT_ENTRIES
-#undef MADT_ENABLED
-#undef MCFG_ENTRIES
 #include "iommu/amdvi/ivrs.c"
 #include "kernel/acpi/acpi.c"
-#include "kernel/pci/ecam.c"
 
 #define FIRMWARE       0x100000u
 #define RSDP           16
@@ -96,18 +92,20 @@ static void seal_all(void)
 
 static void parse(const struct bootinfo *bi, uint8_t bus)
 {
+    const struct boot_machine *m = &bi->machine;
     struct amdvi_unit units[AMDVI_UNITS];
     struct iommu_unity unity;
-    uint32_t ids[8];
     uint16_t alias;
     unsigned n;
 
     acpi_init(bi);
     n = ivrs_units(units, AMDVI_UNITS);
-    acpi_cpus(ids, 8);
     acpi_power_off();
-    for (unsigned i = 0; ecam_init() == 0 && ecam_window(i); i++)
-        if (ecam_window(i)->base.a < FIRMWARE) /* RAM */
+    if (m->necam > BOOT_ECAM_MAX)
+        abort();
+    for (const struct boot_ecam *w = m->ecam; w < m->ecam + m->necam; w++)
+        if (w->base + ((uint64_t)w->first_bus << 20) < FIRMWARE + image_size &&
+            w->base + ((uint64_t)w->last_bus << 20) + 0x100000 > FIRMWARE) /* RAM */
             abort();
     for (unsigned i = 0; i < n; i++)
         for (unsigned id = 0; id < 65536; id += 0x333)
@@ -116,16 +114,9 @@ static void parse(const struct bootinfo *bi, uint8_t bus)
         ;
 }
 
-/* Registers that nobody reads or writes here. */
-static volatile void *map_nothing(hpa_t start, uint64_t size)
-{
-    (void)start, (void)size;
-    return image;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct boot_mem mem = {FIRMWARE, size, BOOT_MEM_RESERVED, 0};
+    const struct boot_mem mem = {FIRMWARE, size, BOOT_MEM_ACPI, 0};
     static struct bootinfo bi;
     struct acpi_facts facts;
 
@@ -143,11 +134,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] & 1)
         seal_all();
     ASAN_POISON_MEMORY_REGION(image + size, SIZE_MAX_INPUT - size);
-    fake_mmio_map = map_nothing;
     fake_frame_is_ram = low_ram;
     fake_log_reset();
     acpi_read(&facts, FIRMWARE + RSDP, &mem, 1, warn);
     memset(&bi, 0, sizeof(bi));
+    bi.machine = facts.machine;
     for (unsigned i = 0; i < facts.ntables; i++) {
         void *copy = malloc(facts.table[i].size);
 

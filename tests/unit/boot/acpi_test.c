@@ -127,7 +127,7 @@ TEST(amd_vi)
         CHECK(facts.xsdt);
         CHECK_EQ(facts.iommu, IOMMU_AMDVI);
         CHECK_EQ(facts.remapping, rows[i].remapping);
-        CHECK(warnings[0] == 0);
+        CHECK(strstr(warnings, "IVRS") == NULL);
     }
 }
 
@@ -150,26 +150,193 @@ TEST(vt_d)
     CHECK_EQ(facts.iommu, IOMMU_NONE);
 }
 
-TEST(processors_and_ecam)
+/* CPUs 0, 1 (listed twice), 300; 2 is off, 255 is none. */
+static const uint8_t madt_body[] = {
+    0, 0,  0xe0, 0xfe, 1,    0, 0,    0,                            /* local APIC address, flags */
+    0, 8,  0,    0,    1,    0, 0,    0,                            /* local APIC 0 */
+    1, 12, 0,    0,    0,    0, 0xc0, 0xfe, 0, 0, 0, 0,             /* I/O APIC: passed over */
+    0, 8,  1,    1,    1,    0, 0,    0,                            /* 1 */
+    0, 8,  2,    2,    0,    0, 0,    0,                            /* 2, disabled */
+    0, 8,  3,    255,  1,    0, 0,    0,                            /* 255 */
+    9, 16, 0,    0,    1,    0, 0,    0,    1, 0, 0, 0, 1, 0, 0, 0, /* x2APIC 1 */
+    9, 16, 0,    0,    0x2c, 1, 0,    0,    1, 0, 0, 0, 2, 0, 0, 0, /* x2APIC 300 */
+};
+
+static uint8_t *put_madt(uint32_t body)
+{
+    uint8_t *p = ram + TABLE(ntables) + 36;
+
+    memcpy(p, madt_body, sizeof(madt_body));
+    add("APIC", 36 + body);
+    return p;
+}
+
+TEST(processors)
+{
+    const struct boot_machine *m = &facts.machine;
+
+    clear();
+    put_madt(sizeof(madt_body));
+    read_all();
+    CHECK_EQ(m->ncpus, 3);
+    CHECK(m->cpu[0] == 0 && m->cpu[1] == 1 && m->cpu[2] == 300);
+    CHECK(!strstr(warnings, "APIC"));
+    for (unsigned bad = 0; bad < 3; bad++) { /* entries that loop or run over */
+        clear();
+        put_madt(sizeof(madt_body))[8 + 8 + 1] = (uint8_t[]){0, 1, 255}[bad]; /* the I/O APIC's length */
+        seal(TABLE(0), 36 + sizeof(madt_body), 9);
+        read_all();
+        CHECK_EQ(m->ncpus, 1);
+        CHECK(strstr(warnings, "table APIC: malformed entry") != NULL);
+    }
+    for (unsigned body = 3; body <= 9; body += 6) { /* 9: one byte of an entry */
+        clear();
+        put_madt(body);
+        read_all();
+        CHECK_EQ(m->ncpus, 0);
+    }
+}
+
+TEST(more_processors_than_fit_are_counted)
+{
+    static struct acpi_facts f;
+
+    for (unsigned i = 0; i < BOOT_CPUS_MAX + 5; i++)
+        add_cpu(&f.machine, 2 * i);
+    add_cpu(&f.machine, 0);
+    CHECK_EQ(f.machine.ncpus, BOOT_CPUS_MAX + 5);
+    CHECK_EQ(f.machine.cpu[BOOT_CPUS_MAX - 1], 2 * (BOOT_CPUS_MAX - 1));
+    CHECK_EQ(f.machine.necam, 0);
+}
+
+struct mcfg_entry {
+    uint64_t base;
+    uint16_t segment;
+    uint8_t first, last;
+    uint32_t reserved;
+};
+
+static void read_windows(const struct mcfg_entry *e, uint32_t n)
 {
     clear();
-    ram[TABLE(0) + 44] = MADT_LAPIC;
-    ram[TABLE(0) + 45] = 8;
-    ram[TABLE(0) + 48] = 1;
-    ram[TABLE(0) + 52] = MADT_LAPIC; /* not enabled */
-    ram[TABLE(0) + 53] = 8;
-    ram[TABLE(0) + 60] = MADT_X2APIC;
-    ram[TABLE(0) + 61] = 16;
-    ram[TABLE(0) + 68] = 1;
-    add("APIC", 76);
-    put64(TABLE(1) + 44, 0xb0000000);
-    ram[TABLE(1) + 55] = 0xff;
-    add("MCFG", 60);
+    mem.base = (uint64_t)ram;
+    memcpy(ram + TABLE(0) + MCFG_ENTRIES, e, n * sizeof(*e));
+    add("MCFG", MCFG_ENTRIES + n * (uint32_t)sizeof(*e));
     read_all();
-    CHECK_EQ(facts.cpus, 2);
-    CHECK_EQ(facts.necam, 1);
-    CHECK_EQ(facts.ecam[0].base, 0xb0000000);
-    CHECK_EQ(facts.ecam[0].last_bus, 255);
+}
+
+TEST(windows_of_configuration_space)
+{
+    static const struct mcfg_entry bad[] = {
+        {.base = 0xb0080000, .last = 255},           /* not on a bus boundary */
+        {.base = 0, .last = 255},                    /* nowhere */
+        {.base = 0xfffffffff0000000, .last = 255},   /* beyond all addresses, wraps */
+        {.base = BIT(52) - BIT(20), .last = 1},      /* reaches beyond them */
+        {.base = 0xb0000000, .first = 9, .last = 8}, /* no bus */
+    };
+    const struct boot_machine *m = &facts.machine;
+    struct mcfg_entry e[12] = {{.base = 0xb0000000, .first = 1, .last = 255}};
+
+    read_windows(e, 1);
+    CHECK(m->necam == 1 && m->ecam[0].base == 0xb0000000);
+    CHECK(m->ecam[0].first_bus == 1 && m->ecam[0].last_bus == 255);
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        read_windows(&bad[i], 1);
+        CHECK_EQ(m->necam, 0);
+        CHECK(strstr(warnings, "MCFG: the window at") != NULL);
+    }
+    e[0] = (struct mcfg_entry){.base = ALIGN_DOWN((uint64_t)ram, BIT(20)), .last = 0}; /* RAM */
+    read_windows(e, 1);
+    CHECK_EQ(m->necam, 0);
+    e[0] = (struct mcfg_entry){.base = 0xb0000000, .last = 63};
+    e[1] = (struct mcfg_entry){.base = 0xc0000000, .first = 63, .last = 127}; /* bus 63 twice */
+    e[2] = (struct mcfg_entry){.base = 0xc0000000, .segment = 1, .last = 127};
+    read_windows(e, 3);
+    CHECK(m->necam == 2 && m->ecam[1].segment == 1);
+    for (unsigned i = 0; i < 12; i++)
+        e[i] = (struct mcfg_entry){.base = 0xb0000000, .segment = (uint16_t)i, .last = 63};
+    read_windows(e, 12);
+    CHECK_EQ(m->necam, BOOT_ECAM_MAX);
+    CHECK(strstr(warnings, "MCFG: the window at") != NULL);
+}
+
+#define DSDT 0x3000
+
+/* An FADT of `length` bytes and a DSDT with this body. */
+static void put_fadt(uint32_t length, const void *body, uint32_t size)
+{
+    uint32_t at = TABLE(ntables);
+
+    memcpy(ram + DSDT + 36, body, size);
+    header(DSDT, "DSDT", 36 + size);
+    put32(at + FADT_PM1A_CNT, 0x604);
+    put32(at + FADT_PM1B_CNT, 0x704);
+    put32(at + FADT_PM_TMR, 0x608);
+    put32(at + FADT_SMI_CMD, 0xb2);
+    ram[at + FADT_ACPI_ENABLE] = 2;
+    put32(at + FADT_FLAGS, FADT_RESET_REG_SUP);
+    ram[at + FADT_RESET_SPACE] = ACPI_SPACE_IO;
+    put64(at + FADT_RESET_ADDRESS, 0xcf9);
+    ram[at + FADT_RESET_VALUE] = 0xf;
+    put64(at + FADT_X_DSDT, (uint64_t)ram + DSDT);
+    put32(at + FADT_DSDT, (uint64_t)ram + DSDT);
+    add("FACP", length);
+}
+
+static const uint8_t dsdt_body[] = {0x10, '_',  'S',  '5',  '_',  0x5b, 0x08, '_',  'S', '5',
+                                    '_',  0x12, 0x07, 0x04, 0x0a, 0x05, 0x01, 0x00, 0x00};
+
+TEST(power_and_reset)
+{
+    const struct boot_power *p = &facts.machine.power;
+
+    clear();
+    put_fadt(FADT_X_DSDT + 8, dsdt_body, sizeof(dsdt_body));
+    read_all();
+    CHECK(warnings[0] == 0);
+    CHECK(p->pm_timer == 0x608 && p->pm1_cnt[0] == 0x604 && p->pm1_cnt[1] == 0x704);
+    CHECK(p->slp_typ[0] == 5 && p->slp_typ[1] == 1);
+    CHECK(p->smi_cmd == 0xb2 && p->acpi_enable == 2);
+    CHECK(p->reset == 0xcf9 && p->reset_value == 0xf);
+    clear(); /* an old, short one */
+    put_fadt(FADT_PM_TMR + 4, dsdt_body, sizeof(dsdt_body));
+    read_all();
+    CHECK(p->pm_timer == 0x608 && p->pm1_cnt[0] == 0x604 && p->reset == 0 && p->reset_value == 0);
+    clear(); /* cut in the middle of a field */
+    put_fadt(FADT_PM_TMR + 3, dsdt_body, sizeof(dsdt_body));
+    read_all();
+    CHECK_EQ(p->pm_timer, 0);
+    clear();
+    put_fadt(FADT_X_DSDT + 8, dsdt_body, sizeof(dsdt_body));
+    ram[TABLE(0) + FADT_RESET_SPACE] = 0;   /* memory */
+    put32(TABLE(0) + FADT_PM_TMR, 0x10608); /* no port */
+    seal(TABLE(0), FADT_X_DSDT + 8, 9);
+    read_all();
+    CHECK(p->reset == 0 && p->pm_timer == 0);
+}
+
+TEST(no_s5_no_power_off)
+{
+    static const uint8_t bodies[][12] = {
+        {'_', 'S', '5', '_', 0x12}, /* ends early: no PkgLength to speak of */
+        {'_', 'S', '5', '_', 0x12, 0xc6, 0, 0, 0, 4,
+         0x0a}, /* four-byte length, value cut off by the table's end */
+        {'_', 'S', '5', '_', 0x12, 0x06, 4, 0x0a, 9, 0, 0}, /* 9 is no SLP_TYP */
+        {'_', 'S', '5', '_', 0x12, 0x06, 4, 0x70, 5, 0, 0}, /* neither a constant nor a byte */
+    };
+    static const uint32_t sizes[] = {5, 11, 11, 11};
+
+    for (unsigned i = 0; i < 4; i++) {
+        clear();
+        put_fadt(FADT_X_DSDT + 8, bodies[i], sizes[i]);
+        read_all();
+        CHECK_EQ(facts.machine.power.pm1_cnt[0], 0);
+        CHECK_EQ(facts.machine.power.pm_timer, 0x608);
+        CHECK(strstr(warnings, "cannot be powered off") != NULL);
+    }
+    clear(); /* no FADT at all */
+    read_all();
+    CHECK(facts.machine.power.pm1_cnt[0] == 0 && strstr(warnings, "cannot be powered off"));
 }
 
 static bool has_table(uint32_t at, const char *signature)
@@ -182,28 +349,40 @@ static bool has_table(uint32_t at, const char *signature)
 
 TEST(tables_are_noted_down_for_the_hypervisor)
 {
+    clear();
+    ivrs(IVHD_11H, IVHD_EFR_NEEDED, true);
+    add("SSDT", 44);
+    ivrs(IVHD_11H, 0, false); /* the first one counts */
+    read_all();
+    CHECK(facts.remapping);
+    add("DMAR", DMAR_ENTRIES);
+    read_all();
+    CHECK_EQ(facts.ntables, 2);
+    CHECK(has_table(TABLE(0), "IVRS") && has_table(TABLE(3), "DMAR"));
+}
+
+TEST(the_dsdt_is_checked_like_a_table_of_the_list)
+{
     for (unsigned wide = 0; wide < 2; wide++) {
         clear();
-        header(0x3000, "DSDT", 40);
-        put64(TABLE(0) + (wide ? FADT_X_DSDT : FADT_DSDT), (uint64_t)ram + 0x3000);
-        CHECK(wide || (uint64_t)ram < (uint64_t)1 << 32);
-        add("FACP", FADT_X_DSDT + 8);
-        add("APIC", 44);
-        add("APIC", 44); /* the first one counts */
-        add("SSDT", 44);
+        put_fadt(FADT_X_DSDT + 8, dsdt_body, sizeof(dsdt_body));
+        put64(TABLE(0) + (wide ? FADT_DSDT : FADT_X_DSDT), 0);
+        if (wide)
+            put32(TABLE(0) + FADT_X_DSDT, (uint64_t)ram + DSDT);
+        else
+            put32(TABLE(0) + FADT_DSDT, (uint64_t)ram + DSDT);
+        seal(TABLE(0), FADT_X_DSDT + 8, 9);
         read_all();
-        CHECK_EQ(facts.ntables, 3);
-        CHECK(has_table(TABLE(0), "FACP") && has_table(0x3000, "DSDT") && has_table(TABLE(1), "APIC"));
-        ram[0x3000 + 38]++;
+        CHECK(warnings[0] == 0);
+        ram[DSDT + 38]++;
         read_all();
-        CHECK_EQ(facts.ntables, 2);
         CHECK(strstr(warnings, "table DSDT ignored: bad checksum") != NULL);
+        CHECK_EQ(facts.machine.power.pm1_cnt[0], 0);
     }
     clear(); /* too short for a DSDT */
-    add("FACP", FADT_DSDT + 3);
+    put_fadt(FADT_DSDT + 3, dsdt_body, sizeof(dsdt_body));
     read_all();
-    CHECK_EQ(facts.ntables, 1);
-    CHECK(warnings[0] == 0);
+    CHECK(!strstr(warnings, "DSDT"));
 }
 
 /* A damaged table is left out, with its name; the machine then looks as if it had none. */

@@ -26,7 +26,7 @@ static void start(void)
     free(ecam);
     ecam = aligned_alloc(1 << 20, size);
     memset(ecam, 0xff, size);
-    facts = (struct acpi_facts){.necam = 1, .ecam = {{(uint64_t)ecam, 0, 0, BUSES - 1}}};
+    facts = (struct acpi_facts){.machine = {.necam = 1, .ecam = {{(uint64_t)ecam, 0, 0, BUSES - 1}}}};
 }
 
 static uint32_t *add(unsigned bus, unsigned device, unsigned fn, uint32_t id, uint32_t head)
@@ -136,7 +136,7 @@ TEST(the_largest_gap_is_found)
     uint32_t *c;
 
     start();
-    facts.ecam[0].last_bus = 0;
+    facts.machine.ecam[0].last_bus = 0;
     CHECK_EQ(pci_mmio32_gap(&facts, mem, 3), 0xfec00000 - 0xc0000000);
     c = add(0, 2, 0, 0x12348086, 0x10000); /* a bridge whose windows cut the largest gap in two */
     c[PCI_BRIDGE_MEM / 4] = 0xe000d000;

@@ -30,8 +30,9 @@ static struct boot_mem mem[] = {{0, 0x80000000, BOOT_MEM_USABLE, 0},
 static struct bootinfo info;
 static unsigned dead_vfs;
 
-int ecam_init(void)
+int ecam_init(const struct bootinfo *bi)
 {
+    (void)bi;
     return window_off ? -ENOENT : 0;
 }
 
