@@ -131,12 +131,10 @@ static bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size)
     return at.a - base < len && size <= len - (at.a - base);
 }
 
-/* Bytes from `at` to the end of its block, `size` at most. Only for addresses that p2m_is_ram(). */
-static uint64_t piece(const struct p2m *p, gpa_t at, uint64_t size)
+/* Bytes from `at` to the end of its 2 MiB, in which RAM is contiguous; `size` at most. */
+static uint64_t piece(gpa_t at, uint64_t size)
 {
-    const struct p2m_chunk *c = chunk_find(p, at.a);
-
-    return MIN(size, c->size - (at.a - c->at));
+    return MIN(size, SIZE_2M - (at.a & (SIZE_2M - 1)));
 }
 
 int p2m_read(const struct p2m *p, gpa_t at, void *dst, uint64_t size)
@@ -144,7 +142,7 @@ int p2m_read(const struct p2m *p, gpa_t at, void *dst, uint64_t size)
     if (!p2m_is_ram(p, at, size))
         return -EFAULT;
     for (uint64_t n; size > 0; size -= n, at.a += n, dst = (char *)dst + n) {
-        n = piece(p, at, size);
+        n = piece(at, size);
         memcpy(dst, p2m_ram(p, at, n), n);
     }
     return 0;
@@ -155,7 +153,7 @@ int p2m_write(const struct p2m *p, gpa_t at, const void *src, uint64_t size)
     if (!p2m_is_ram(p, at, size))
         return -EFAULT;
     for (uint64_t n; size > 0; size -= n, at.a += n, src = (const char *)src + n) {
-        n = piece(p, at, size);
+        n = piece(at, size);
         memcpy(p2m_ram(p, at, n), src, n);
     }
     return 0;

@@ -355,31 +355,28 @@ void vm_io_unregister(struct vm *vm, enum io_space space, uint64_t base)
         *r = vm->io[space][--vm->nio[space]];
 }
 
-static bool find(struct vm *vm, enum io_space space, uint64_t addr, struct io_region *out)
+/* A copy, or one without a function. */
+static struct io_region find(struct vm *vm, enum io_space space, uint64_t addr)
 {
     const struct io_region *r;
     spin_guard(&vm->leaf_lock);
 
     r = region_at(vm, space, addr);
-    if (r)
-        *out = *r;
-    return r != NULL;
+    return r ? *r : (struct io_region){0};
 }
 
 bool vm_io_exists(struct vm *vm, enum io_space space, uint64_t addr)
 {
-    struct io_region r;
-
-    return find(vm, space, addr, &r);
+    return find(vm, space, addr).fn;
 }
 
 bool vm_io(struct vcpu *v, enum io_space space, struct io_access *a)
 {
-    struct io_region r;
+    struct io_region r = find(v->vm, space, a->addr);
 
     if (!a->write)
         a->data = ~(uint64_t)0;
-    if (!find(v->vm, space, a->addr, &r))
+    if (!r.fn)
         return false;
     a->addr -= r.base;
     r.fn(v, r.dev, a);

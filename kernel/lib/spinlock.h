@@ -11,11 +11,6 @@ struct spinlock {
     uint16_t next, owner;
 };
 
-#define SPINLOCK_INIT                                                                                        \
-    {                                                                                                        \
-        0, 0                                                                                                 \
-    }
-
 static inline void spin_lock(struct spinlock *l)
 {
     uint16_t me = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);

@@ -253,11 +253,6 @@ void lapic_raise(struct vcpu *v, uint8_t vector, bool level)
         vcpu_request(v, VCPU_REQ_EVENT);
 }
 
-uint8_t lapic_tpr(const struct vcpu *v)
-{
-    return (uint8_t)v->lapic->reg[APIC_TPR];
-}
-
 void lapic_set_tpr(struct vcpu *v, uint8_t tpr)
 {
     apic_set(v->lapic, APIC_TPR, tpr);

@@ -53,7 +53,6 @@ void lapic_unqueue(struct vcpu *v, uint8_t vector, bool delivered);
 void lapic_pv_eoi_sync(struct vcpu *v);
 
 /* Task priority, also known as CR8 (bits 7:4). Own CPU; setting it sets REG_CR8. */
-uint8_t lapic_tpr(const struct vcpu *v);
 void lapic_set_tpr(struct vcpu *v, uint8_t tpr);
 
 /* v->tsc_offset changed: the armed TSC deadline moves with it. Own CPU. */

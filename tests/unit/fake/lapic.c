@@ -13,12 +13,6 @@ static struct {
     int err; /* of the MSR functions */
 } fake_lapic = {.pending = -1};
 
-uint8_t lapic_tpr(const struct vcpu *v)
-{
-    (void)v;
-    return fake_lapic.tpr;
-}
-
 void lapic_set_tpr(struct vcpu *v, uint8_t tpr)
 {
     (void)v;
