@@ -31,20 +31,20 @@ static void say(const char *fmt, ...)
 static void list(void)
 {
     static const char *const states[] = {
-        [VM_STOPPED] = "stopped",
-        [VM_RUNNING] = "running",
+        [VM_STOPPED] = "stopped ",
+        [VM_RUNNING] = "running ",
         [VM_DYING] = "stopping",
         [VM_RESTARTING] = "restarts",
     };
 
-    say("name             state    vcpus     MiB  cpu ms\r\n");
+    say("vcpus     MiB  cpu ms state    name\r\n");
     for (const struct vm *vm = vm_first(); vm; vm = vm->next) {
         uint64_t ran = 0;
 
         for (unsigned i = 0; i < vm->nvcpus; i++)
             ran += vm->vcpu[i]->run_ns;
-        say("%-16s %-8s %5u %7lu %7lu\r\n", vm->name, states[vm->state], vm->nvcpus,
-            (vm->p2m.ram_low + vm->p2m.ram_high) >> 20, (ran / NS_PER_MS));
+        say("%5u %7lu %7lu %s %s\r\n", vm->nvcpus, (vm->p2m.ram_low + vm->p2m.ram_high) >> 20,
+            ran / NS_PER_MS, states[vm->state], vm->name);
     }
 }
 
@@ -93,7 +93,7 @@ static const struct {
 static void help(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
-        say("%-9s %s\r\n", commands[i].name, commands[i].what);
+        say("%s: %s\r\n", commands[i].name, commands[i].what);
 }
 
 static void execute(void)

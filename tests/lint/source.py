@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """The text of the sources: an SPDX line first, no conditional compilation in .c files, functions of 60 lines at most but for those that
-tests/lint/long-functions lists, which is checked for entries that are no longer needed."""
+tests/lint/long-functions lists, which is checked for entries that are no longer needed; in the hypervisor, only the conversions that its
+printf knows (kernel/lib/string.h)."""
 import re
 
 import lib
 
 LIMIT = 60
+CONVERSION = re.compile(r"%(?:[0#]*\d*(?:l|ll|z)?[dux]|(?:\.\*)?s|%)")
 LICENSE = "SPDX-License-Identifier: BSD-2-Clause"
 
 
@@ -23,6 +25,14 @@ def functions(text):
             start = None
 
 
+def conversions(text):
+    """Line numbers of the strings of a C file, assembly apart, that have a conversion which the hypervisor's printf does not know."""
+    text = re.sub(r"/\*.*?\*/|__asm__.*?;\n", lambda match: re.sub(r"[^\n]", " ", match[0]), text, flags=re.S)
+    for match in re.finditer(r'"(?:\\.|[^"\\\n])*"', text):
+        if "%" in CONVERSION.sub("", match[0]):
+            yield text.count("\n", 0, match.start()) + 1
+
+
 def main():
     findings, allowed, used = [], set(), set()
     for line in (lib.ROOT / "tests/lint/long-functions").read_text().splitlines():
@@ -36,6 +46,8 @@ def main():
         for number, line in enumerate(lib.code(text).splitlines(), 1):
             if re.match(r"\s*#\s*(if|ifdef|ifndef|elif)\b", line):
                 findings.append(f"{name}:{number}: conditional compilation")
+        if name.startswith(tuple(f"{folder}/" for folder in lib.TCB)):
+            findings += [f"{name}:{line}: a conversion that the hypervisor's printf does not know" for line in conversions(text)]
         for function, line, length in functions(text):
             if length > LIMIT and (name, function) not in allowed:
                 findings.append(f"{name}:{line}: {function} has {length} lines")

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Two guests on one physical CPU share it evenly, and their traffic goes on."""
+"""Guests on one physical CPU share it evenly, and their traffic goes on; also with one that never gives the CPU away."""
 import re
 
 from tests.system import guests, lib
 
 SECONDS = 20
+SPIN = "\n[guest spin]\nkernel = crash.elf\ncmdline = wait=1 how=spin\nmemory = 16M\ncpus = 1\n"
+ENOUGH_MS = 3000
 
 
 @lib.boot("share")
 def share(build):
     text = (lib.ROOT / "tests/guest/demo/lastmile.cfg").read_text()
     text = re.sub(r"^vcpus .*\ncpus .*$", "vcpus   = 1\ncpus    = 1", text, flags=re.M)
-    return {"cfg": text, "ready": guests.ready}
+    return {"cfg": text + SPIN, "ready": guests.ready}
 
 
 def turns(text):
@@ -31,3 +33,26 @@ def fair(host):
     total = {guest: sum(work[guest][second] for second in common) for guest in work}
     part = total["web"] / sum(total.values())
     assert 0.45 <= part <= 0.55, f"web has {part:.1%} of the turns"
+
+
+def processor_time(host):
+    """{guest: milliseconds} of the operator's `list`."""
+    host.focus("lastmile")
+    start = len(host.text)
+    host.send("list\n")
+    host.line(r"\d running +spin$", 20, start=start)
+    return {name: int(ms) for ms, name in re.findall(r" (\d+) running +(\w+)$", host.text[start:], re.M)}
+
+
+@lib.test("system share: a guest that spins with interrupts off gets 45 to 55 % beside a busy one", on="share", limit=180)
+def spin(host):
+    host.focus("spin")
+    host.send("x")
+    host.line("crash: now spin", 60)
+    host.run("web", f"traffic cpu {3 * SECONDS} >/tmp/cpu &")
+    first = now = processor_time(host)
+    while now["web"] - first["web"] < ENOUGH_MS:
+        now = processor_time(host)
+    ran = {guest: now[guest] - first[guest] for guest in ("spin", "web")}
+    part = ran["spin"] / sum(ran.values())
+    assert 0.45 <= part <= 0.55, f"spin has {part:.1%}: {ran}"

@@ -40,7 +40,7 @@ TEST(list_shows_each_vm)
     web.p2m.ram_low = 256 << 20;
     type("list\r");
     CHECK(!strncmp(fake_console, "list\r\n", 6));
-    CHECK(shown("web              running      1     256       7\r\n"));
+    CHECK(shown("    1     256       7 running  web\r\n"));
 }
 
 TEST(exits_are_counted_by_kind)
@@ -70,7 +70,7 @@ TEST(unknown_commands_and_long_lines_do_no_harm)
 TEST(a_key_can_be_taken_back)
 {
     type("\x7flisx\x7ft\r");
-    CHECK(shown("web "));
+    CHECK(shown("running  web"));
 }
 
 TEST(help_names_every_command)
