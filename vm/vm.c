@@ -151,7 +151,7 @@ struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
     return vm;
 }
 
-/* --- life: vm_start(), vm_stop(), last_left() and restarted() are the only ones that change `state` --- */
+/* --- life: vm_start(), vm_stop(), last_left() and vm_restart() are the only ones that change `state` --- */
 
 /* The caller holds the lock. */
 static void enter(struct vcpu *v)
@@ -274,17 +274,6 @@ void vm_vcpu_left(struct vcpu *v)
         vm_vcpu_enter(v); /* the message came before VCPU_OFF was announced, and woke nobody */
 }
 
-static void restarted(struct vm *vm, int err)
-{
-    spin_lock(&vm->lock);
-    vm->state = err ? VM_STOPPED : VM_RUNNING;
-    spin_unlock(&vm->lock);
-    if (err)
-        log_error("[%s] cannot be restarted (error %d): it stays down", vm->name, -err);
-    else if (may_log(vm, &vm->news))
-        log_info("[%s] restarted", vm->name);
-}
-
 /*
  * In the VM's own time, for memory and image may be large and functions take 100 ms to come out of their
  * reset. The console's UART, the clock and the virtual PCI bus stay as they are; every driver sets them up
@@ -303,7 +292,13 @@ bool vm_restart(struct vcpu *v)
     }
     if (!err)
         err = setup_assign(vm);
-    restarted(vm, err);
+    spin_lock(&vm->lock);
+    vm->state = err ? VM_STOPPED : VM_RUNNING;
+    spin_unlock(&vm->lock);
+    if (err)
+        log_error("[%s] cannot be restarted (error %d): it stays down", vm->name, -err);
+    else if (may_log(vm, &vm->news))
+        log_info("[%s] restarted", vm->name);
     return err == 0;
 }
 
