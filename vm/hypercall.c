@@ -19,13 +19,11 @@ static int64_t hc_log(struct vcpu *v)
 {
     uint64_t size = v->gpr[RSI];
     char text[LOG_MAX + 1];
-    int err;
 
     if (size == 0 || size > LOG_MAX)
         return -EINVAL;
-    err = p2m_read(&v->vm->p2m, gpa(v->gpr[RDI]), text, size);
-    if (err)
-        return err;
+    if (p2m_read(&v->vm->p2m, gpa(v->gpr[RDI]), text, size))
+        return -EFAULT;
     for (uint64_t i = 0; i < size; i++)
         if (text[i] < ' ' || text[i] > '~')
             text[i] = '.';

@@ -15,9 +15,7 @@ static struct console_channel *channel;
 static char line[LINE_MAX];
 static size_t used;
 
-static void say(const char *fmt, ...) PRINTF(1, 2);
-
-static void say(const char *fmt, ...)
+static PRINTF(1, 2) void say(const char *fmt, ...)
 {
     char text[160];
     va_list ap;

@@ -72,30 +72,27 @@ static unsigned best_cpu(const struct msix_vector *v)
 
 /* On the best CPU, or on the next one that has a vector left: a guest with many must not use up what others
  * need there. */
-static int vector_route(struct msix_vector *v)
+static bool vector_route(struct msix_vector *v)
 {
     unsigned cpu = best_cpu(v);
     struct iommu_msi msi;
-    int rc;
 
     if (v->vector >= 0 && v->cpu == cpu)
-        return 0;
+        return true;
     vector_release(v);
     for (unsigned i = 0; i < cpu_count() && v->vector < 0; i++) {
         v->cpu = (cpu + i) % cpu_count();
         v->vector = irq_alloc(v->cpu, msix_fire, v);
     }
-    if (v->vector < 0)
-        return v->vector;
-    rc = iommu_irq_route(v->f->dev->rid, index_of(v), cpu_get(v->cpu)->apic_id, (uint8_t)v->vector, &msi);
-    if (rc != 0) {
+    if (v->vector < 0 || iommu_irq_route(v->f->dev->rid, index_of(v), cpu_get(v->cpu)->apic_id,
+                                         (uint8_t)v->vector, &msi) != 0) {
         vector_release(v);
-        return rc;
+        return false;
     }
     hw_write(v, ENTRY_ADDR, (uint32_t)msi.address);
     hw_write(v, ENTRY_UPPER, (uint32_t)(msi.address >> 32));
     hw_write(v, ENTRY_DATA, msi.data);
-    return 0;
+    return true;
 }
 
 /* Makes the device's entry agree with what the guest has asked for. */
@@ -103,7 +100,7 @@ static void vector_update(struct msix_vector *v)
 {
     bool live = v->f->ctrl == PCI_MSIX_ENABLE && !(v->entry[ENTRY_CTRL] & ENTRY_MASKED);
 
-    if (live && vector_route(v) != 0)
+    if (live && !vector_route(v))
         vm_complain(v->f->vm, "no interrupt vector left for MSI-X entry %u", index_of(v));
     else if (live || v->vector >= 0)
         hw_write(v, ENTRY_CTRL, live ? 0 : ENTRY_MASKED);

@@ -40,18 +40,14 @@ static bool set_cr4(struct vcpu *v, uint64_t val)
 
 static bool set_cr(struct vcpu *v, unsigned num, uint64_t val)
 {
-    switch (num) {
-    case 0:
+    if (num == 0)
         return set_cr0(v, val);
-    case 4:
+    if (num == 4)
         return set_cr4(v, val);
-    case 8:
-        if (val <= 0xf)
-            lapic_set_tpr(v, (uint8_t)(val << 4));
-        return val <= 0xf;
-    default:
+    if (num != 8 || val > 0xf)
         return false;
-    }
+    lapic_set_tpr(v, (uint8_t)(val << 4));
+    return true;
 }
 
 /* Only writes exit. */
