@@ -57,12 +57,14 @@ static const struct cpu_entry {
 #define DMAR_INTR_REMAP BIT32(0)
 #define DMAR_ENTRIES    48u
 #define DMAR_DRHD       0
+#define DRHD_BASE       8u
 
 /* IVRS: AMD I/O Virtualization Technology (48882) revision 3.08, section 5.2. */
 #define IVRS_ENTRIES        48u
 #define IVHD_10H            0x10
 #define IVHD_11H            0x11
 #define IVHD_40H            0x40
+#define IVHD_BASE           8u
 #define IVHD_EFR            24u
 #define IVHD_EFR_XTSUP      BIT(2) /* x2APIC destinations */
 #define IVHD_EFR_IASUP      BIT(6) /* INVALIDATE_IOMMU_ALL */
@@ -296,6 +298,12 @@ static void read_mcfg(const struct reader *r, const struct table *t)
     }
 }
 
+static void add_unit(const struct reader *r, uint64_t base)
+{
+    if (r->facts->nunits < ACPI_UNITS_MAX)
+        r->facts->unit[r->facts->nunits++] = base;
+}
+
 static void read_dmar(const struct reader *r, const struct table *t)
 {
     uint32_t step;
@@ -308,8 +316,10 @@ static void read_dmar(const struct reader *r, const struct table *t)
             r->facts->iommu = IOMMU_NONE;
             return;
         }
-        if (get16(t->at + at) == DMAR_DRHD)
-            r->facts->iommu = IOMMU_VTD;
+        if (get16(t->at + at) != DMAR_DRHD)
+            continue;
+        r->facts->iommu = IOMMU_VTD;
+        add_unit(r, field(t, at + DRHD_BASE, 8));
     }
     r->facts->remapping = r->facts->iommu == IOMMU_VTD && (t->at[DMAR_FLAGS] & DMAR_INTR_REMAP);
 }
@@ -362,6 +372,7 @@ static void read_ivrs(const struct reader *r, const struct table *t)
         if (!full && b[0] != IVHD_10H)
             continue;
         r->facts->iommu = IOMMU_AMDVI;
+        add_unit(r, field(t, at + IVHD_BASE, 8));
         ioapic |= ivhd_has_ioapic(b, full ? IVHD_11H_DEVICES : IVHD_10H_DEVICES, step);
         wide |=
             full && step >= IVHD_11H_DEVICES && (get64(b + IVHD_EFR) & IVHD_EFR_NEEDED) == IVHD_EFR_NEEDED;

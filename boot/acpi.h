@@ -9,11 +9,15 @@
 #include "boot/bootinfo.h"
 #include "boot/check.h"
 
+#define ACPI_UNITS_MAX 32
+
 struct acpi_facts {
     bool xsdt;     /* the root of all the others, without which there are none */
     uint32_t seen; /* kinds of tables */
     enum boot_iommu iommu;
     bool remapping;
+    unsigned nunits;
+    uint64_t unit[ACPI_UNITS_MAX]; /* where the registers of IOMMUs are */
     struct boot_machine machine;
     unsigned ntables;
     struct boot_table table[BOOT_TABLES_MAX]; /* the checked ones that the hypervisor reads, where they are */

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
-#define BOOTINFO_VERSION 4
+#define BOOTINFO_VERSION 5
 
 enum boot_mem_type {
     BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */
@@ -31,6 +31,7 @@ struct boot_mem {
 #define BOOT_VCPUS_MAX  16 /* of one guest */
 #define BOOT_GUESTS_MAX 32
 #define BOOT_NICS_MAX   8
+#define BOOT_VF_BARS    6
 
 enum boot_nic_mode { BOOT_NIC_VEB, BOOT_NIC_VEPA };
 enum boot_on_crash { BOOT_CRASH_RESTART, BOOT_CRASH_STOP };
@@ -43,6 +44,8 @@ struct boot_nic {
     uint32_t ip;      /* the I/O domain's IPv4 address on this PF, network byte order; 0: DHCP */
     uint32_t netmask; /* network byte order */
     uint32_t gateway; /* 0: none */
+    /* Free addresses below 4 GiB for each VF BAR, `vfs` slices long; 0: it stays where the firmware has put it. */
+    uint64_t vf_bar[BOOT_VF_BARS];
 };
 
 struct boot_vf {

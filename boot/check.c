@@ -48,17 +48,6 @@ static bool check_iommu(const struct config *cfg, const struct boot_facts *f, st
     return true;
 }
 
-/*
- * The VFs' block of each BAR is as long as all VFs together and aligned to one VF's part; BARs of one NIC are
- * placed one behind the other.
- */
-static bool vf_bars_fit(const struct nic_facts *n, unsigned vfs, uint64_t gap)
-{
-    uint64_t need = n->vf_bar_bytes * vfs + n->vf_bar_align;
-
-    return n->vf_bars_placed || gap == 0 || need <= gap;
-}
-
 static bool check_nic(const struct config *cfg, const struct boot_facts *f, unsigned i,
                       struct boot_error *err)
 {
@@ -88,7 +77,7 @@ static bool check_nic(const struct config *cfg, const struct boot_facts *f, unsi
         return config_error(cfg, err, c->key_line[NIC_VFS], "vfs",
                             "%u VFs, but the NIC has %u for guests, accepted: 0 to %u", b->vfs, n->total_vfs,
                             n->total_vfs);
-    if (!vf_bars_fit(n, b->vfs, f->mmio32_gap))
+    if (!n->vf_bars_placed)
         return config_error(cfg, err, c->key_line[NIC_VFS], "vfs",
                             "no room for the VFs' BARs: %lu KiB needed, %lu KiB free, accepted: fewer VFs",
                             (n->vf_bar_bytes * b->vfs + n->vf_bar_align) >> 10, f->mmio32_gap >> 10);

@@ -18,7 +18,7 @@ struct nic_facts {
     bool found;
     bool sriov;
     uint16_t total_vfs;    /* that guests can have: TotalVFs, less what the PF's driver needs itself */
-    bool vf_bars_placed;   /* the firmware has given all VF BARs an address */
+    bool vf_bars_placed;   /* there is a place for all VF BARs */
     uint64_t vf_bar_bytes; /* of the memory BARs of one VF */
     uint64_t vf_bar_align; /* the largest of them: what the VFs' block is aligned to */
 };
@@ -39,9 +39,9 @@ struct boot_facts {
     struct boot_machine machine; /* to hand over, as are */
     unsigned ntables;
     struct boot_table table[BOOT_TABLES_MAX]; /* these ACPI tables */
-    uint64_t usable;     /* bytes of RAM before any file is loaded */
-    uint64_t file_bytes; /* the guests' files, in whole pages */
-    uint64_t mmio32_gap; /* largest free stretch of 32-bit MMIO space, if VF BARs are not placed; or 0 */
+    uint64_t usable;                          /* bytes of RAM before any file is loaded */
+    uint64_t file_bytes;                      /* the guests' files, in whole pages */
+    uint64_t mmio32_gap;                      /* largest free stretch of 32-bit MMIO space */
 
     struct nic_facts nic[BOOT_NICS_MAX];
 };

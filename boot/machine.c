@@ -92,20 +92,20 @@ static struct boot_mem *read_memory(size_t *n)
 static void look_at_nics(struct boot_facts *f, struct config *cfg, const struct acpi_facts *a,
                          const struct boot_mem *mem, size_t nmem)
 {
-    bool unplaced = false;
+    bool vfs = false;
     EFI_TPL tpl;
 
     for (unsigned i = 0; i < cfg->boot.nnics; i++) {
         if (cfg->nic[i].key_line[NIC_MAC] && !pci_find_mac(a, cfg->nic[i].mac, &cfg->boot.nic[i].rid))
             continue;
         pci_nic_facts(a, cfg->boot.nic[i].rid, &f->nic[i]);
-        unplaced |= f->nic[i].sriov && !f->nic[i].vf_bars_placed;
+        vfs |= f->nic[i].vf_bar_bytes != 0;
     }
-    if (!unplaced)
+    if (!vfs)
         return;
     tpl =
         fw->BootServices->RaiseTPL(TPL_HIGH_LEVEL); /* no driver of the firmware runs while BARs are sized */
-    f->mmio32_gap = pci_mmio32_gap(a, mem, nmem);
+    f->mmio32_gap = pci_place_vfs(a, mem, nmem, &cfg->boot, f->nic);
     fw->BootServices->RestoreTPL(tpl);
 }
 

@@ -11,12 +11,20 @@
 #define PCI_MULTI       BIT32(23)
 #define PCI_HEADER_KIND GENMASK32(22, 16)
 #define PCI_BAR0        0x10u
+#define PCI_BUSES       0x18u
+#define PCI_SECONDARY   GENMASK32(15, 8)
+#define PCI_SUBORDINATE GENMASK32(23, 16)
 #define PCI_BRIDGE_MEM  0x20u /* memory base and limit, bits 31:20 of each */
 #define PCI_BRIDGE_PREF 0x24u
+#define PCI_PREF_64     BIT32(0)
+#define PCI_PREF_BASE   0x28u /* upper halves */
+#define PCI_PREF_LIMIT  0x2cu
+#define PCI_WINDOW_UNIT BIT(20)
 
-#define BAR_IO      BIT32(0)
-#define BAR_KIND_64 BIT32(2)
-#define BAR_ADDR    (~(uint64_t)0xf)
+#define BAR_IO       BIT32(0)
+#define BAR_KIND_64  BIT32(2)
+#define BAR_PREFETCH BIT32(3)
+#define BAR_ADDR     (~(uint64_t)0xf)
 
 /* Extended capabilities, section 7.6.3; SR-IOV, section 9.3.3. */
 #define EXT_FIRST       0x100u
@@ -41,6 +49,7 @@
 
 #define RANGES_MAX 512
 #define MMIO32_END 0xfec00000u /* I/O APIC, HPET, local APIC, firmware */
+#define UNIT_BYTES 0x80000u    /* registers of an IOMMU, at most */
 
 typedef volatile uint32_t *cfg_t;
 
@@ -89,13 +98,14 @@ static unsigned find_ext(cfg_t c, unsigned id)
 struct bar {
     uint64_t base, size; /* size 0: not implemented, or I/O ports */
     bool wide;           /* takes two registers */
+    bool prefetch;
 };
 
 /* Reads and sizes the BAR at `offset` (section 7.5.1.2.1). The function must not decode memory meanwhile. */
 static struct bar size_bar(cfg_t c, unsigned offset)
 {
     uint32_t low = rd(c, offset), high = 0, mask_low, mask_high = ~0u;
-    struct bar b = {0, 0, !(low & BAR_IO) && (low & BAR_KIND_64)};
+    struct bar b = {0, 0, !(low & BAR_IO) && (low & BAR_KIND_64), low & BAR_PREFETCH};
 
     wr(c, offset, ~0u);
     mask_low = rd(c, offset);
@@ -138,7 +148,6 @@ void pci_nic_facts(const struct acpi_facts *a, uint32_t rid, struct nic_facts *f
 
         f->vf_bar_bytes += b.size;
         f->vf_bar_align = MAX(f->vf_bar_align, b.size);
-        f->vf_bars_placed &= b.size == 0 || b.base != 0;
         i += b.wide;
     }
 }
@@ -208,32 +217,55 @@ bool pci_find_mac(const struct acpi_facts *a, const uint8_t mac[6], uint32_t *ri
 
 /* --- free 32-bit MMIO space --- */
 
+/* What is taken. A bridge's window forwards what lies behind it: the requester ids `first` to `last`. */
 struct range {
     uint64_t base, end;
+    uint32_t first, last; /* 0: it is no window */
+    bool prefetch;
 };
 
 struct ranges {
     struct range r[RANGES_MAX];
     unsigned n;
     bool full;
+    uint64_t low; /* the lowest BAR or window: the host bridge forwards from there on at the least */
 };
 
-static void add_range(struct ranges *u, uint64_t base, uint64_t end)
+static void add(struct ranges *u, struct range r)
 {
-    if (base >= MMIO32_END || base >= end)
-        return;
     if (u->n == RANGES_MAX)
         u->full = true;
     else
-        u->r[u->n++] = (struct range){base, end};
+        u->r[u->n++] = r;
 }
 
-static void add_window(struct ranges *u, cfg_t c, unsigned offset)
+static void add_range(struct ranges *u, uint64_t base, uint64_t end)
 {
-    uint32_t v = rd(c, offset);
-    uint64_t base = (uint64_t)(v & 0xfff0) << 16, end = (uint64_t)(v >> 20 << 20) + 0x100000;
+    if (base < MMIO32_END && base < end)
+        add(u, (struct range){.base = base, .end = end});
+}
 
-    add_range(u, base, end);
+/* Of a bridge that the firmware has set up; one that is closed, or beyond 4 GiB, is an empty range. */
+static void add_window(struct ranges *u, cfg_t c, uint32_t rid, unsigned offset)
+{
+    uint32_t v = rd(c, offset), buses = rd(c, PCI_BUSES), segment = rid & ~(uint32_t)0xffff;
+    uint64_t base = (uint64_t)(v & 0xfff0) << 16, end = (uint64_t)(v >> 20 << 20) + PCI_WINDOW_UNIT;
+    struct range w = {.base = MMIO32_END, .end = MMIO32_END, .prefetch = offset == PCI_BRIDGE_PREF};
+
+    if (w.prefetch && (v & PCI_PREF_64)) {
+        base |= (uint64_t)rd(c, PCI_PREF_BASE) << 32;
+        end += (uint64_t)rd(c, PCI_PREF_LIMIT) << 32;
+    }
+    if (base < end && base < MMIO32_END) {
+        w.base = base;
+        w.end = end;
+        u->low = MIN(u->low, base);
+    }
+    if (FIELD_GET(PCI_SECONDARY, buses) > (rid >> 8 & 0xff)) {
+        w.first = segment | (uint32_t)(FIELD_GET(PCI_SECONDARY, buses) << 8);
+        w.last = segment | (uint32_t)(FIELD_GET(PCI_SUBORDINATE, buses) << 8) | 0xff;
+    }
+    add(u, w);
 }
 
 static bool add_function(cfg_t c, uint32_t rid, void *arg)
@@ -242,21 +274,34 @@ static bool add_function(cfg_t c, uint32_t rid, void *arg)
     uint32_t command = rd(c, PCI_COMMAND) & 0xffff;
     bool bridge = (rd(c, PCI_HEADER) & PCI_HEADER_KIND) != 0;
 
-    (void)rid;
     wr(c, PCI_COMMAND, command & ~PCI_COMMAND_MEM);
     for (unsigned i = 0; i < (bridge ? 2 : 6); i++) {
         struct bar b = size_bar(c, PCI_BAR0 + 4 * i);
 
-        if (b.base)
+        if (b.base && b.size) {
             add_range(u, b.base, b.base + b.size);
+            u->low = MIN(u->low, b.base);
+        }
         i += b.wide;
     }
     wr(c, PCI_COMMAND, command);
     if (bridge) {
-        add_window(u, c, PCI_BRIDGE_MEM);
-        add_window(u, c, PCI_BRIDGE_PREF);
+        add_window(u, c, rid, PCI_BRIDGE_MEM);
+        add_window(u, c, rid, PCI_BRIDGE_PREF);
     }
     return false;
+}
+
+static void collect(struct ranges *u, const struct acpi_facts *a, const struct boot_mem *mem, size_t nmem)
+{
+    *u = (struct ranges){.low = MMIO32_END};
+    for (size_t i = 0; i < nmem; i++)
+        add_range(u, mem[i].base, mem[i].base + mem[i].size);
+    for (const struct boot_ecam *w = a->machine.ecam; w < a->machine.ecam + a->machine.necam; w++)
+        add_range(u, w->base + w->first_bus * BIT(20), w->base + (w->last_bus + (uint64_t)1) * BIT(20));
+    for (unsigned i = 0; i < a->nunits; i++)
+        add_range(u, a->unit[i], a->unit[i] + UNIT_BYTES);
+    each_function(a, add_function, u);
 }
 
 /* The end of the range that covers `at`, or `at` itself if none does. */
@@ -280,23 +325,109 @@ static uint64_t next_used(const struct ranges *u, uint64_t at)
     return next;
 }
 
-uint64_t pci_mmio32_gap(const struct acpi_facts *a, const struct boot_mem *mem, size_t nmem)
+/* The largest stretch above the lowest address where no more RAM follows. */
+static uint64_t largest_gap(const struct ranges *u, const struct boot_mem *mem, size_t nmem)
 {
-    static struct ranges u;
     uint64_t at = 0, best = 0;
 
-    u.n = 0;
-    u.full = false;
-    for (size_t i = 0; i < nmem; i++) {
-        add_range(&u, mem[i].base, mem[i].base + mem[i].size);
+    for (size_t i = 0; i < nmem; i++)
         if (memmap_is_ram(mem[i].type) && mem[i].base + mem[i].size <= MMIO32_END)
             at = MAX(at, mem[i].base + mem[i].size);
+    for (at = skip_used(u, at); at < MMIO32_END; at = skip_used(u, next_used(u, at)))
+        best = MAX(best, next_used(u, at) - at);
+    return best;
+}
+
+/* --- room for VF BARs --- */
+
+static bool is_above(const struct range *window, uint32_t rid)
+{
+    return window->last && rid >= window->first && rid <= window->last;
+}
+
+/*
+ * The end of something that lies in `size` bytes at `at`, or 0 if they are free. The windows of the bridges above
+ * the NIC forward what we look for, and do not count.
+ */
+static uint64_t in_the_way(const struct ranges *u, uint64_t at, uint64_t size, uint32_t rid)
+{
+    for (const struct range *r = u->r; r < u->r + u->n; r++)
+        if (at < r->end && r->base < at + size && !is_above(r, rid))
+            return r->end;
+    return 0;
+}
+
+/* First fit. Each step passes something that is in the way, so the search ends. */
+static uint64_t search(const struct ranges *u, uint64_t from, uint64_t end, uint64_t size, uint64_t align,
+                       uint32_t rid)
+{
+    uint64_t at = ALIGN_UP(from, align), passed;
+
+    end = MIN(end, (uint64_t)MMIO32_END);
+    while (at < end && size <= end - at) {
+        passed = in_the_way(u, at, size, rid);
+        if (!passed)
+            return at;
+        at = ALIGN_UP(passed, align);
     }
-    for (unsigned i = 0; i < a->machine.necam; i++)
-        add_range(&u, a->machine.ecam[i].base + ((uint64_t)a->machine.ecam[i].first_bus << 20),
-                  a->machine.ecam[i].base + ((uint64_t)a->machine.ecam[i].last_bus << 20) + 0x100000);
-    each_function(a, add_function, &u);
-    for (at = skip_used(&u, at); at < MMIO32_END; at = skip_used(&u, next_used(&u, at)))
-        best = MAX(best, next_used(&u, at) - at);
-    return u.full ? 0 : best;
+    return 0;
+}
+
+/*
+ * What a host bridge forwards stands only in AML, which is not interpreted; so on a root bus a place counts as good
+ * if nothing known lies there, from the lowest BAR on that the firmware has put below 4 GiB. Elsewhere it is in the
+ * windows of the nearest bridge, a prefetchable one only if `prefetch`. 0 if there is none.
+ */
+static uint64_t find_room(const struct ranges *u, uint32_t rid, uint64_t size, uint64_t align, bool prefetch)
+{
+    const struct range *window[2] = {NULL, NULL};
+    uint64_t at = 0;
+
+    if (u->full)
+        return 0;
+    for (const struct range *r = u->r; r < u->r + u->n; r++)
+        if (is_above(r, rid) && (!window[r->prefetch] || r->first > window[r->prefetch]->first))
+            window[r->prefetch] = r;
+    if (!window[0])
+        return search(u, u->low, MMIO32_END, size, align, rid);
+    if (prefetch)
+        at = search(u, window[1]->base, window[1]->end, size, align, rid);
+    return at ? at : search(u, window[0]->base, window[0]->end, size, align, rid);
+}
+
+/* One VF BAR stands for NumVFs slices of its size, one after the other (9.3.3.14). Where there is no room below
+ * 4 GiB, a 64-bit BAR stays where the firmware has put it: that is room for TotalVFs. */
+static bool place_vf_bars(const struct acpi_facts *a, struct ranges *u, struct boot_nic *nic)
+{
+    cfg_t c = cfg_of(a, nic->rid);
+    unsigned cap = find_ext(c, EXT_SRIOV);
+    bool placed = true;
+
+    for (unsigned i = 0; i < SRIOV_BARS; i++) {
+        struct bar b = size_bar(c, cap + SRIOV_BAR0 + 4 * i);
+
+        if (b.size) {
+            uint64_t at = find_room(u, nic->rid, b.size * nic->vfs, b.size, b.prefetch);
+
+            nic->vf_bar[i] = at;
+            add_range(u, at, at ? at + b.size * nic->vfs : 0);
+            placed &= at || b.base >= SIZE_4G;
+        }
+        i += b.wide;
+    }
+    return placed;
+}
+
+uint64_t pci_place_vfs(const struct acpi_facts *a, const struct boot_mem *mem, size_t nmem,
+                       struct boot_config *cfg, struct nic_facts *nic)
+{
+    static struct ranges u;
+    uint64_t gap;
+
+    collect(&u, a, mem, nmem);
+    gap = largest_gap(&u, mem, nmem);
+    for (unsigned i = 0; i < cfg->nnics; i++)
+        if (cfg->nic[i].vfs && nic[i].vf_bar_bytes)
+            nic[i].vf_bars_placed = place_vf_bars(a, &u, &cfg->nic[i]);
+    return gap;
 }

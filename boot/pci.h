@@ -20,8 +20,9 @@ void pci_nic_facts(const struct acpi_facts *a, uint32_t rid, struct nic_facts *f
 bool pci_find_mac(const struct acpi_facts *a, const uint8_t mac[6], uint32_t *rid);
 
 /*
- * The largest stretch under 4 GiB, above the lowest address where no more RAM follows, that neither the
- * memory map nor a BAR nor a bridge's window takes: where VF BARs could go. Sizes the BARs: nothing may use a
- * device meanwhile.
+ * Finds free addresses below 4 GiB for the VF BARs of all NICs: clear of the memory map, ECAM, IOMMUs, BARs, and
+ * windows of bridges that the NIC is not behind. Fills in cfg->nic[].vf_bar and nic[].vf_bars_placed. Returns the
+ * length of the largest free stretch. Sizes the BARs: nothing may use a device meanwhile.
  */
-uint64_t pci_mmio32_gap(const struct acpi_facts *a, const struct boot_mem *mem, size_t nmem);
+uint64_t pci_place_vfs(const struct acpi_facts *a, const struct boot_mem *mem, size_t nmem,
+                       struct boot_config *cfg, struct nic_facts *nic);

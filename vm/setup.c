@@ -41,7 +41,7 @@ static struct pci_dev *nic_enable(const struct boot_nic *n)
         log_error("%s: there is no function %s", n->name, at);
     if (!pf || n->vfs == 0)
         return pf;
-    rc = pci_sriov_enable(pf, n->vfs);
+    rc = pci_sriov_enable(pf, n->vfs, n->vf_bar);
     if (rc != 0) {
         log_error("%s: %u VFs cannot be enabled (error %d)", n->name, n->vfs, -rc);
         return NULL;

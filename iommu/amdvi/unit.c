@@ -47,7 +47,6 @@ int unit_setup(struct amdvi_unit *u)
     u->mmio = mmio_map(u->base, AMDVI_MMIO_SIZE);
     if (!u->devtab || !u->cmd || !u->log || !u->done || !u->mmio)
         return -ENOMEM;
-    pci_reserve(u->base, AMDVI_MMIO_SIZE);
     if ((mmio_read64(u->mmio, EXT_FEATURE) & EFR_NEEDED) != EFR_NEEDED) {
         log_error(
             "AMD-Vi: unit %04x has no 128-bit interrupt remapping to x2APIC ids, or no INVALIDATE_IOMMU_ALL",

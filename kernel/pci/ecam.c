@@ -27,9 +27,9 @@ int ecam_init(const struct bootinfo *bi)
     for (const struct boot_ecam *e = bi->machine.ecam; e < bi->machine.ecam + bi->machine.necam; e++) {
         struct ecam_window *w = &windows[window_count];
 
-        *w = (struct ecam_window){hpa(e->base + e->first_bus * ECAM_BUS_SIZE), NULL, e->segment, e->first_bus,
-                                  e->last_bus};
-        w->registers = mmio_map(w->base, (w->last - w->first + (uint64_t)1) * ECAM_BUS_SIZE);
+        *w = (struct ecam_window){.segment = e->segment, .first = e->first_bus, .last = e->last_bus};
+        w->registers = mmio_map(hpa(e->base + w->first * ECAM_BUS_SIZE),
+                                (w->last - w->first + (uint64_t)1) * ECAM_BUS_SIZE);
         if (!w->registers)
             return -ENOMEM;
         window_count++;

@@ -4,9 +4,8 @@
 
 #include "kernel/pci/pci.h"
 
-/* One ECAM window of the MCFG, for buses first..last; `base` is where the first one's registers are. */
+/* One ECAM window, for buses first..last; the registers are those of the first one. */
 struct ecam_window {
-    hpa_t base;
     volatile char *registers;
     uint16_t segment;
     uint8_t first, last;
@@ -22,10 +21,10 @@ MUST_USE int ecam_init(const struct bootinfo *bi);
 const struct ecam_window *ecam_window(unsigned i);
 
 /*
- * Reads and sizes `count` BARs at offset `off` of a function that does not decode them. The second half of a
+ * Reads and sizes the BARs at offset `off` of a function that does not decode them. The second half of a
  * 64-bit BAR, and a BAR that is not implemented, are left zero.
  */
-void pci_size_bars(const struct pci_dev *d, unsigned off, unsigned count, struct pci_bar *bars);
+void pci_size_bars(const struct pci_dev *d, unsigned off, struct pci_bar bars[PCI_BARS]);
 
 /* Fills in what stands in the header, and the capabilities; d->rid is set. */
 void pci_read_header(struct pci_dev *d);
@@ -35,12 +34,3 @@ void pci_add(struct pci_dev *d);
 
 /* The bridge right above a bus, or NULL on a root bus. */
 const struct pci_dev *pci_bridge_of(rid_t r);
-
-/* Takes note of the memory map. */
-void room_init(const struct bootinfo *bi);
-
-/*
- * Finds a place for `size` bytes, aligned to `align` (a power of two), below 4 GiB, that bus `r` reaches and
- * nobody uses, and reserves it. A bridge's prefetchable window counts only if `prefetch`. 0 if there is none.
- */
-hpa_t room_take(rid_t r, uint64_t size, uint64_t align, bool prefetch);

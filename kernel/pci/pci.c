@@ -28,6 +28,24 @@ struct pci_dev *pci_find(rid_t r)
     return d;
 }
 
+/* Whether a bus lies behind a bridge. */
+static bool is_behind(const struct pci_dev *b, rid_t r)
+{
+    unsigned bus = r.id >> 8 & 0xff;
+
+    return b->secondary && b->rid.id >> 16 == r.id >> 16 && bus >= b->secondary && bus <= b->subordinate;
+}
+
+const struct pci_dev *pci_bridge_of(rid_t r)
+{
+    const struct pci_dev *found = NULL;
+
+    for (const struct pci_dev *d = first; d; d = d->next)
+        if (is_behind(d, r) && (!found || d->secondary > found->secondary))
+            found = d;
+    return found;
+}
+
 void pci_add(struct pci_dev *d)
 {
     d->next = NULL;
@@ -87,9 +105,9 @@ static uint32_t probe_bits(const struct pci_dev *d, unsigned off, uint32_t *was)
     return bits;
 }
 
-void pci_size_bars(const struct pci_dev *d, unsigned off, unsigned count, struct pci_bar *bars)
+void pci_size_bars(const struct pci_dev *d, unsigned off, struct pci_bar bars[PCI_BARS])
 {
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < PCI_BARS; i++) {
         uint32_t low, high = 0, low_bits = probe_bits(d, off + 4 * i, &low);
         bool io = low_bits & PCI_BAR_IO;
         uint32_t attr = io ? PCI_BAR_IO_ATTR : PCI_BAR_MEM_ATTR;
@@ -99,8 +117,7 @@ void pci_size_bars(const struct pci_dev *d, unsigned off, unsigned count, struct
         if (low_bits == 0 || low_bits == UINT32_MAX)
             continue;
         b->io = io;
-        b->prefetch = !io && (low_bits & PCI_BAR_PREFETCH);
-        b->wide64 = !io && FIELD_GET(PCI_BAR_TYPE, low_bits) == PCI_BAR_TYPE_64 && i + 1 < count;
+        b->wide64 = !io && FIELD_GET(PCI_BAR_TYPE, low_bits) == PCI_BAR_TYPE_64 && i + 1 < PCI_BARS;
         if (b->wide64)
             bits = low_bits | (uint64_t)probe_bits(d, off + 4 * ++i, &high) << 32;
         bits &= ~(uint64_t)attr;
@@ -120,20 +137,6 @@ void pci_read_header(struct pci_dev *d)
         d->cap_sriov = pci_find_ext_cap(d, PCI_EXT_CAP_ID_SRIOV);
 }
 
-/* The window of a bridge at a pair of base and limit; none if it is closed (7.5.1.3.8, 7.5.1.3.9). */
-static void read_window(const struct pci_dev *b, unsigned reg, struct pci_bar *window)
-{
-    uint32_t v = pci_read32(b, reg);
-    uint64_t base = (v & PCI_WINDOW_ADDR) << 16, end = (uint64_t)(v >> 16 & PCI_WINDOW_ADDR) << 16;
-
-    if (reg == PCI_PREF_BASE && (v & PCI_WINDOW_64)) {
-        base |= (uint64_t)pci_read32(b, PCI_PREF_BASE_UPPER) << 32;
-        end |= (uint64_t)pci_read32(b, PCI_PREF_LIMIT_UPPER) << 32;
-    }
-    if (base <= end)
-        *window = (struct pci_bar){.base = hpa(base), .size = end - base + PCI_WINDOW_UNIT};
-}
-
 /* The bus behind a bridge that the firmware has set up has a higher number than the bridge's own. */
 static void read_bridge(struct pci_dev *b)
 {
@@ -143,17 +146,15 @@ static void read_bridge(struct pci_dev *b)
         b->secondary = secondary;
         b->subordinate = pci_read8(b, PCI_SUBORDINATE_BUS);
     }
-    read_window(b, PCI_MEM_BASE, &b->bar[PCI_BAR_WINDOW]);
-    read_window(b, PCI_PREF_BASE, &b->bar[PCI_BAR_WINDOW + 1]);
 }
 
 /* While a BAR is being sized it decodes nonsense: the function must not respond. */
-static void read_bars(struct pci_dev *d, unsigned count)
+static void read_bars(struct pci_dev *d)
 {
     uint16_t command = pci_read16(d, PCI_COMMAND);
 
     pci_write16(d, PCI_COMMAND, (uint16_t)(command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEM)));
-    pci_size_bars(d, PCI_BAR0, count, d->bar);
+    pci_size_bars(d, PCI_BAR0, d->bar);
     pci_write16(d, PCI_COMMAND, command);
 }
 
@@ -173,8 +174,8 @@ static struct pci_dev *scan_function(rid_t r)
     pci_read_header(d);
     if (d->header_type == PCI_LAYOUT_BRIDGE)
         read_bridge(d);
-    if (d->header_type <= PCI_LAYOUT_BRIDGE)
-        read_bars(d, d->header_type == PCI_LAYOUT_BRIDGE ? PCI_BAR_WINDOW : PCI_BARS);
+    if (d->header_type < PCI_LAYOUT_BRIDGE)
+        read_bars(d);
     pci_add(d);
     return d;
 }
@@ -199,12 +200,10 @@ int pci_init(const struct bootinfo *bi)
 
     first = NULL;
     last = &first;
-    room_init(bi);
     for (unsigned i = 0; !rc && (w = ecam_window(i)); i++) {
         bool reached[256] = {false};
 
         reached[w->first] = true;
-        pci_reserve(w->base, (w->last - w->first + (uint64_t)1) * ECAM_BUS_SIZE);
         for (unsigned bus = w->first; bus <= w->last; bus++)
             if (reached[bus])
                 scan_bus(w->segment, bus, reached);

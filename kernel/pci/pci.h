@@ -10,13 +10,12 @@
 #include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
 
-#define PCI_BARS       6
-#define PCI_BAR_WINDOW 2 /* of a bridge: what it forwards, and behind that what it forwards prefetchable */
+#define PCI_BARS BOOT_VF_BARS
 
 struct pci_bar {
     hpa_t base;
     uint64_t size; /* 0: not there (or upper half of the one before) */
-    bool io, wide64, prefetch;
+    bool io, wide64;
 };
 
 struct pci_dev {
@@ -26,7 +25,7 @@ struct pci_dev {
     uint8_t header_type;
     uint8_t secondary, subordinate; /* the buses behind a bridge; 0: there are none */
     bool is_vf;
-    struct pci_bar bar[PCI_BARS]; /* VFs: their slice of the VF BARs; bridges: see PCI_BAR_WINDOW */
+    struct pci_bar bar[PCI_BARS];                    /* VFs: their slice of the VF BARs; bridges: none */
     uint16_t cap_pcie, cap_msix, cap_msi, cap_sriov; /* offsets; 0: absent */
     unsigned num_vfs;                                /* PF: VFs enabled */
     struct pci_dev **vf;                             /* PF: num_vfs of them */
@@ -38,14 +37,9 @@ struct pci_dev {
 
 /*
  * Maps the ECAM windows and enumerates all buses that are reachable through bridges as the firmware numbered
- * them. The boot memory map says where VF BARs must not go; it stays where it is. -ENOENT without a valid
- * MCFG, -ENOMEM. Boot CPU, after acpi_init().
+ * them. -ENOENT without a valid MCFG, -ENOMEM. Boot CPU, after acpi_init().
  */
 MUST_USE int pci_init(const struct bootinfo *bi);
-
-/* Keeps VF BARs out of a range of device registers that no BAR describes (an IOMMU's). Before
- * pci_sriov_enable(). */
-void pci_reserve(hpa_t base, uint64_t size);
 
 /* First function of the list; follow ->next. */
 struct pci_dev *pci_first(void);
@@ -86,10 +80,10 @@ MUST_USE int pci_flr_finish(struct pci_dev *d);
 MUST_USE int pci_flr_wait(struct pci_dev *d);
 
 /*
- * Places the VF BARs of a PF (in 32-bit MMIO space wherever there is room; SR-IOV 3.3.14), sets NumVFs, VF
+ * Puts the VF BARs of a PF to the addresses `place` (0: the BAR stays where it is; SR-IOV 3.3.14), sets NumVFs, VF
  * Enable and VF MSE, waits 100 ms and registers `n` VFs in pf->vf. n == 0 does nothing. Each VF has
- * Command.MEM set and Bus Master clear. -ENODEV: no SR-IOV; -ERANGE: more than TotalVFs; -ENOSPC: no room for
- * the BARs (logged with the size that is missing); -EBUSY: VFs are enabled already; -EIO: a VF does not
- * answer; -ENOMEM.
+ * Command.MEM set and Bus Master clear. -ENODEV: no SR-IOV; -ERANGE: more than TotalVFs; -ENOSPC: a BAR has no
+ * place, or one that is RAM, not aligned, or above 4 GiB (logged); -EBUSY: VFs are enabled already; -EIO: a VF does
+ * not answer; -ENOMEM.
  */
-MUST_USE int pci_sriov_enable(struct pci_dev *pf, unsigned n);
+MUST_USE int pci_sriov_enable(struct pci_dev *pf, unsigned n, const uint64_t place[PCI_BARS]);

@@ -4,7 +4,6 @@
 
 #include "kernel/lib/types.h"
 
-
 /* Common header, 7.5.1.1. */
 #define PCI_VENDOR_ID       0x00
 #define PCI_DEVICE_ID       0x02
@@ -28,19 +27,11 @@
 #define PCI_BAR_IO_ATTR  GENMASK32(1, 0)
 #define PCI_BAR_TYPE     GENMASK32(2, 1)
 #define PCI_BAR_TYPE_64  2
-#define PCI_BAR_PREFETCH BIT32(3)
 #define PCI_BAR_MEM_ATTR GENMASK32(3, 0)
 
 /* Type 1 header, 7.5.1.3. */
-#define PCI_SECONDARY_BUS    0x19
-#define PCI_SUBORDINATE_BUS  0x1a
-#define PCI_MEM_BASE         0x20 /* and the limit behind it */
-#define PCI_PREF_BASE        0x24 /* likewise */
-#define PCI_PREF_BASE_UPPER  0x28
-#define PCI_PREF_LIMIT_UPPER 0x2c
-#define PCI_WINDOW_ADDR      GENMASK32(15, 4) /* address bits 31:20 */
-#define PCI_WINDOW_64        BIT32(0)
-#define PCI_WINDOW_UNIT      BIT(20)
+#define PCI_SECONDARY_BUS   0x19
+#define PCI_SUBORDINATE_BUS 0x1a
 
 /* Capabilities. */
 #define PCI_CAP_BASE         0x40

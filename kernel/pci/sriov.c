@@ -2,6 +2,7 @@
 /* Virtual functions: where their registers go, and switching them on (PCIe 5.0 chapter 9). */
 #include "kernel/console/log.h"
 #include "kernel/lib/wait.h"
+#include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/pci/internal.h"
 #include "kernel/pci/regs.h"
@@ -24,24 +25,24 @@ static uint16_t enable_ari(const struct pci_dev *pf)
     return SRIOV_CTRL_ARI;
 }
 
-/* One VF BAR stands for NumVFs slices of its size, one after the other (9.3.3.14). Where there is no room
- * below 4 GiB, a 64-bit BAR stays where the firmware has put it: that is room for TotalVFs. */
-static int place_vf_bars(const struct pci_dev *pf, unsigned n, struct pci_bar bars[PCI_BARS])
+/* One VF BAR stands for NumVFs slices of its size, one after the other (9.3.3.14). */
+static int place_vf_bars(const struct pci_dev *pf, unsigned n, const uint64_t place[PCI_BARS],
+                         struct pci_bar bars[PCI_BARS])
 {
     char name[PCI_NAME_LEN];
 
     for (unsigned i = 0; i < PCI_BARS; i++) {
         struct pci_bar *b = &bars[i];
-        hpa_t at;
+        uint64_t size = b->size * n;
 
-        if (!b->size || b->io)
+        if (!size || b->io)
             continue;
-        at = room_take(pf->rid, b->size * n, b->size, b->prefetch);
-        if (at.a || b->base.a < SIZE_4G)
-            b->base = at;
-        if (!b->base.a) {
+        if (place[i])
+            b->base = hpa(place[i]);
+        if (!b->base.a || !IS_ALIGNED(b->base.a, b->size) || place[i] + size > SIZE_4G ||
+            frame_is_ram(b->base, PAGE_SIZE)) {
             log_error("PCI: %s: no room for VF BAR %u: %lu KiB below 4 GiB are missing",
-                      pci_name(pf->rid, name), i, b->size * n >> 10);
+                      pci_name(pf->rid, name), i, size >> 10);
             return -ENOSPC;
         }
         pci_write32(pf, pf->cap_sriov + SRIOV_VF_BAR0 + 4 * i, (uint32_t)b->base.a);
@@ -119,7 +120,7 @@ static int switch_on(struct pci_dev *pf, unsigned n, uint16_t ctrl)
     return 0;
 }
 
-int pci_sriov_enable(struct pci_dev *pf, unsigned n)
+int pci_sriov_enable(struct pci_dev *pf, unsigned n, const uint64_t place[PCI_BARS])
 {
     struct pci_bar bars[PCI_BARS] = {0};
     uint16_t ctrl;
@@ -137,8 +138,8 @@ int pci_sriov_enable(struct pci_dev *pf, unsigned n)
     pci_write16(pf, pf->cap_sriov + SRIOV_CTRL, ctrl);
     pci_write32(pf, pf->cap_sriov + SRIOV_SYS_PAGE_SIZE, SRIOV_PAGE_4K); /* 9.3.3.13: BAR sizes follow it */
     pci_write16(pf, pf->cap_sriov + SRIOV_NUM_VFS, (uint16_t)n); /* offset and stride may depend on it */
-    pci_size_bars(pf, pf->cap_sriov + SRIOV_VF_BAR0, PCI_BARS, bars);
-    rc = place_vf_bars(pf, n, bars);
+    pci_size_bars(pf, pf->cap_sriov + SRIOV_VF_BAR0, bars);
+    rc = place_vf_bars(pf, n, place, bars);
     if (!rc)
         rc = make_vfs(pf, n, bars);
     if (!rc)

@@ -122,8 +122,10 @@ TEST(amd_vi)
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         clear();
+        put64(TABLE(0) + IVRS_ENTRIES + IVHD_BASE, 0xfed80000);
         ivrs(rows[i].type, rows[i].efr, rows[i].ioapic);
         read_all();
+        CHECK(facts.nunits == 1 && facts.unit[0] == 0xfed80000);
         CHECK(facts.xsdt);
         CHECK_EQ(facts.iommu, IOMMU_AMDVI);
         CHECK_EQ(facts.remapping, rows[i].remapping);
@@ -137,8 +139,10 @@ TEST(vt_d)
         clear();
         ram[TABLE(0) + DMAR_FLAGS] = (uint8_t)flags;
         ram[TABLE(0) + DMAR_ENTRIES + 2] = 16;
+        put64(TABLE(0) + DMAR_ENTRIES + DRHD_BASE, 0xfed90000);
         add("DMAR", DMAR_ENTRIES + 16);
         read_all();
+        CHECK(facts.nunits == 1 && facts.unit[0] == 0xfed90000);
         CHECK_EQ(facts.iommu, IOMMU_VTD);
         CHECK_EQ(facts.remapping, flags);
     }

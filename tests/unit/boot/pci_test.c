@@ -29,7 +29,7 @@ static void start(void)
     facts = (struct acpi_facts){.machine = {.necam = 1, .ecam = {{(uint64_t)ecam, 0, 0, BUSES - 1}}}};
 }
 
-static uint32_t *add(unsigned bus, unsigned device, unsigned fn, uint32_t id, uint32_t head)
+static uint32_t *put(unsigned bus, unsigned device, unsigned fn, uint32_t id, uint32_t head)
 {
     uint32_t *c = function(bus, device, fn);
 
@@ -41,7 +41,7 @@ static uint32_t *add(unsigned bus, unsigned device, unsigned fn, uint32_t id, ui
 
 static uint32_t *add_nic(unsigned device, uint64_t bar)
 {
-    uint32_t *c = add(0, device, 0, ID_82576, 0);
+    uint32_t *c = put(0, device, 0, ID_82576, 0);
 
     c[PCI_BAR0 / 4] = (uint32_t)bar | BAR_KIND_64;
     c[PCI_BAR0 / 4 + 1] = (uint32_t)(bar >> 32);
@@ -69,7 +69,7 @@ TEST(a_nic_is_found_by_its_address)
     CHECK(!f.found);
     pci_nic_facts(&facts, BUSES << 8, &f); /* a bus behind the window */
     CHECK(!f.found);
-    add(0, 6, 0, 0x12348086, 0x10000); /* a bridge is no NIC */
+    put(0, 6, 0, 0x12348086, 0x10000); /* a bridge is no NIC */
     pci_nic_facts(&facts, 0x30, &f);
     CHECK(!f.found);
 }
@@ -96,8 +96,8 @@ TEST(a_nic_is_found_by_its_mac)
     uint32_t rid = 0, *c;
 
     start();
-    add(0, 1, 0, 0x12348086, 0x800000); /* several functions */
-    add(0, 1, 3, 0x12348086, 0x800000);
+    put(0, 1, 0, 0x12348086, 0x800000); /* several functions */
+    put(0, 1, 3, 0x12348086, 0x800000);
     c = add_nic(5, (uint64_t)registers);
     c[PCI_COMMAND / 4] = 0xffff0000;
     registers[RAL0 / 4] = 0x12005452;
@@ -128,6 +128,14 @@ TEST(bars_are_sized)
     CHECK_EQ(c[1], 1);
 }
 
+static struct ranges u;
+
+static uint64_t gap(const struct boot_mem mem[3])
+{
+    collect(&u, &facts, mem, 3);
+    return largest_gap(&u, mem, 3);
+}
+
 TEST(the_largest_gap_is_found)
 {
     struct boot_mem mem[] = {{0, 0x80000000, BOOT_MEM_USABLE, 0},
@@ -137,21 +145,129 @@ TEST(the_largest_gap_is_found)
 
     start();
     facts.machine.ecam[0].last_bus = 0;
-    CHECK_EQ(pci_mmio32_gap(&facts, mem, 3), 0xfec00000 - 0xc0000000);
-    c = add(0, 2, 0, 0x12348086, 0x10000); /* a bridge whose windows cut the largest gap in two */
+    CHECK_EQ(gap(mem), 0xfec00000 - 0xc0000000);
+    c = put(0, 2, 0, 0x12348086, 0x10000); /* a bridge whose windows cut the largest gap in two */
     c[PCI_BRIDGE_MEM / 4] = 0xe000d000;
     c[PCI_BRIDGE_PREF / 4] = 0x0000fff0;
-    CHECK_EQ(pci_mmio32_gap(&facts, mem, 3), 0x30000000);
-    c = add(0, 3, 0, 0x12348086, 0);
+    CHECK_EQ(gap(mem), 0x30000000);
+    c = put(0, 3, 0, 0x12348086, 0);
     c[PCI_BAR0 / 4] = 0x90000000;
-    CHECK_EQ(pci_mmio32_gap(&facts, mem, 3), 0xb0000000 - 0x90000010);
+    CHECK_EQ(gap(mem), 0xb0000000 - 0x90000010);
 
     start(); /* a window that reaches into a range that was listed before it */
     mem[1].size = 0x4ec00000;
-    c = add(0, 2, 0, 0x12348086, 0x10000);
+    c = put(0, 2, 0, 0x12348086, 0x10000);
     c[PCI_BRIDGE_MEM / 4] = 0xb000a000;
     c[PCI_BRIDGE_PREF / 4] = 0x0000fff0;
-    CHECK_EQ(pci_mmio32_gap(&facts, mem, 3), 0x20000000);
+    CHECK_EQ(gap(mem), 0x20000000);
+}
+
+/* A bridge with these buses behind it and a window of `mb` MiB at `base`, or none. */
+static uint32_t *put_bridge(unsigned bus, unsigned device, unsigned sec, unsigned sub, uint32_t base,
+                            unsigned mb)
+{
+    uint32_t *c = put(bus, device, 0, 0x12348086, 0x10000);
+
+    c[PCI_BUSES / 4] = sub << 16 | sec << 8 | bus;
+    c[PCI_BRIDGE_MEM / 4] = mb ? (base + ((mb - 1) << 20)) | base >> 16 : 0xfff0;
+    c[PCI_BRIDGE_PREF / 4] = 0xfff0;
+    return c;
+}
+
+static const struct boot_mem low_ram[] = {{0, 0x80000000, BOOT_MEM_USABLE, 0},
+                                          {0xf0000000, 0x1000, BOOT_MEM_RESERVED, 0}};
+
+static uint64_t room(uint32_t rid, uint64_t size, bool prefetch)
+{
+    collect(&u, &facts, low_ram, 2);
+    return find_room(&u, rid, size * 4, size, prefetch);
+}
+
+TEST(room_on_a_root_bus_keeps_clear_of_all_else)
+{
+    uint32_t *c;
+
+    start();
+    facts.machine.ecam[0].last_bus = 0;
+    c = put(0, 3, 0, 0x12348086, 0);
+    c[PCI_BAR0 / 4] = 0xc0200000; /* the lowest, 16 bytes */
+    CHECK_EQ(room(0x28, 0x4000, true), 0xc0204000);
+    facts.unit[facts.nunits++] = 0xc0200000; /* an IOMMU, 512 KiB */
+    CHECK_EQ(room(0x28, 0x4000, true), 0xc0280000);
+    put_bridge(0, 2, 1, 1, 0xc0200000, 2); /* forwarded elsewhere */
+    CHECK_EQ(room(0x28, 0x4000, true), 0xc0400000);
+    c[PCI_BAR0 / 4 + 1] = 0xefffc000; /* the end of what is free before a reserved page */
+    CHECK_EQ(room(0x28, 0x10000000, false), 0);
+    CHECK_EQ(room(0x28, 0x4000000, false), 0xc4000000);
+    c[PCI_BAR0 / 4] = 0xefff8000; /* and now the lowest is behind that */
+    put_bridge(0, 2, 1, 1, 0, 0);
+    CHECK_EQ(room(0x28, 0x4000, true), 0xf0004000);
+    c[PCI_BAR0 / 4] = c[PCI_BAR0 / 4 + 1] = 0; /* nothing shows where the window is */
+    CHECK_EQ(room(0x28, 0x4000, true), 0);
+}
+
+TEST(room_behind_a_bridge_is_in_its_window)
+{
+    uint32_t *outer, *c;
+
+    start();
+    outer = put_bridge(0, 2, 1, 3, 0xc0200000, 4);
+    CHECK_EQ(room(0x100, 0x4000, true), 0xc0200000);
+    CHECK_EQ(room(0x28, 0x4000, true), 0xc0600000);
+    c = put(1, 0, 0, 0x12348086, 0);
+    c[PCI_BAR0 / 4] = 0xc0200000;
+    CHECK_EQ(room(0x100, 0x4000, true), 0xc0204000);
+    CHECK_EQ(room(0x100, 0x100000, true), 0); /* four do not fit any more */
+    outer[PCI_BRIDGE_PREF / 4] = 0xd000d000;  /* 1 MiB */
+    CHECK_EQ(room(0x100, 0x4000, true), 0xd0000000);
+    CHECK_EQ(room(0x100, 0x4000, false), 0xc0204000);
+    outer[PCI_BRIDGE_PREF / 4] |= PCI_PREF_64 | PCI_PREF_64 << 16;
+    outer[PCI_PREF_BASE / 4] = outer[PCI_PREF_LIMIT / 4] = 0x80; /* beyond 4 GiB */
+    CHECK_EQ(room(0x100, 0x4000, true), 0xc0204000);
+    put_bridge(1, 1, 2, 2, 0, 0); /* closed: nothing behind it can be reached */
+    CHECK_EQ(room(0x200, 0x4000, true), 0);
+    put_bridge(1, 1, 2, 2, 0xc0300000, 1); /* the nearest one counts, not in the others' way */
+    CHECK_EQ(room(0x200, 0x4000, true), 0xc0300000);
+    CHECK_EQ(room(0x300, 0x80000, false), 0xc0400000);
+    u.full = true;
+    CHECK_EQ(find_room(&u, 0x200, 0x4000, 0x4000, true), 0);
+}
+
+TEST(vf_bars_of_all_nics_get_a_place)
+{
+    struct boot_config cfg = {.nnics = 2, .nic = {{.rid = 0x28, .vfs = 2}, {.rid = 0x30, .vfs = 3}}};
+    struct nic_facts f[2];
+    uint32_t *c[2];
+
+    start();
+    facts.machine.ecam[0].last_bus = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        c[i] = add_nic(5 + i, 0xc0200000 + 0x1000 * i);
+        c[i][0x160 / 4 + 9] = BAR_KIND_64 | BAR_PREFETCH; /* 16 bytes; not placed */
+        c[i][0x160 / 4 + 12] = 0xc0200000;
+        c[i][0x160 / 4 + 11] = c[i][0x160 / 4 + 13] = c[i][0x160 / 4 + 14] = BAR_IO; /* none */
+        pci_nic_facts(&facts, cfg.nic[i].rid, &f[i]);
+    }
+    CHECK_EQ(pci_place_vfs(&facts, low_ram, 2, &cfg, f), 0xc0200000 - 0x80000000);
+    CHECK(f[0].vf_bars_placed && f[1].vf_bars_placed);
+    CHECK(cfg.nic[0].vf_bar[0] == 0xc0200010 && cfg.nic[0].vf_bar[1] == 0);
+    CHECK(cfg.nic[0].vf_bar[3] == 0xc0200030 && cfg.nic[1].vf_bar[0] > 0xc0200040);
+    c[0][PCI_BAR0 / 4] = c[1][PCI_BAR0 / 4] = BAR_KIND_64; /* no BAR below 4 GiB: no room is known */
+    pci_place_vfs(&facts, low_ram, 2, &cfg, f);
+    CHECK(!f[0].vf_bars_placed && cfg.nic[0].vf_bar[0] == 0);
+    for (unsigned i = 0; i < 2; i++) {
+        c[i][0x160 / 4 + 10] = 0x80; /* the firmware has placed them above 4 GiB */
+        c[i][0x160 / 4 + 12] = BAR_KIND_64;
+        c[i][0x160 / 4 + 13] = 0;
+    }
+    pci_place_vfs(&facts, low_ram, 2, &cfg, f);
+    CHECK(!f[0].vf_bars_placed);
+    c[0][0x160 / 4 + 13] = 0x80;
+    pci_place_vfs(&facts, low_ram, 2, &cfg, f);
+    CHECK(f[0].vf_bars_placed && cfg.nic[0].vf_bar[0] == 0 && cfg.nic[0].vf_bar[3] == 0);
+    c[0][0x160 / 4 + 2] = SRIOV_VF_ENABLE; /* the firmware uses them: not sized */
+    pci_nic_facts(&facts, 0x28, &f[0]);
+    CHECK(f[0].vf_bars_placed && f[0].vf_bar_bytes == 0);
 }
 
 TEST_MAIN()

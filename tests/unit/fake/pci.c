@@ -60,12 +60,6 @@ int pci_init(const struct bootinfo *bi)
     return 0;
 }
 
-void pci_reserve(hpa_t base, uint64_t size)
-{
-    (void)base;
-    (void)size;
-}
-
 struct pci_dev *pci_first(void)
 {
     return fake_pci_first;
@@ -149,8 +143,9 @@ int pci_flr_wait(struct pci_dev *d)
 }
 
 /* VFs as the 82576 has them: offset 0x80, stride 2, one memory BAR of 16 KiB at 0 and one at 3. */
-int pci_sriov_enable(struct pci_dev *pf, unsigned n)
+int pci_sriov_enable(struct pci_dev *pf, unsigned n, const uint64_t place[PCI_BARS])
 {
+    (void)place;
     if (fake_pci_sriov_rc)
         return fake_pci_sriov_rc;
     pf->vf = calloc(n, sizeof(pf->vf[0]));
@@ -159,8 +154,8 @@ int pci_sriov_enable(struct pci_dev *pf, unsigned n)
         struct fake_pci *f = fake_pci_add((rid_t){pf->rid.id + 0x80 + 2 * i}, pf->vendor, 0x10ca);
 
         f->dev.is_vf = true;
-        f->dev.bar[0] = (struct pci_bar){hpa(0xe0000000 + i * 0x4000), 0x4000, false, true, true};
-        f->dev.bar[3] = (struct pci_bar){hpa(0xe0100000 + i * 0x4000), 0x4000, false, true, true};
+        f->dev.bar[0] = (struct pci_bar){hpa(0xe0000000 + i * 0x4000), 0x4000, false, true};
+        f->dev.bar[3] = (struct pci_bar){hpa(0xe0100000 + i * 0x4000), 0x4000, false, true};
         pf->vf[i] = &f->dev;
     }
     return 0;

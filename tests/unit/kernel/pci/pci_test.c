@@ -10,7 +10,6 @@
 
 #include "kernel/pci/flr.c"
 #include "kernel/pci/pci.c"
-#include "kernel/pci/room.c"
 #include "kernel/pci/sriov.c"
 
 struct model {
@@ -23,12 +22,11 @@ struct model {
 
 static struct model models[600];
 static unsigned model_count;
-static struct ecam_window window = {.base = {0xe0000000}, .last = 255};
+static struct ecam_window window = {.last = 255};
 static bool window_off;
-static struct boot_mem mem[] = {{0, 0x80000000, BOOT_MEM_USABLE, 0},
-                                {0xf0000000, 0x1000, BOOT_MEM_RESERVED, 0}};
 static struct bootinfo info;
 static unsigned dead_vfs;
+static const uint64_t place[PCI_BARS] = {0xc0220000, 0, 0, 0xc0260000};
 
 int ecam_init(const struct bootinfo *bi)
 {
@@ -179,17 +177,13 @@ static struct model *add_igb(uint32_t rid)
     return m;
 }
 
-static struct model *add_bridge(uint32_t rid, uint8_t sec, uint8_t sub, uint16_t base, uint16_t limit)
+static struct model *add_bridge(uint32_t rid, uint8_t sec, uint8_t sub)
 {
     struct model *m = add(rid, 0x12345678, 0x06040000, 1);
 
     poke(m, PCI_COMMAND, 2, 7);
     poke(m, PCI_SECONDARY_BUS, 1, sec);
     poke(m, PCI_SUBORDINATE_BUS, 1, sub);
-    poke(m, PCI_MEM_BASE, 2, base);
-    poke(m, PCI_MEM_BASE + 2, 2, limit);
-    poke(m, PCI_PREF_BASE, 2, 0xfff1);
-    poke(m, PCI_PREF_BASE + 2, 2, 1);
     return m;
 }
 
@@ -208,7 +202,6 @@ static void reset(void)
         heap_free(d, 0);
     }
     last = &first;
-    memory = NULL;
     CHECK_EQ(fake_heap_out, 0);
     model_count = 0;
     dead_vfs = 0;
@@ -216,10 +209,14 @@ static void reset(void)
     add(0, 0x29c08086, 0x06000000, 0);
 }
 
+static bool ram_below_2g(hpa_t start, uint64_t size)
+{
+    return start.a + size <= 0x80000000;
+}
+
 static int scan(void)
 {
-    info.mem = ptr_to_hpa(mem).a;
-    info.mem_count = ARRAY_SIZE(mem);
+    fake_frame_is_ram = ram_below_2g;
     return pci_init(&info);
 }
 
@@ -256,14 +253,14 @@ TEST(bridges_and_their_lies)
     window_off = true;
     CHECK_EQ(scan(), -ENOENT);
     window_off = false;
-    add_bridge(0x08, 1, 3, 0xc100, 0xc1f0);
-    add_bridge(0x100, 2, 2, 0xc100, 0xc110);
-    add_bridge(0x208, 1, 9, 0xfff0, 0); /* points back up: not followed */
-    add_bridge(0x210, 2, 2, 0xfff0, 0); /* its own bus */
-    add_bridge(0x218, 0, 0, 0xfff0, 0); /* not set up */
-    add_bridge(0x220, 9, 9, 0xfff0, 0); /* beyond the window */
+    add_bridge(0x08, 1, 3);
+    add_bridge(0x100, 2, 2);
+    add_bridge(0x208, 1, 9); /* points back up: not followed */
+    add_bridge(0x210, 2, 2); /* its own bus */
+    add_bridge(0x218, 0, 0); /* not set up */
+    add_bridge(0x220, 9, 9); /* beyond the window */
     add(0x228, 0x77778888, 0x02000000, 0);
-    add_bridge(0x108, 2, 2, 0xfff0, 0); /* a second way to bus 2 */
+    add_bridge(0x108, 2, 2); /* a second way to bus 2 */
     window.last = 4;
     CHECK_EQ(scan(), 0);
     window.last = 255;
@@ -298,7 +295,7 @@ TEST(silence_stops_what_firmware_left_running)
     reset();
     m = add_igb(0x28);
     poke(m, 0x160 + SRIOV_CTRL, 2, SRIOV_CTRL_VFE | SRIOV_CTRL_MSE);
-    add_bridge(0x08, 1, 1, 0xc100, 0xc1f0);
+    add_bridge(0x08, 1, 1);
     CHECK_EQ(scan(), 0);
     pci_silence_all();
     CHECK_EQ(peek(m, PCI_COMMAND, 2), 3);
@@ -317,106 +314,58 @@ TEST(vfs_come_up_in_32_bit_space)
     m = add_igb(0x28);
     CHECK_EQ(scan(), 0);
     pf = pci_find((rid_t){0x28});
-    CHECK_EQ(pci_sriov_enable(pci_find((rid_t){0}), 1), -ENODEV);
-    CHECK_EQ(pci_sriov_enable(pf, 9), -ERANGE);
-    CHECK_EQ(pci_sriov_enable(pf, 0), 0);
-    CHECK_EQ(pci_sriov_enable(pf, 4), 0);
-    CHECK_EQ(pci_sriov_enable(pf, 4), -EBUSY);
+    CHECK_EQ(pci_sriov_enable(pci_find((rid_t){0}), 1, place), -ENODEV);
+    CHECK_EQ(pci_sriov_enable(pf, 9, place), -ERANGE);
+    CHECK_EQ(pci_sriov_enable(pf, 0, place), 0);
+    CHECK_EQ(pci_sriov_enable(pf, 4, place), 0);
+    CHECK_EQ(pci_sriov_enable(pf, 4, place), -EBUSY);
     CHECK_EQ(pf->num_vfs, 4);
     CHECK_EQ(peek(m, 0x160 + SRIOV_SYS_PAGE_SIZE, 4), 1);
     CHECK_EQ(peek(m, 0x160 + SRIOV_CTRL, 2), SRIOV_CTRL_VFE | SRIOV_CTRL_MSE);
-    CHECK_EQ(peek(m, 0x160 + SRIOV_VF_BAR0, 4), 0xc022000c); /* between BAR 0 and BAR 3 of the PF */
+    CHECK_EQ(peek(m, 0x160 + SRIOV_VF_BAR0, 4), 0xc022000c);
     CHECK_EQ(peek(m, 0x160 + SRIOV_VF_BAR0 + 4, 4), 0);
-    CHECK_EQ(peek(m, 0x160 + SRIOV_VF_BAR0 + 12, 4), 0xc023000c);
+    CHECK_EQ(peek(m, 0x160 + SRIOV_VF_BAR0 + 12, 4), 0xc026000c);
     CHECK_EQ(peek(m, 0x160 + SRIOV_VF_BAR0 + 16, 4), 0);
     vf = pf->vf[3];
     CHECK(vf == pci_find((rid_t){0x28 + 0x80 + 6}) && vf->is_vf);
     CHECK(vf->vendor == 0x8086 && vf->device == 0x10ca && vf->cap_msix == 0x70 && vf->cap_pcie == 0xa0);
-    CHECK(vf->bar[0].base.a == 0xc022c000 && vf->bar[0].size == 0x4000 && vf->bar[3].base.a == 0xc023c000);
+    CHECK(vf->bar[0].base.a == 0xc022c000 && vf->bar[0].size == 0x4000 && vf->bar[3].base.a == 0xc026c000);
     CHECK_EQ(peek(model_at(vf->rid.id), PCI_COMMAND, 2), PCI_COMMAND_MEM);
 }
 
-TEST(vf_bars_keep_clear_of_all_else)
+/* Whether two VFs get a place for VF BAR 3. */
+static int enable_with(uint64_t bar3, bool firmware_placed)
 {
-    struct pci_dev *a, *b;
-
-    reset();
-    add_igb(0x28);
-    add_igb(0x30);
-    poke(&models[2], 0x10, 4, 0xc0220000);
-    poke(&models[2], 0x1c, 4, 0xc0244004);
-    add_bridge(0x08, 1, 1, 0xc020, 0xc030); /* c0200000..c03fffff: forwarded elsewhere */
-    CHECK_EQ(scan(), 0);
-    pci_reserve(hpa(0xc0400000), 0x8000);
-    a = pci_find((rid_t){0x28});
-    b = pci_find((rid_t){0x30});
-    CHECK_EQ(pci_sriov_enable(a, 8), 0);
-    CHECK_EQ(a->vf[0]->bar[0].base.a, 0xc0408000);
-    CHECK_EQ(a->vf[0]->bar[3].base.a, 0xc0428000);
-    poke(model_at(0x30), 0x160 + SRIOV_FIRST_VF_OFFSET, 2, 0x81 + 0x20);
-    CHECK_EQ(pci_sriov_enable(b, 8), 0);
-    CHECK_EQ(b->vf[7]->bar[0].base.a, 0xc0448000 + 7 * 0x4000);
-}
-
-TEST(configuration_space_is_no_place_for_vf_bars)
-{
-    struct pci_dev *pf;
-
-    reset();
-    add_igb(0x28);
-    CHECK_EQ(scan(), 0);
-    pf = pci_find((rid_t){0x28});
-    pci_reserve(hpa(0xc0200000), 0x1fe00000); /* up to the ECAM window, behind which a page is reserved */
-    CHECK_EQ(pci_sriov_enable(pf, 1), 0);
-    CHECK_EQ(pf->vf[0]->bar[0].base.a, 0xf0004000);
-}
-
-TEST(no_room_for_vf_bars)
-{
+    const uint64_t at[PCI_BARS] = {0xc0220000, 0, 0, bar3};
     struct model *m;
     struct pci_dev *pf;
+    int rc;
 
     reset();
     m = add_igb(0x28);
+    if (!firmware_placed) {
+        poke(m, 0x160 + SRIOV_VF_BAR0 + 12, 4, 0xc);
+        poke(m, 0x160 + SRIOV_VF_BAR0 + 16, 4, 0);
+    }
     CHECK_EQ(scan(), 0);
     pf = pci_find((rid_t){0x28});
-    pci_reserve(hpa(0x80000000), 0x7ec00000);
-    CHECK_EQ(pci_sriov_enable(pf, 2), 0); /* stays where the firmware put it */
-    CHECK_EQ(pf->vf[1]->bar[0].base.a, 0x8000004000);
-    reset();
-    m = add_igb(0x28);
-    poke(m, 0x160 + SRIOV_VF_BAR0 + 16, 4, 0); /* below 4 GiB, not in our room */
-    CHECK_EQ(scan(), 0);
-    pf = pci_find((rid_t){0x28});
-    pci_reserve(hpa(0x80000000), 0x7ec00000);
-    CHECK_EQ(pci_sriov_enable(pf, 2), -ENOSPC);
+    rc = pci_sriov_enable(pf, 2, at);
+    if (rc == 0)
+        CHECK_EQ(pf->vf[1]->bar[3].base.a, (bar3 ? bar3 : 0x8000020000) + 0x4000);
+    else
+        CHECK(!pf->vf && pf->num_vfs == 0 && peek(m, 0x160 + SRIOV_NUM_VFS, 2) == 0);
+    return rc;
+}
+
+TEST(places_for_vf_bars_are_checked)
+{
+    CHECK_EQ(enable_with(0xc0260000, false), 0);
+    CHECK_EQ(enable_with(0, true), 0); /* stays where the firmware put it */
+    CHECK_EQ(enable_with(0, false), -ENOSPC);
     CHECK(fake_log_has("no room for VF BAR 3: 32 KiB"));
-    CHECK_EQ(peek(m, 0x160 + SRIOV_NUM_VFS, 2), 0);
-    CHECK(!pf->vf && pf->num_vfs == 0);
-}
-
-TEST(behind_a_bridge_only_its_window_counts)
-{
-    struct model *m;
-    struct pci_dev *pf;
-
-    reset();
-    add_bridge(0x08, 1, 1, 0xc020, 0xc020); /* 1 MiB: c0200000 */
-    m = add_igb(0x100);
-    poke(m, 0x160 + SRIOV_VF_BAR0 + 4, 4, 0);
-    poke(m, 0x160 + SRIOV_VF_BAR0 + 16, 4, 0);
-    CHECK_EQ(scan(), 0);
-    pf = pci_find((rid_t){0x100});
-    CHECK_EQ(pci_sriov_enable(pf, 4), 0);
-    CHECK_EQ(pf->vf[0]->bar[0].base.a, 0xc0220000);
-    reset();
-    add_bridge(0x08, 1, 1, 0xc020, 0xc020);
-    m = add_igb(0x100);
-    m->bar_bits[1][0] = m->bar_bits[1][3] = 0xfff00000;
-    poke(m, 0x160 + SRIOV_VF_BAR0 + 4, 4, 0);
-    poke(m, 0x160 + SRIOV_VF_BAR0 + 16, 4, 0);
-    CHECK_EQ(scan(), 0);
-    CHECK_EQ(pci_sriov_enable(pci_find((rid_t){0x100}), 1), -ENOSPC);
+    CHECK_EQ(enable_with(0xc0260000 + 0x2000, true), -ENOSPC); /* not aligned */
+    CHECK_EQ(enable_with(0x40000000, true), -ENOSPC);          /* RAM */
+    CHECK_EQ(enable_with(0xffffc000, true), -ENOSPC);          /* the second one is beyond 4 GiB */
 }
 
 TEST(requester_ids_carry_and_are_checked)
@@ -430,7 +379,7 @@ TEST(requester_ids_carry_and_are_checked)
     poke(m, 0x160 + SRIOV_VF_STRIDE, 2, 1);
     CHECK_EQ(scan(), 0);
     pf = pci_find((rid_t){0x28});
-    CHECK_EQ(pci_sriov_enable(pf, 255), 0);
+    CHECK_EQ(pci_sriov_enable(pf, 255, place), 0);
     CHECK_EQ(pf->vf[254]->rid.id, 0x28 + 0x80 + 254); /* on bus 1 */
     for (unsigned bad = 0; bad < 3; bad++) {
         reset();
@@ -441,7 +390,7 @@ TEST(requester_ids_carry_and_are_checked)
                         : 0x80); /* last runs over, meets the PF */
         poke(m, 0x160 + SRIOV_VF_STRIDE, 2, bad == 2 ? 0 : 8);
         CHECK_EQ(scan(), 0);
-        CHECK_EQ(pci_sriov_enable(pci_find((rid_t){0x28}), 8), -ERANGE);
+        CHECK_EQ(pci_sriov_enable(pci_find((rid_t){0x28}), 8, place), -ERANGE);
     }
 }
 
@@ -457,12 +406,12 @@ TEST(vfs_that_stay_away_leave_nothing_behind)
     pf = pci_find((rid_t){0x28});
     out = fake_heap_out;
     dead_vfs = 1;
-    CHECK_EQ(pci_sriov_enable(pf, 4), -EIO);
+    CHECK_EQ(pci_sriov_enable(pf, 4, place), -EIO);
     CHECK(fake_log_has("VF 3 does not answer"));
     CHECK_EQ(peek(m, 0x160 + SRIOV_CTRL, 2), 0);
     CHECK_EQ(fake_heap_out, out);
     fake_heap_fail_after = 0;
-    CHECK_EQ(pci_sriov_enable(pf, 4), -ENOMEM);
+    CHECK_EQ(pci_sriov_enable(pf, 4, place), -ENOMEM);
     CHECK_EQ(fake_heap_out, out);
     fake_heap_fail_after = -1;
 }
