@@ -2,7 +2,6 @@
 /* Configuration space in memory (PCIe 5.0 7.2.2). */
 #include "kernel/mm/paging.h"
 #include "kernel/pci/internal.h"
-#include "kernel/pci/regs.h"
 
 static struct ecam_window windows[BOOT_ECAM_MAX];
 static unsigned window_count;

@@ -78,7 +78,9 @@ TEST(power_off_writes_the_s5_package)
     CHECK(pm1[0] & 1 << 13);
     info.machine.power.smi_cmd = 0; /* nobody to ask */
     pm1[0] = 0;
+    fake_log_reset();
     acpi_power_off();
+    CHECK_EQ(fake_log_lines, 0);
     CHECK_EQ(pm1[0], 1 << 13 | 5 << 10);
 }
 
