@@ -24,7 +24,10 @@ static bool check_cpu(const struct boot_facts *f, struct boot_error *err)
 
 static bool check_acpi(const struct boot_facts *f, struct boot_error *err)
 {
-    return f->xsdt || error_set(err, "ACPI: no valid XSDT, accepted: firmware with ACPI 2.0 or later");
+    if (!f->xsdt)
+        return error_set(err, "ACPI: no valid XSDT, accepted: firmware with ACPI 2.0 or later");
+    return f->machine.power.pm_timer ||
+           error_set(err, "ACPI: no valid FADT with a PM timer, accepted: firmware that has the timer");
 }
 
 /*

@@ -33,6 +33,7 @@ static void good(void)
         .remapping = true,
         .ecam = true,
         .xsdt = true,
+        .machine.power.pm_timer = 0x608,
         .usable = 320 * MIB + CHECK_MARGIN + 5 * MIB,
         .file_bytes = 5 * MIB,
         .nic = {{.found = true, .sriov = true, .total_vfs = 4, .vf_bars_placed = true}, {.found = true}},
@@ -75,6 +76,11 @@ TEST(root_of_the_tables)
 {
     REFUSED("ACPI: no valid XSDT", facts.xsdt = false);
     REFUSED("ACPI: no valid XSDT", facts.xsdt = false; cfg.boot.nnics = 0);
+}
+
+TEST(clock_to_measure_the_tsc_against)
+{
+    REFUSED("ACPI: no valid FADT with a PM timer", facts.machine.power.pm_timer = 0);
 }
 
 TEST(iommu)
