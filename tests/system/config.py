@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is wrong is found before the firmware is left: one line, and the firmware goes on."""
 import random
+import re
 import subprocess
 
 from tests.system import lib, texts
@@ -23,7 +24,7 @@ vf = lan0/1 mac=02:00:00:00:00:02
 
 # what: (text to replace, by what, what the line names)
 CASES = {
-    "an unknown key": ("vfs = 2", "vfss = 2", "vfs"),
+    "an unknown key": ("vfs = 2", "vfss = 2", r"vfss\b[^\n]*\bvfs\b"),  # and the nearest known one
     "a bad number": ("vfs = 2", "vfs = two", "vfs"),
     "more VFs than the NIC has": ("vfs = 2", "vfs = 8", "vfs"),
     "a NIC that is not there": ("00:05.0", "00:07.0", "pf"),
@@ -53,6 +54,8 @@ def refused(context, name, text, named, **options):
         line = host.line(named, BOOT_SECONDS, fail=texts.LEAVES_FIRMWARE)
         host.expect(texts.FIRMWARE_AGAIN, 30)
         host.never(texts.LEAVES_FIRMWARE, start=0)
+        said = re.findall(r"^lastmile: (?!warning: )[^\n]*", host.text, re.M)
+        assert len(said) == 1, said
         return line
 
 
