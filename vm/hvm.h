@@ -74,8 +74,8 @@ struct hvm_ops {
     /* Asks for VM_EXIT_WINDOW as soon as can_take_intr() becomes true. */
     void (*want_window)(struct vcpu *v, bool on);
     /*
-     * Leaves an interrupt to the CPU, which delivers it without an exit as soon as can_take_intr() becomes true; false if it cannot. Takes the
-     * place of a window. intr_delivered() after the next exit: takes it back, and says whether it was delivered.
+     * Leaves an interrupt to the CPU, which delivers it as soon as can_take_intr() becomes true; false: now or never, and it is not now, so a window
+     * must be asked for. Takes the place of a window. intr_delivered() after the next exit: takes it back, and says whether it was delivered.
      */
     bool (*queue_intr)(struct vcpu *v, uint8_t vector);
     bool (*intr_delivered)(struct vcpu *v);

@@ -135,33 +135,26 @@ void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t err
     v->inject = next;
 }
 
-static void inject(struct vcpu *v, enum vm_event_type type, uint8_t vector)
-{
-    v->inject = (struct vm_event){true, false, (uint8_t)type, vector, 0};
-    v->halted = false;
-}
-
-/* NMI first (APM 2 8.5). What cannot go in now is left to the CPU, or waits for its window. */
+/* NMI first (APM 2 8.5). An interrupt is left to the CPU; what it cannot be left waits for its window. */
 static void deliver_pending(struct vcpu *v)
 {
     int vector;
 
     if (v->nmi_pending && hvm->can_take_nmi(v)) {
         v->nmi_pending = false;
-        inject(v, VM_EVENT_NMI, 2);
+        v->inject = (struct vm_event){true, false, VM_EVENT_NMI, 2, 0};
+        v->halted = false;
     }
     v->recheck = v->nmi_pending; /* nothing tells when an NMI could go in: ask after each exit */
     vector = lapic_pending(v);
-    if (vector >= 0 && hvm->can_take_intr(v)) {
-        inject(v, VM_EVENT_INTR, (uint8_t)vector);
-        lapic_accept(v, (uint8_t)vector);
-    }
-    hvm->want_window(v, v->nmi_pending || lapic_waiting(v));
-    if (vector >= 0 && !v->inject.valid && !v->nmi_pending && lapic_idle(v) &&
-        hvm->queue_intr(v, (uint8_t)vector)) {
+    if (vector >= 0 && hvm->can_take_intr(v))
+        v->halted = false;
+    if (vector >= 0 && !v->halted && !v->nmi_pending && hvm->queue_intr(v, (uint8_t)vector)) {
         lapic_queue(v, (uint8_t)vector);
         v->queued = (uint8_t)vector;
+        return;
     }
+    hvm->want_window(v, v->nmi_pending || vector >= 0);
 }
 
 /* What the guest did with its interrupts while nobody looked. */

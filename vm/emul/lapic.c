@@ -110,21 +110,7 @@ static bool is_level(const struct lapic *l, uint8_t vector)
     return apic_get(l, APIC_TMR + vector / 32) & BIT32(vector % 32);
 }
 
-/* The EOI of an edge interrupt is left to a bit in the guest's memory; a level one's must be reported. */
-static void offer_pv_eoi(struct lapic *l, uint8_t vector)
-{
-    if (!l->pv_eoi || is_level(l, vector))
-        return;
-    __atomic_fetch_or(l->pv_eoi, 1, __ATOMIC_RELAXED);
-    l->v->pv_eoi_armed = true;
-}
-
-bool lapic_waiting(struct vcpu *v)
-{
-    return lapic_pending(v) >= 0 || (v->pv_eoi_armed && highest_irr(v->lapic) >= 0);
-}
-
-/* False: it was requested already, and whoever did that has seen to the rest. */
+/* False: it was requested already, and whoever did it has seen to the rest. */
 static bool request(struct lapic *l, uint8_t vector)
 {
     uint32_t bit = BIT32(vector % 32);
@@ -135,59 +121,36 @@ static bool request(struct lapic *l, uint8_t vector)
     return true;
 }
 
-static void request_clear(struct lapic *l, uint8_t vector)
+/*
+ * The EOI of an edge interrupt is left to a bit in the guest's memory. A level one's must be reported; with something in service below, the bit would not
+ * say whose end it is; and an end that others wait for must be seen.
+ */
+void lapic_queue(struct vcpu *v, uint8_t vector)
 {
+    struct lapic *l = v->lapic;
     unsigned w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
 
     if ((__atomic_fetch_and(&l->reg[APIC_IRR + w], ~bit, __ATOMIC_SEQ_CST) & ~bit) == 0)
         irr_word_empty(l, w);
-}
-
-static void service(struct lapic *l, uint8_t vector)
-{
-    l->reg[APIC_ISR + vector / 32] |= BIT32(vector % 32);
-    l->isr_words |= BIT32(vector / 32);
-    update_ppr(l);
-}
-
-/*
- * With something in service below, the bit in memory would not say whose end it is. With others that wait for
- * this one's end lapic_waiting() says so, and the run loop looks again when the guest can take one: one exit,
- * not an EOI's and then a window's.
- */
-void lapic_accept(struct vcpu *v, uint8_t vector)
-{
-    struct lapic *l = v->lapic;
-
-    request_clear(l, vector);
-    if (l->isr_words == 0)
-        offer_pv_eoi(l, vector);
-    service(l, vector);
-}
-
-bool lapic_idle(const struct vcpu *v)
-{
-    return v->lapic->isr_words == 0;
-}
-
-void lapic_queue(struct vcpu *v, uint8_t vector)
-{
-    struct lapic *l = v->lapic;
-
-    request_clear(l, vector);
-    if (__atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) == 0)
-        offer_pv_eoi(l, vector);
+    if (l->pv_eoi && !is_level(l, vector) && l->isr_words == 0 &&
+        __atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) == 0) {
+        __atomic_fetch_or(l->pv_eoi, 1, __ATOMIC_RELAXED);
+        v->pv_eoi_armed = true;
+    }
 }
 
 void lapic_unqueue(struct vcpu *v, uint8_t vector, bool delivered)
 {
     struct lapic *l = v->lapic;
 
-    if (delivered)
-        service(l, vector);
-    else
+    if (!delivered) {
         request(l, vector);
+        return;
+    }
+    l->reg[APIC_ISR + vector / 32] |= BIT32(vector % 32);
+    l->isr_words |= BIT32(vector / 32);
+    update_ppr(l);
 }
 
 static void eoi(struct lapic *l)

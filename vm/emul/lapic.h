@@ -14,9 +14,6 @@ void lapic_reset(struct vcpu *v);
 /* Highest-priority vector that is pending and not held back by the priority, or -1. Own CPU. */
 int lapic_pending(struct vcpu *v);
 
-/* The vector was injected: IRR -> ISR. */
-void lapic_accept(struct vcpu *v, uint8_t vector);
-
 /* Raises a fixed interrupt in this vCPU's APIC, and wakes or kicks it. Any CPU. level: EOI is reported to the I/O APIC. */
 void lapic_raise(struct vcpu *v, uint8_t vector, bool level);
 
@@ -31,22 +28,15 @@ MUST_USE int lapic_msr_read(struct vcpu *v, uint32_t msr, uint64_t *val);
 MUST_USE int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
 
 /*
- * True if the run loop should look again once the vCPU can take an interrupt: one is pending, or may be as soon as the one in service has ended, whose
- * end is left to guest memory. Own CPU.
+ * The CPU delivers an interrupt as soon as the guest can take it, and nobody looks until the next exit. lapic_queue() takes the pending one out of the
+ * requests before an entry; a second one of the same vector is then a new request. lapic_unqueue() after the exit, before lapic_pv_eoi_sync(): it is
+ * in service now, or requested again. Own CPU.
  */
-bool lapic_waiting(struct vcpu *v);
-
-/*
- * For an interrupt that the CPU delivers without an exit, as soon as the guest can take it: while lapic_idle(), nothing being in service (the CPU
- * does not know the priorities between the two). lapic_queue() takes a pending one out of the requests before an entry. lapic_unqueue() after the exit,
- * before lapic_pv_eoi_sync(): it is in service now, or requested again. Own CPU.
- */
-bool lapic_idle(const struct vcpu *v);
 void lapic_queue(struct vcpu *v, uint8_t vector);
 void lapic_unqueue(struct vcpu *v, uint8_t vector, bool delivered);
 
 /*
- * Paravirtual EOI (KVM's MSR 0x4b564d04; Linux Documentation/virt/kvm/x86/msr.rst): lapic_accept() and lapic_queue() may leave the EOI of an edge interrupt to a bit in guest
+ * Paravirtual EOI (KVM's MSR 0x4b564d04; Linux Documentation/virt/kvm/x86/msr.rst): lapic_queue() may leave the EOI of an edge interrupt to a bit in guest
  * memory, v->pv_eoi_armed then being set. The run loop calls this after an exit while that flag is set, before anything looks at the APIC: an EOI
  * that the guest has signalled is done, otherwise the offer is taken back.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events into the guest (APM 2 15.20, 15.21). What it can take now goes through EVENTINJ. Otherwise a virtual interrupt (V_IRQ) is pended: to be
- * delivered, or only to find out, by its intercept, when the guest can take one.
+ * Events into the guest (APM 2 15.20, 15.21). Interrupts are virtual ones (V_IRQ), which the CPU delivers when the guest can take them; all else goes
+ * through EVENTINJ. V_IRQ with its intercept tells when the guest can take one.
  */
 #include "vm/svm/svm.h"
 

@@ -75,16 +75,18 @@ static void fake_want_window(struct vcpu *v, bool on)
 
 static bool fake_queue_intr(struct vcpu *v, uint8_t vector)
 {
+    bool ok = fake_hvm.can_intr || fake_hvm.can_queue;
+
     (void)v;
-    fake_hvm.queued = fake_hvm.can_queue ? vector : 0;
-    fake_hvm.window &= !fake_hvm.can_queue;
-    return fake_hvm.can_queue;
+    fake_hvm.queued = ok ? vector : 0;
+    fake_hvm.window &= !ok;
+    return ok;
 }
 
 static bool fake_intr_delivered(struct vcpu *v)
 {
     (void)v;
-    return fake_hvm.delivers;
+    return fake_hvm.can_intr || fake_hvm.delivers;
 }
 
 static void fake_clear_shadow(struct vcpu *v)

@@ -9,7 +9,7 @@ static struct {
     int pending; /* vector, or -1 */
     uint32_t last_msr;
     uint64_t last_val;
-    unsigned accepted, raised, tsc_changes, pv_eoi_syncs;
+    unsigned raised, tsc_changes, pv_eoi_syncs;
     int err; /* of the MSR functions */
 } fake_lapic = {.pending = -1};
 
@@ -23,18 +23,6 @@ int lapic_pending(struct vcpu *v)
 {
     (void)v;
     return fake_lapic.pending;
-}
-
-bool lapic_waiting(struct vcpu *v)
-{
-    return lapic_pending(v) >= 0;
-}
-
-void lapic_accept(struct vcpu *v, uint8_t vector)
-{
-    (void)v, (void)vector;
-    fake_lapic.accepted++;
-    fake_lapic.pending = -1;
 }
 
 void lapic_raise(struct vcpu *v, uint8_t vector, bool level)
