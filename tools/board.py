@@ -4,6 +4,7 @@
 Environment: QEMU (program), OVMF (firmware code file; the variable store is looked for beside it), SMP, MEM, NETDEV (a -netdev value),
 QEMU_ARGS (appended as they are).
 """
+import ctypes
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import time
 
 BOARDS = ("amd", "vtd")
 CPU = "EPYC,+x2apic,+umip,+vgif,+svme-addr-chk"
+PR_SET_PDEATHSIG = 1
 NIC_SLOT = 5  # not 3 or 4: a VF's requester id would be the I/O APIC's (CAVEATS.md)
 FIRMWARE = (
     "/usr/share/OVMF/OVMF_CODE_4M.fd",
@@ -98,6 +100,11 @@ def command(board, scratch, serial, *, disk=None, linux=None, iommu=True, nic=Tr
     return args + list(extra) + shlex.split(os.environ.get("QEMU_ARGS") or "")
 
 
+def end_with_parent():
+    """In the child: no machine outlives the program that drives it, however that one ends (prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Machine:
     """A running board. Everything that came over its serial port is in .text; wait() is how to get on."""
 
@@ -112,7 +119,7 @@ class Machine:
             args = command(board, self.scratch, f"socket,path={path},server=on,wait=on", qmp=f"{self.scratch}/qmp", **options)
             with open(f"{self.scratch}/stderr", "wb") as errors:
                 self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-                                                start_new_session=True)
+                                                start_new_session=True, preexec_fn=end_with_parent)
             self.port = self.connect(path)
         except BaseException:
             self.close()

@@ -120,9 +120,9 @@ def exits_of(host, command, count):
 
 
 def traffic_exits(host, table):
-    """Exits for a ping and for a MB of TCP, in the guest that asks; what KVM takes there stands beside it."""
+    """Exits for a ping (back to back) and for a MB of TCP, in the guest that asks; what KVM takes there stands beside it."""
     peer = guests.ADDRESS["db"]
-    for name, command, count in (("ping", f"lmping {peer} 500 10", 500), ("get", f"lmget {peer} 64", 64), ("put", f"lmput {peer} 64", 64)):
+    for name, command, count in (("ping", f"lmping {peer} 4000 0", 4000), ("get", f"lmget {peer} 128", 128), ("put", f"lmput {peer} 128", 128)):
         kinds, web = exits_of(host, command, count)
         what = {"ping": "ping round trip", "get": "MB of TCP to the guest", "put": "MB of TCP from the guest"}[name]
         table.add(f"VM exits for a {what}", web, "exits", ("KVM", KVM[name], 0.5))
@@ -182,7 +182,7 @@ class Guests:
 def measure(side, host):
     """One round on one side: figures by name."""
     peer = guests.ADDRESS["db"]
-    ping = side.run(host, f"lmping {peer} 300 2")
+    ping = side.run(host, f"lmping {peer} 1000 0")
     rtt = side.run(host, f"traffic rtt {peer} 500")
     rate = side.run(host, f"traffic udp {peer} 5 64")
     return {
