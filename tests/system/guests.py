@@ -39,38 +39,35 @@ def other(guest):
     return "db" if guest == "web" else "web"
 
 
-def check_nics(host):
-    for index, guest in enumerate(ADDRESS):
-        host.never(texts.PANIC, start=0)
-        nic = lib.find(texts.of(texts.PREFIX, guest) + texts.GUEST_NIC, host.text)
-        assert (nic["mac"], nic["link"], nic["driver"]) == (MAC[guest], "up", "igbvf"), nic[0]
-        lib.find(texts.of(texts.HAS_VF, guest, vf=index), host.text)
-    assert host.run("db", "nproc").split()[-1] == "4"
-    assert host.run("web", "nproc").split()[-1] == "1"
+def traffic_tests(on, prefix):
+    """What holds for two guests whatever their kernels are."""
+
+    @lib.test(f"system guests: {prefix}each stock guest has the VF, MAC and processors that its section names", on=on, limit=60)
+    def nics(host):
+        for index, guest in enumerate(ADDRESS):
+            host.never(texts.PANIC, start=0)
+            nic = lib.find(texts.of(texts.PREFIX, guest) + texts.GUEST_NIC, host.text)
+            assert (nic["mac"], nic["link"], nic["driver"]) == (MAC[guest], "up", "igbvf"), nic[0]
+            lib.find(texts.of(texts.HAS_VF, guest, vf=index), host.text)
+        assert host.run("db", "nproc").split()[-1] == "4"
+        assert host.run("web", "nproc").split()[-1] == "1"
+
+    @lib.test(f"system guests: {prefix}1,000 pings each way through the VFs, none lost", on=on, limit=240)
+    def pings(host):
+        for guest in ADDRESS:
+            peer = ADDRESS[other(guest)]
+            output = host.run(guest, f"lmping {peer} 1000 1", 120)
+            assert lib.ping_line(output, peer)[:2] == (1000, 0), output
+
+    @lib.test(f"system guests: {prefix}100 MB by TCP each way arrive as they were sent", on=on, limit=400)
+    def transfers(host):
+        for what in ("get", "put"):
+            output = host.run("web", f"lm{what} {ADDRESS['db']} 100", 180)
+            assert lib.transfer_line(output, what, ADDRESS["db"])[0:3:2] == (100 << 20, "ok"), output
 
 
-def check_pings(host, count):
-    for guest in ADDRESS:
-        peer = ADDRESS[other(guest)]
-        output = host.run(guest, f"lmping {peer} {count} 1", 120)
-        assert lib.ping_line(output, peer)[:2] == (count, 0), output
-
-
-@lib.test("system guests: each stock guest has the VF, MAC and processors that its section names", on="demo", limit=60)
-def nics(host):
-    check_nics(host)
-
-
-@lib.test("system guests: 1,000 pings each way through the VFs, none lost", on="demo", limit=240)
-def pings(host):
-    check_pings(host, 1000)
-
-
-@lib.test("system guests: 100 MB by TCP each way arrive as they were sent", on="demo", limit=400)
-def transfers(host):
-    for what in ("get", "put"):
-        output = host.run("web", f"lm{what} {ADDRESS['db']} 100", 180)
-        assert lib.transfer_line(output, what, ADDRESS["db"])[0:3:2] == (100 << 20, "ok"), output
+traffic_tests("demo", "")
+traffic_tests("demo-backports", "one of them on the kernel of the backports: ")
 
 
 @lib.test("system guests: both reach the uplink", on="demo", limit=60)
@@ -111,18 +108,3 @@ def poweroff(host):
     host.send("poweroff\n")
     host.line(texts.of(texts.STOPS, "web"), 60)
     assert lib.ping_line(host.run("db", "wait; cat /tmp/ping", 60), UPLINK)[:2] == (600, 0)
-
-
-@lib.test("system guests: the kernel of the backports beside the release's: VF, MAC, processors", on="demo-backports", limit=60)
-def new_nics(host):
-    check_nics(host)
-
-
-@lib.test("system guests: the kernel of the backports: 1,000 pings each way, none lost", on="demo-backports", limit=240)
-def new_pings(host):
-    check_pings(host, 1000)
-
-
-@lib.test("system guests: the kernel of the backports: 100 MB by TCP each way", on="demo-backports", limit=400)
-def new_transfers(host):
-    transfers(host)
