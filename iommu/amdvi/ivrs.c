@@ -45,7 +45,7 @@ static bool ivhd_is_sound(const struct ivhd *v)
 }
 
 /* One unit may be described several times: the highest type says most, and replaces the others (5.2.2.2). */
-static void add_unit(struct amdvi_unit *units, unsigned *count, unsigned max, const struct ivhd *v,
+static void list_unit(struct amdvi_unit *units, unsigned *count, unsigned max, const struct ivhd *v,
                      const uint8_t *where)
 {
     size_t header = ivhd_header_size(v->block.type);
@@ -89,7 +89,7 @@ unsigned ivrs_units(struct amdvi_unit *units, unsigned max)
         else if (!ivhd_is_sound(&v))
             log_warn("AMD-Vi: table IVRS: unit %04x refused", v.block.device_id);
         else
-            add_unit(units, &count, max, &v, where);
+            list_unit(units, &count, max, &v, where);
     }
     return count;
 }
