@@ -7,20 +7,18 @@
 #include "kernel/mm/frame.h"
 #include "kernel/pci/pci.h"
 
-#define DOMAINS       256
-#define DEVS          256
 #define FAULTS_A_POLL 64
 #define UNITY_MAX     ((uint64_t)256 << 20)
 #define ADDR_LIMIT    BIT(52)
 #define VECTOR_MIN    16 /* the local APIC takes no lower ones */
 
-extern const struct iommu_ops amdvi_ops;
+extern const struct iommu_ops amdvi_ops, vtd_ops;
 
-static const struct iommu_ops *const back_ends[] = {&amdvi_ops};
+static const struct iommu_ops *const back_ends[] = {&amdvi_ops, &vtd_ops};
 static const struct iommu_ops *ops;
 static struct spinlock lock;
-static struct iommu_domain domains[DOMAINS]; /* by id; without a name: free */
-static struct iommu_dev devs[DEVS];          /* without a domain: free */
+static struct iommu_domain domains[IOMMU_DOMAINS]; /* by id; without a name: free */
+static struct iommu_dev devs[IOMMU_DEVS];          /* without a domain: free */
 
 int iommu_init(void)
 {
@@ -38,9 +36,9 @@ struct iommu_domain *iommu_domain_create(const char *name)
     struct iommu_domain *d = &domains[IOMMU_DOMAIN_QUARANTINE + 1];
 
     spin_guard(&lock);
-    while (d < domains + DOMAINS && d->name)
+    while (d < domains + IOMMU_DOMAINS && d->name)
         d++;
-    if (d == domains + DOMAINS || ops->pt_init(&d->pt))
+    if (d == domains + IOMMU_DOMAINS || ops->pt_init(&d->pt))
         return NULL;
     d->name = name;
     d->id = (uint16_t)(d - domains);
@@ -53,10 +51,10 @@ int iommu_domain_destroy(struct iommu_domain *d)
     int rc;
 
     spin_guard(&lock);
-    for (struct iommu_dev *dev = devs; dev < devs + DEVS; dev++)
+    for (struct iommu_dev *dev = devs; dev < devs + IOMMU_DEVS; dev++)
         if (dev->domain == d)
             return -EBUSY;
-    rc = ops->flush(d);
+    rc = ops->flush(d, iova(0), 0);
     if (rc)
         return rc;
     radix_destroy(&d->pt);
@@ -76,7 +74,7 @@ static int map(struct iommu_domain *d, iova_t start, hpa_t target, uint64_t size
         log_warn("IOMMU: %s: a mapping is left half done", d->name);
     if (rc == -EINVAL)
         return rc;
-    return ops->flush(d) ? -ETIMEDOUT : rc;
+    return ops->flush(d, start, size) ? -ETIMEDOUT : rc;
 }
 
 int iommu_map(struct iommu_domain *d, iova_t start, hpa_t target, uint64_t size, unsigned flags)
@@ -93,7 +91,7 @@ static int unmap(struct iommu_domain *d, iova_t start, uint64_t size)
 
     if (rc == -EINVAL)
         return rc;
-    return ops->flush(d) ? -ETIMEDOUT : rc;
+    return ops->flush(d, start, size) ? -ETIMEDOUT : rc;
 }
 
 int iommu_unmap(struct iommu_domain *d, iova_t start, uint64_t size)
@@ -105,7 +103,7 @@ int iommu_unmap(struct iommu_domain *d, iova_t start, uint64_t size)
 /* A device that uses this id on the bus, or NULL if the id is in quarantine. */
 static struct iommu_dev *user_of(rid_t id)
 {
-    for (struct iommu_dev *dev = devs; dev < devs + DEVS; dev++)
+    for (struct iommu_dev *dev = devs; dev < devs + IOMMU_DEVS; dev++)
         if (dev->domain && (dev->rid.id == id.id || dev->alias.id == id.id))
             return dev;
     return NULL;
@@ -172,7 +170,7 @@ static int close_dev(struct iommu_dev *dev)
     dev->domain = NULL;
     rc = set_unity(d, dev->rid, false);
     /* Another of the domain's devices may need the same ranges. */
-    for (struct iommu_dev *other = devs; other < devs + DEVS; other++)
+    for (struct iommu_dev *other = devs; other < devs + IOMMU_DEVS; other++)
         if (!rc && other->domain == d)
             rc = set_unity(d, other->rid, true);
     return rc;
@@ -189,11 +187,12 @@ int iommu_attach(struct iommu_domain *d, rid_t id)
         return rc;
     if (user_of(found.rid) || user_of(found.alias) || !unity_is_clear(d, id))
         return -EBUSY;
-    while (dev < devs + DEVS && dev->domain)
+    while (dev < devs + IOMMU_DEVS && dev->domain)
         dev++;
-    if (dev == devs + DEVS)
+    if (dev == devs + IOMMU_DEVS)
         return -ENOMEM;
     *dev = found;
+    dev->slot = (unsigned)(dev - devs);
     rc = set_unity(d, id, true);
     if (!rc)
         rc = ops->open(dev);

@@ -8,9 +8,12 @@
 #pragma once
 
 #include "iommu/iommu.h"
+#include "kernel/acpi/acpi.h"
 #include "kernel/mm/radix.h"
 
 #define IOMMU_DOMAIN_QUARANTINE 0 /* tag of what is in no domain */
+#define IOMMU_DOMAINS           256
+#define IOMMU_DEVS              256 /* out of quarantine at a time */
 
 struct iommu_domain {
     const char *name;
@@ -21,6 +24,7 @@ struct iommu_domain {
 /* A requester id that is out of quarantine, or one that the hardware would not take back. */
 struct iommu_dev {
     rid_t rid, alias; /* alias: what its requests may bear instead; rid again if there is none */
+    unsigned slot;    /* its number among all that are out, below IOMMU_DEVS */
     unsigned unit;    /* the back end's */
     hpa_t irt;        /* the back end's: interrupt table of its own, or 0 */
     bool broken;      /* iommu.c's: the hardware did not confirm its way back; it is not used again */
@@ -59,8 +63,9 @@ struct iommu_ops {
     int (*open)(struct iommu_dev *dev);
     int (*close)(struct iommu_dev *dev);
 
-    /* Drops all that any unit has cached of a domain's page table, and waits for DMA that used it. */
-    int (*flush)(const struct iommu_domain *d);
+    /* Drops what any unit has cached of a part of a domain's page table, at least (size 0: of all of it), and
+     * waits for DMA that used it. */
+    int (*flush)(const struct iommu_domain *d, iova_t start, uint64_t size);
 
     /* One entry of the device's interrupt table. */
     int (*irq_set)(struct iommu_dev *dev, unsigned index, uint32_t apic_id, uint8_t vector,
@@ -73,3 +78,11 @@ struct iommu_ops {
     /* Takes the oldest fault that a unit holds; false if there is none. */
     bool (*next_fault)(struct iommu_fault *out);
 };
+
+/*
+ * Steps through the blocks of an IVRS or a DMAR, which both begin at byte 48 and have their length in bytes 2
+ * and 3: the one at *off (0: the first) is copied as far as `head` has room, and *off moves behind it. False
+ * at the end, or if it is malformed.
+ */
+bool iommu_next_block(const struct acpi_header *h, size_t *off, void *head, size_t size,
+                      const uint8_t **where);

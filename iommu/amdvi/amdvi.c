@@ -21,11 +21,11 @@ static int amdvi_init(void)
     if (!amdvi_empty_pt.a || !amdvi_empty_irt.a)
         return -ENOMEM;
     for (unsigned i = 0; i < unit_count && !rc; i++) {
-        rc = unit_setup(&units[i]);
+        rc = amdvi_unit_setup(&units[i]);
         for (uint32_t id = 0; id < AMDVI_IDS && !rc; id++)
             devtab_close(&units[i], (rid_t){id});
         if (!rc)
-            rc = unit_on(&units[i]);
+            rc = amdvi_unit_on(&units[i]);
     }
     if (!rc)
         log_info("AMD-Vi: %u unit%s, every device closed", unit_count, unit_count == 1 ? "" : "s");
@@ -60,10 +60,12 @@ static int invalidate_dev(const struct iommu_dev *dev)
 
 /* All of a domain: mappings change when guests come and go, never on the data path, and large flushes are
  * simple ones (2.4.3). */
-static int amdvi_flush(const struct iommu_domain *d)
+static int amdvi_flush(const struct iommu_domain *d, iova_t start, uint64_t size)
 {
     int rc = 0;
 
+    (void)start;
+    (void)size;
     for (unsigned i = 0; i < unit_count && !rc; i++) {
         cmdq_command(&units[i], CMD_INVALIDATE_PAGES, FIELD_PREP(CMD_DOMAIN_ID, d->id),
                      CMD_PAGES_ALL | CMD_PAGES_S | CMD_PAGES_PDE);
@@ -94,7 +96,7 @@ static int amdvi_close(struct iommu_dev *dev)
     /* entries before pages: what is fetched in between is fetched by the new entry */
     rc = invalidate_dev(dev);
     if (!rc)
-        rc = amdvi_flush(dev->domain);
+        rc = amdvi_flush(dev->domain, iova(0), 0);
     if (!rc && dev->irt.a)
         frame_free(dev->irt, FRAME_ORDER_4K);
     return rc;
@@ -103,27 +105,27 @@ static int amdvi_close(struct iommu_dev *dev)
 static int amdvi_irq_set(struct iommu_dev *dev, unsigned index, uint32_t apic_id, uint8_t vector,
                          struct iommu_msi *msi)
 {
-    irtab_set(dev, index, apic_id, vector, msi);
+    amdvi_irtab_set(dev, index, apic_id, vector, msi);
     return invalidate_dev(dev);
 }
 
 static int amdvi_irq_clear(struct iommu_dev *dev, unsigned index)
 {
-    irtab_clear(dev, index);
+    amdvi_irtab_clear(dev, index);
     return invalidate_dev(dev);
 }
 
 static bool amdvi_next_fault(struct iommu_fault *out)
 {
     for (unsigned i = 0; i < unit_count; i++)
-        if (flog_next(&units[i], out))
+        if (amdvi_flog_next(&units[i], out))
             return true;
     return false;
 }
 
 const struct iommu_ops amdvi_ops = {
     .init = amdvi_init,
-    .pt_init = pt_init,
+    .pt_init = amdvi_pt_init,
     .find = amdvi_find,
     .open = amdvi_open,
     .close = amdvi_close,

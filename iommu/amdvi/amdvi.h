@@ -39,8 +39,8 @@ bool ivrs_covers(const struct amdvi_unit *u, uint16_t id, uint16_t *alias);
 bool ivrs_unity(rid_t dev, unsigned i, struct iommu_unity *out);
 
 /* unit.c: maps and stops a unit and allocates its tables; switches it on with the device table as it is. */
-MUST_USE int unit_setup(struct amdvi_unit *u);
-MUST_USE int unit_on(struct amdvi_unit *u);
+MUST_USE int amdvi_unit_setup(struct amdvi_unit *u);
+MUST_USE int amdvi_unit_on(struct amdvi_unit *u);
 
 /*
  * cmdq.c: queues a command, whose opcode is not in `q0` yet. Nothing is known of it until cmdq_sync() has
@@ -55,15 +55,15 @@ void devtab_close(struct amdvi_unit *u, rid_t id);
 void devtab_open(struct amdvi_unit *u, rid_t id, const struct iommu_dev *dev);
 
 /* pt.c */
-MUST_USE int pt_init(struct radix *t);
+MUST_USE int amdvi_pt_init(struct radix *t);
 
 /* irtab.c: an entry of a device's table. amdvi.c invalidates afterwards. */
-void irtab_set(const struct iommu_dev *dev, unsigned index, uint32_t apic_id, uint8_t vector,
-               struct iommu_msi *msi);
-void irtab_clear(const struct iommu_dev *dev, unsigned index);
+void amdvi_irtab_set(const struct iommu_dev *dev, unsigned index, uint32_t apic_id, uint8_t vector,
+                     struct iommu_msi *msi);
+void amdvi_irtab_clear(const struct iommu_dev *dev, unsigned index);
 
 /* flog.c: takes the oldest entry of the event log. */
-bool flog_next(struct amdvi_unit *u, struct iommu_fault *out);
+bool amdvi_flog_next(struct amdvi_unit *u, struct iommu_fault *out);
 
 /*
  * Writes 16 bytes at once. The unit may read an entry at any time, and halves of two different entries make a

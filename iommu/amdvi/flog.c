@@ -50,7 +50,7 @@ static bool restart_log(struct amdvi_unit *u, struct iommu_fault *out)
 
 /* The tail may be ahead of the entry's bytes: code 0 is none, so the entry is left for the next time, and is
  * made 0 when it is done with. */
-bool flog_next(struct amdvi_unit *u, struct iommu_fault *out)
+bool amdvi_flog_next(struct amdvi_unit *u, struct iommu_fault *out)
 {
     uint64_t head = mmio_read64(u->mmio, EVT_LOG_HEAD) & AMDVI_RING_PTR;
     uint64_t tail = mmio_read64(u->mmio, EVT_LOG_TAIL) & AMDVI_RING_PTR;

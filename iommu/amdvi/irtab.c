@@ -14,8 +14,8 @@ static uint64_t *irte(const struct iommu_dev *dev, unsigned index)
 }
 
 /* Fixed, edge-triggered, to one physical destination: IntType, RqEoi and DM are 0 (2.2.5.3). */
-void irtab_set(const struct iommu_dev *dev, unsigned index, uint32_t apic_id, uint8_t vector,
-               struct iommu_msi *msi)
+void amdvi_irtab_set(const struct iommu_dev *dev, unsigned index, uint32_t apic_id, uint8_t vector,
+                     struct iommu_msi *msi)
 {
     store128(irte(dev, index), IRTE0_REMAP_EN | FIELD_PREP(IRTE0_DEST_LO, FIELD_GET(DEST_LO, apic_id)),
              FIELD_PREP(IRTE1_VECTOR, vector) | FIELD_PREP(IRTE1_DEST_HI, FIELD_GET(DEST_HI, apic_id)));
@@ -23,7 +23,7 @@ void irtab_set(const struct iommu_dev *dev, unsigned index, uint32_t apic_id, ui
 }
 
 /* RemapEn = 0: the interrupt is target-aborted. */
-void irtab_clear(const struct iommu_dev *dev, unsigned index)
+void amdvi_irtab_clear(const struct iommu_dev *dev, unsigned index)
 {
     store128(irte(dev, index), 0, 0);
 }

@@ -10,28 +10,6 @@
 #define NO_RANGE   (-1)
 #define ADDR_LIMIT BIT(52)
 
-/* The block at *off of the table, copied as far as `head` has room; moves *off behind it. false at the end,
- * or if it is malformed. */
-static bool next_block(const struct acpi_header *h, size_t *off, void *head, size_t size,
-                       const uint8_t **where)
-{
-    size_t left = h->length > *off ? h->length - *off : 0;
-    struct ivrs_block b;
-
-    if (left == 0)
-        return false;
-    *where = (const uint8_t *)h + *off;
-    memcpy(&b, *where, MIN(left, sizeof(b)));
-    if (left < sizeof(b) || b.length < sizeof(b) || b.length > left) {
-        log_warn("AMD-Vi: table IVRS: malformed block, the rest is ignored");
-        return false;
-    }
-    memset(head, 0, size);
-    memcpy(head, *where, MIN(b.length, size));
-    *off += b.length;
-    return true;
-}
-
 static size_t ivhd_header_size(uint8_t type)
 {
     return type == IVHD_TYPE_10 ? IVHD_SIZE_10 : IVHD_SIZE_11;
@@ -74,12 +52,12 @@ static void list_unit(struct amdvi_unit *units, unsigned *count, unsigned max, c
 unsigned ivrs_units(struct amdvi_unit *units, unsigned max)
 {
     const struct acpi_header *h = acpi_find("IVRS");
-    size_t off = IVRS_BLOCKS;
+    size_t off = 0;
     const uint8_t *where;
     unsigned count = 0;
     struct ivhd v;
 
-    while (h && next_block(h, &off, &v, sizeof(v), &where)) {
+    while (h && iommu_next_block(h, &off, &v, sizeof(v), &where)) {
         uint8_t type = v.block.type;
 
         if (type == IVMD_ALL)
@@ -162,11 +140,11 @@ static bool names(const struct ivmd *m, rid_t dev)
 bool ivrs_unity(rid_t dev, unsigned i, struct iommu_unity *out)
 {
     const struct acpi_header *h = acpi_find("IVRS");
-    size_t off = IVRS_BLOCKS;
+    size_t off = 0;
     const uint8_t *where;
     struct ivmd m;
 
-    while (h && next_block(h, &off, &m, sizeof(m), &where)) {
+    while (h && iommu_next_block(h, &off, &m, sizeof(m), &where)) {
         if (!names(&m, dev) || i-- > 0)
             continue;
         *out = (struct iommu_unity){iova(m.start), m.block.flags & IVMD_UNITY ? m.size : 0,

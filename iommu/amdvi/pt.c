@@ -11,7 +11,7 @@ static const struct radix_format pt_format = {
     .flag = {PTE_IR, PTE_IW},
 };
 
-int pt_init(struct radix *t)
+int amdvi_pt_init(struct radix *t)
 {
     *t = (struct radix){.format = &pt_format, .levels = AMDVI_LEVELS, .max_leaf_level = 2};
     return radix_init(t);

@@ -122,8 +122,6 @@ _Static_assert(sizeof(struct amdvi_entry) == 16, "2.4, 2.5");
 #define EVT_CODE      GENMASK(63, 60)
 
 /* --- IVRS, 5.2 --- */
-#define IVRS_BLOCKS 48 /* offset of the first block */
-
 struct ivrs_block {
     uint8_t type, flags;
     uint16_t length, device_id;

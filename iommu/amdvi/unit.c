@@ -35,7 +35,7 @@ static int stop(struct amdvi_unit *u)
 
 /* Memory of a unit lives for ever; what is taken when a later step fails stays taken, and the machine does
  * not start. */
-int unit_setup(struct amdvi_unit *u)
+int amdvi_unit_setup(struct amdvi_unit *u)
 {
     hpa_t devtab = frame_alloc(FRAME_ORDER_2M), cmd = frame_alloc(FRAME_ORDER_4K),
           log = frame_alloc(FRAME_ORDER_4K);
@@ -85,7 +85,7 @@ static void master_bus(const struct amdvi_unit *u)
  * INVALIDATE_IOMMU_ALL covers everything; device table entries are named one by one all the same, for that is
  * the rule for every entry that was changed.
  */
-int unit_on(struct amdvi_unit *u)
+int amdvi_unit_on(struct amdvi_unit *u)
 {
     master_bus(u);
     mmio_write64(u->mmio, DEV_TAB_BASE,

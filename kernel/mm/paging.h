@@ -3,6 +3,7 @@
 #pragma once
 
 #include "boot/bootinfo.h"
+#include "kernel/cpu/x86.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/layout.h"
 
@@ -38,4 +39,13 @@ static inline void *hpa_to_ptr(hpa_t p)
 static inline hpa_t ptr_to_hpa(const void *p)
 {
     return hpa((uint64_t)p - DIRECT_MAP_BASE);
+}
+
+/* Writes back what the CPUs have cached of [p, p + size), for hardware that does not snoop them. */
+static inline void flush_to_ram(const void *p, size_t size)
+{
+    const char *line = (const char *)((uintptr_t)p & ~(uintptr_t)63);
+
+    for (; line < (const char *)p + size; line += 64)
+        clflush(line);
 }

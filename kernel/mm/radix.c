@@ -32,16 +32,19 @@ static bool is_table(const struct radix_format *f, uint64_t entry, unsigned leve
 
 /* One store, so that hardware sees the old entry or the new one; what the new one points to was written
  * before. */
-static void set_entry(uint64_t *entry, uint64_t value)
+static void set_entry(const struct radix *t, uint64_t *entry, uint64_t value)
 {
     __atomic_store_n(entry, value, __ATOMIC_RELEASE);
+    if (t->flush)
+        flush_to_ram(entry, sizeof(*entry));
 }
 
 /*
  * Puts a table where nothing, or a large leaf, is; the leaf's translation goes on unchanged in smaller ones.
  */
-static int grow(const struct radix_format *f, uint64_t *entry, unsigned level)
+static int grow(const struct radix *t, uint64_t *entry, unsigned level)
 {
+    const struct radix_format *f = t->format;
     hpa_t table = frame_alloc(FRAME_ORDER_4K);
     uint64_t *small = hpa_to_ptr(table), first = level == 1 ? *entry & ~f->large : *entry;
 
@@ -49,7 +52,9 @@ static int grow(const struct radix_format *f, uint64_t *entry, unsigned level)
         return -ENOMEM;
     for (uint64_t i = 0; is_leaf(f, *entry, level) && i < TABLE_ENTRIES; i++)
         small[i] = first + i * level_size(level - 1);
-    set_entry(entry, table.a | f->table | (f->level ? FIELD_PREP(f->level, level) : 0));
+    if (t->flush)
+        flush_to_ram(small, PAGE_SIZE);
+    set_entry(t, entry, table.a | f->table | (f->level ? FIELD_PREP(f->level, level) : 0));
     return 0;
 }
 
@@ -82,13 +87,13 @@ static int change_range(struct radix *t, hpa_t table, unsigned level, uint64_t a
         next = MIN(ALIGN_DOWN(addr, level_size(level)) + level_size(level), end);
         entry = entry_of(table, level, addr);
         if (fits(t, c, *entry, level, addr, end)) {
-            set_entry(entry, c->leaf ? (addr + c->offset) | c->leaf | (level ? f->large : 0) : 0);
+            set_entry(t, entry, c->leaf ? (addr + c->offset) | c->leaf | (level ? f->large : 0) : 0);
             continue;
         }
         if (!c->leaf && !(*entry & f->present))
             continue;
         if (!is_table(f, *entry, level))
-            err = grow(f, entry, level);
+            err = grow(t, entry, level);
         if (!err)
             err = change_range(t, hpa(*entry & TARGET), level - 1, addr, next, c);
     }
@@ -107,7 +112,11 @@ static int change(struct radix *t, uint64_t addr, uint64_t size, struct change c
 int radix_init(struct radix *t)
 {
     t->root = frame_alloc(FRAME_ORDER_4K);
-    return t->root.a ? 0 : -ENOMEM;
+    if (!t->root.a)
+        return -ENOMEM;
+    if (t->flush)
+        flush_to_ram(hpa_to_ptr(t->root), PAGE_SIZE);
+    return 0;
 }
 
 static void free_table(const struct radix_format *f, hpa_t table, unsigned level)

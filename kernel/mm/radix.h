@@ -27,11 +27,12 @@ struct radix_format {
     uint64_t flag[RADIX_FLAGS]; /* what changes in them with RADIX_R, _W, _X and _UC */
 };
 
-/* The first three are the owner's to fill in, before radix_init(). */
+/* All but the root are the owner's to fill in, before radix_init(). */
 struct radix {
     const struct radix_format *format;
     unsigned levels;         /* 3, 4 or 5 */
     unsigned max_leaf_level; /* 0: 4 KiB leaves only; 1: 2 MiB; 2: 1 GiB */
+    bool flush;              /* hardware walks it past the CPUs' caches */
     hpa_t root;              /* level `levels - 1` table */
 };
 

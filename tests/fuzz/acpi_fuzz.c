@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * boot/'s check of RSDP, XSDT and tables over hostile memory, its parsers of MADT, FADT, DSDT and MCFG, and the
- * hypervisor's of the IVRS over what it lets through. The input is the firmware's memory from 1 MiB on, the RSDP
+ * hypervisor's of IVRS and DMAR over what it lets through. The input is the firmware's memory from 1 MiB on, the RSDP
  * 16 bytes in; if its first byte is odd, checksums are made right first, so that what lies behind them is reached.
  */
 #include <sanitizer/asan_interface.h>
@@ -20,6 +20,8 @@
 #include "boot/memmap.c"
 #include "boot/text.c"
 #include "iommu/amdvi/ivrs.c"
+#include "iommu/blocks.c"
+#include "iommu/vtd/dmar.c"
 #include "kernel/acpi/acpi.c"
 
 #define FIRMWARE       0x100000u
@@ -34,6 +36,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void warn(const char *line)
 {
     (void)line;
+}
+
+/* The machine's only function, a bridge: a scope's path may go over it. */
+static struct pci_dev bridge = {.rid = {0x30}, .secondary = 1, .subordinate = 3};
+
+struct pci_dev *pci_first(void)
+{
+    return &bridge;
+}
+
+uint16_t pci_read16(const struct pci_dev *d, unsigned off)
+{
+    (void)d, (void)off;
+    return 0;
+}
+
+struct pci_dev *pci_find(rid_t id)
+{
+    return id.id == bridge.rid.id ? &bridge : NULL;
 }
 
 static bool low_ram(hpa_t start, uint64_t size)
@@ -94,6 +115,7 @@ static void parse(const struct bootinfo *bi, uint8_t bus)
 {
     const struct boot_machine *m = &bi->machine;
     struct amdvi_unit units[AMDVI_UNITS];
+    struct vtd_unit drhd[VTD_UNITS];
     struct iommu_unity unity;
     uint16_t alias;
     unsigned n;
@@ -111,6 +133,12 @@ static void parse(const struct bootinfo *bi, uint8_t bus)
         for (unsigned id = 0; id < 65536; id += 0x333)
             ivrs_covers(&units[i], (uint16_t)id, &alias);
     for (unsigned i = 0; i < 4 && ivrs_unity(rid(0, 0, bus), i, &unity); i++)
+        ;
+    n = dmar_units(drhd, VTD_UNITS);
+    for (unsigned i = 0; i < n; i++)
+        for (unsigned id = 0; id < 65536; id += 0x333)
+            dmar_covers(&drhd[i], (rid_t){id});
+    for (unsigned i = 0; i < 4 && dmar_unity(rid(0, 0, bus), i, &unity); i++)
         ;
 }
 

@@ -11,8 +11,10 @@ struct contract_hw {
     bool (*dma)(rid_t dev, uint64_t addr, bool write,
                 uint64_t *target); /* does it go through, and where to */
     bool (*msi)(rid_t dev, struct iommu_msi msi, uint32_t *apic_id, uint8_t *vector);
-    void (*hang)(bool on); /* it does not answer any more */
+    struct iommu_msi (*forge)(rid_t dev, unsigned index); /* what would use the device's entry */
+    void (*hang)(bool on);                                /* it does not answer any more */
     void (*raise)(rid_t dev, uint64_t addr, bool write);
+    unsigned faults_kept; /* of many at once, with the line that says that there were more */
 };
 
 /* The model's machine has these. */
@@ -29,6 +31,25 @@ struct contract_hw {
 static const struct contract_hw hw;
 
 static long frames_before;
+
+/* The other vendor's unit is not there. */
+static int absent(void)
+{
+    return -ENODEV;
+}
+
+/* Domains that the last test could not destroy because its hardware was hung. */
+static void free_domains(void)
+{
+    for (unsigned i = 0; i < IOMMU_DEVS; i++)
+        if (devs[i].domain && devs[i].irt.a)
+            frame_free(devs[i].irt, 0);
+    for (unsigned i = 0; i < IOMMU_DOMAINS; i++)
+        if (domains[i].name)
+            radix_destroy(&domains[i].pt);
+    memset(devs, 0, sizeof(devs));
+    memset(domains, 0, sizeof(domains));
+}
 
 static bool reads(rid_t dev, uint64_t addr, uint64_t want)
 {
@@ -49,11 +70,12 @@ static bool is_silent(rid_t dev, unsigned index)
     uint32_t apic_id;
     uint8_t vector;
 
-    return !hw.msi(dev, (struct iommu_msi){0xfee00000, index}, &apic_id, &vector);
+    return !hw.msi(dev, hw.forge(dev, index), &apic_id, &vector);
 }
 
 static void start(void)
 {
+    free_domains();
     hw.power_on();
     CHECK_EQ(iommu_init(), 0);
     frames_before = fake_frames_out;
@@ -72,8 +94,10 @@ static void scrap(struct iommu_domain *d)
 
 TEST(every_slot_of_the_table_is_filled)
 {
-    void *const *slot = (void *const *)back_ends[0];
+    void *const *slot;
 
+    start();
+    slot = (void *const *)ops;
     for (unsigned i = 0; i < sizeof(struct iommu_ops) / sizeof(void *); i++)
         CHECK(slot[i] != NULL);
 }
@@ -299,10 +323,12 @@ TEST(interrupts_go_where_they_are_routed)
     CHECK(hw.msi(SIBLING, msi, &apic_id, &vector) && apic_id == 2 && vector == 0x50);
     CHECK_EQ(iommu_irq_block(SIBLING, 255), 0);
     CHECK(!hw.msi(SIBLING, msi, &apic_id, &vector) && hw.msi(SIBLING, other, &apic_id, &vector));
+    CHECK_EQ(iommu_irq_route(SIBLING, 100, 1, 0x60, &msi), 0);
+    CHECK(hw.msi(SIBLING, msi, &apic_id, &vector));
     CHECK_EQ(iommu_detach(d, SIBLING), 0);
     CHECK(!hw.msi(SIBLING, other, &apic_id, &vector));
     CHECK_EQ(iommu_attach(d, SIBLING), 0);
-    CHECK(is_silent(SIBLING, 0)); /* the next owner inherits nothing */
+    CHECK(is_silent(SIBLING, 0) && is_silent(SIBLING, 100)); /* the next owner inherits nothing */
     CHECK_EQ(iommu_detach(d, SIBLING), 0);
     CHECK_EQ(iommu_detach(d, FAR), 0);
     scrap(d);
@@ -331,6 +357,7 @@ TEST(hardware_that_does_not_answer)
     struct iommu_domain *d, *e;
     struct iommu_msi msi;
 
+    free_domains();
     hw.power_on();
     hw.hang(true);
     CHECK_EQ(iommu_init(), -ETIMEDOUT);
@@ -356,6 +383,7 @@ TEST(hardware_that_does_not_answer)
 TEST(no_memory_no_change)
 {
     struct iommu_domain *d;
+    int rc;
 
     start();
     fake_frame_fail_after = 0;
@@ -372,8 +400,9 @@ TEST(no_memory_no_change)
         d = iommu_domain_create("d");
     }
     fake_frame_fail_after = 0;
-    CHECK_EQ(iommu_attach(d, SIBLING), -ENOMEM);
+    rc = iommu_attach(d, SIBLING);
     fake_frame_fail_after = -1;
+    CHECK(rc == -ENOMEM || (rc == 0 && iommu_detach(d, SIBLING) == 0)); /* not all need memory for it */
     CHECK(is_blocked(SIBLING, 0) && is_silent(SIBLING, 0));
     CHECK_EQ(iommu_attach(d, SIBLING), 0);
     CHECK_EQ(iommu_detach(d, SIBLING), 0);
@@ -382,13 +411,13 @@ TEST(no_memory_no_change)
 
 TEST(domain_ids_run_out_and_come_back)
 {
-    static struct iommu_domain *all[DOMAINS];
+    static struct iommu_domain *all[IOMMU_DOMAINS];
     unsigned n = 0;
 
     start();
-    while (n < DOMAINS && (all[n] = iommu_domain_create("d")))
+    while (n < IOMMU_DOMAINS && (all[n] = iommu_domain_create("d")))
         n++;
-    CHECK_EQ(n, DOMAINS - 1);
+    CHECK_EQ(n, IOMMU_DOMAINS - 1);
     while (n)
         CHECK_EQ(iommu_domain_destroy(all[--n]), 0);
     no_leaks();
@@ -400,14 +429,14 @@ TEST(devices_run_out_and_come_back)
 
     start();
     d = iommu_domain_create("d");
-    for (uint32_t i = 0; i < DEVS; i++)
+    for (uint32_t i = 0; i < IOMMU_DEVS; i++)
         CHECK_EQ(iommu_attach(d, (rid_t){FAR_BUS + i}), 0);
     CHECK_EQ(iommu_attach(d, SIBLING), -ENOMEM);
     CHECK(is_blocked(SIBLING, 0));
     CHECK_EQ(iommu_detach(d, FAR), 0);
     CHECK_EQ(iommu_attach(d, SIBLING), 0);
     CHECK_EQ(iommu_detach(d, SIBLING), 0);
-    for (uint32_t i = 0; i < DEVS; i++)
+    for (uint32_t i = 0; i < IOMMU_DEVS; i++)
         CHECK_EQ(iommu_detach(d, (rid_t){FAR_BUS + i}), FAR_BUS + i == FAR.id ? -ENODEV : 0);
     scrap(d);
 }
@@ -415,6 +444,7 @@ TEST(devices_run_out_and_come_back)
 TEST(faults_are_logged_within_bounds)
 {
     struct iommu_domain *d;
+    char lost[40];
 
     start();
     d = iommu_domain_create("web");
@@ -435,11 +465,11 @@ TEST(faults_are_logged_within_bounds)
     for (unsigned i = 0; i < 8; i++)
         iommu_poll_faults();
     CHECK_EQ(fake_log_lines, 0);
+    snprintf(lost, sizeof(lost), " %u faults not shown", hw.faults_kept);
     fake_ratelimit_full = false;
     hw.raise(SIBLING, 0x77000, true); /* the log was full, and works again */
     iommu_poll_faults();
-    CHECK(fake_log_has("write at 0x77000") &&
-          fake_log_has("256 faults not shown")); /* a full log, and its overflow */
+    CHECK(fake_log_has("write at 0x77000") && fake_log_has(lost));
     CHECK_EQ(iommu_detach(d, SIBLING), 0);
     scrap(d);
 }

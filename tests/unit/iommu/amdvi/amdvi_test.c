@@ -34,9 +34,12 @@ static void mmio_write64(volatile void *base, reg64_t r, uint64_t v);
 #include "iommu/amdvi/unit.c"
 
 #include "iommu/amdvi/amdvi.c"
+#include "iommu/blocks.c"
 #include "iommu/iommu.c"
 
 #include "tests/unit/iommu/contract.h"
+
+const struct iommu_ops vtd_ops = {.init = absent};
 
 #define MODELS        2
 #define CACHED        64
@@ -353,7 +356,7 @@ static void put_machine(void)
         72, 0,    0, 0, 1, 0xa0, 0, 1, /* an I/O APIC */
     };
     static const uint8_t unit1[] = {3, 0, 2, 0, 4, 0xff, 2, 0}; /* FAR's bus */
-    unsigned off = IVRS_BLOCKS;
+    unsigned off = 48;
 
     memset(ivrs, 0, sizeof(ivrs));
     off = put_ivhd(off, IVHD_TYPE_10, 0x08, BASE_0, unit0, 4); /* older, says less: not the one that counts */
@@ -399,22 +402,8 @@ static void free_units(void)
     amdvi_empty_pt = amdvi_empty_irt = hpa(0);
 }
 
-/* Domains that the last test could not destroy because its hardware was hung. */
-static void free_domains(void)
-{
-    for (unsigned i = 0; i < DEVS; i++)
-        if (devs[i].domain && devs[i].irt.a)
-            frame_free(devs[i].irt, 0);
-    for (unsigned i = 0; i < DOMAINS; i++)
-        if (domains[i].name)
-            radix_destroy(&domains[i].pt);
-    memset(devs, 0, sizeof(devs));
-    memset(domains, 0, sizeof(domains));
-}
-
 static void power_on(void)
 {
-    free_domains();
     free_units();
     memset(model, 0, sizeof(model));
     hung = false;
@@ -433,7 +422,13 @@ static void power_on(void)
     }
 }
 
-static const struct contract_hw hw = {power_on, dma, msi, hang, raise_fault};
+static struct iommu_msi forge(rid_t dev, unsigned index)
+{
+    (void)dev;
+    return (struct iommu_msi){0xfee00000, index};
+}
+
+static const struct contract_hw hw = {power_on, dma, msi, forge, hang, raise_fault, 256};
 
 TEST(an_exclusion_range_of_the_firmware_is_cleared)
 {
@@ -540,12 +535,12 @@ TEST(ivrs_blocks_that_lie)
 
     power_on();
     for (unsigned i = 0; i < ARRAY_SIZE(bases); i++) {
-        off = put_ivhd(IVRS_BLOCKS, IVHD_TYPE_11, 8, bases[i], entry, 4);
+        off = put_ivhd(48, IVHD_TYPE_11, 8, bases[i], entry, 4);
         memcpy(ivrs + 4, &off, 4);
         CHECK_EQ(ivrs_units(list, AMDVI_UNITS), 0);
         CHECK(fake_log_has("unit 0008 refused"));
     }
-    off = put_ivhd(IVRS_BLOCKS, IVHD_TYPE_11, 8, BASE_0, entry, 4);
+    off = put_ivhd(48, IVHD_TYPE_11, 8, BASE_0, entry, 4);
     put_ivhd(off, IVHD_TYPE_11, 9, BASE_1, entry, 4);
     for (unsigned length = 0; length < 6;
          length++) { /* of the second block: a loop, or shorter than its header */

@@ -207,4 +207,23 @@ TEST(bad_ranges_are_refused)
     fake_frame_fail_after = -1;
 }
 
+TEST(what_is_not_snooped_is_flushed)
+{
+    struct radix t = tree(&by_bit, 3, 2);
+
+    fake_clflushes = 0;
+    CHECK_EQ(radix_init(&t), 0);
+    CHECK_EQ(radix_map(&t, 0, hpa(0), SIZE_1G, 1), 0);
+    CHECK_EQ(fake_clflushes, 0);
+    radix_destroy(&t);
+    t.flush = true;
+    CHECK_EQ(radix_init(&t), 0);
+    CHECK_EQ(fake_clflushes, 64);
+    CHECK_EQ(radix_map(&t, 0, hpa(0), SIZE_1G, 1), 0);
+    CHECK_EQ(fake_clflushes, 65);
+    CHECK_EQ(radix_unmap(&t, 0, SIZE_2M), 0); /* a table, its entry, and one entry in it */
+    CHECK_EQ(fake_clflushes, 65 + 64 + 2);
+    radix_destroy(&t);
+}
+
 TEST_MAIN()

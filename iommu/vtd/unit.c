@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One unit: switched on after whatever the firmware left running has been stopped (6.5.2, 5.1.4, 9.1). */
+#include "iommu/vtd/vtd.h"
+#include "kernel/console/log.h"
+#include "kernel/lib/wait.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/paging.h"
+#include "kernel/pci/pci.h"
+
+#define TABLE_SIZE  (VTD_IDS * sizeof(struct vtd_entry))
+#define TABLE_ORDER 8
+#define BUSES       256
+#define LIMIT       (100 * NS_PER_MS)
+#define ECAP_NEEDED (ECAP_QI | ECAP_IR | ECAP_EIM)
+#define ND_NEEDED   2 /* 256 domains */
+
+_Static_assert(TABLE_SIZE == PAGE_SIZE << TABLE_ORDER && VTD_IDS == VTD_IRTES, "one block for each table");
+_Static_assert(IOMMU_DEVS *IOMMU_IRQS == VTD_IRTES, "handles have 16 bits");
+_Static_assert(IOMMU_DOMAINS == 16 << 2 * ND_NEEDED, "as vtd_unit_setup() checks");
+_Static_assert(VTD_RING * sizeof(struct vtd_entry) == PAGE_SIZE, "one frame");
+
+/* One thing at a time (11.4.4): switched on or off, or done once, and confirmed. */
+static int command(struct vtd_unit *u, uint32_t what, bool on)
+{
+    uint32_t lasting = mmio_read32(u->mmio, GSTS) & G_LASTING & ~what;
+
+    mmio_write32(u->mmio, GCMD, on ? lasting | what : lasting);
+    if (wait_until(!(mmio_read32(u->mmio, GSTS) & what) == !on, LIMIT))
+        return 0;
+    log_error("VT-d: the unit at %#lx does not answer command %#x", u->base.a, what);
+    return -ETIMEDOUT;
+}
+
+/* The queue goes off when it is empty (6.5.2). */
+static int stop(struct vtd_unit *u)
+{
+    static const uint32_t order[] = {G_TE, G_IRE, G_QIE};
+    int rc = 0;
+
+    if (!wait_until(mmio_read64(u->mmio, IQH) == (mmio_read64(u->mmio, IQT) & RING_PTR), LIMIT))
+        log_warn("VT-d: the unit at %#lx has an invalidation queue that stands still", u->base.a);
+    for (unsigned i = 0; i < ARRAY_SIZE(order) && !rc; i++)
+        if (mmio_read32(u->mmio, GSTS) & order[i])
+            rc = command(u, order[i], false);
+    return rc;
+}
+
+/* Memory of a unit lives for ever; what is taken when a later step fails stays taken, and the machine does
+ * not start. */
+int vtd_unit_setup(struct vtd_unit *u)
+{
+    hpa_t root = frame_alloc(FRAME_ORDER_4K), context = frame_alloc(TABLE_ORDER),
+          irt = frame_alloc(TABLE_ORDER), queue = frame_alloc(FRAME_ORDER_4K);
+
+    u->root = root.a ? hpa_to_ptr(root) : NULL;
+    u->context = context.a ? hpa_to_ptr(context) : NULL;
+    u->irt = irt.a ? hpa_to_ptr(irt) : NULL;
+    u->queue = queue.a ? hpa_to_ptr(queue) : NULL;
+    u->done = heap_alloc(sizeof(*u->done));
+    u->mmio = mmio_map(u->base, VTD_MMIO_SIZE);
+    if (!u->root || !u->context || !u->irt || !u->queue || !u->done || !u->mmio)
+        return -ENOMEM;
+    pci_reserve(u->base, VTD_MMIO_SIZE);
+    u->cap = mmio_read64(u->mmio, CAP);
+    u->ecap = mmio_read64(u->mmio, ECAP);
+    if ((u->ecap & ECAP_NEEDED) != ECAP_NEEDED || FIELD_GET(CAP_ND, u->cap) < ND_NEEDED ||
+        u->cap & CAP_RWBF) {
+        log_error("VT-d: the unit at %#lx has no interrupt remapping to x2APIC ids, no queued invalidation, "
+                  "too few "
+                  "domains, or a write buffer",
+                  u->base.a);
+        return -ENODEV;
+    }
+    return stop(u);
+}
+
+/* Ranges that the firmware protected from all DMA, ours included. */
+static int unprotect(struct vtd_unit *u)
+{
+    if (!(u->cap & (CAP_PLMR | CAP_PHMR)))
+        return 0;
+    mmio_write32(u->mmio, PMEN, mmio_read32(u->mmio, PMEN) & ~PMEN_EPM);
+    return wait_until(!(mmio_read32(u->mmio, PMEN) & PMEN_PRS), LIMIT) ? 0 : -ETIMEDOUT;
+}
+
+/* Nothing that the unit has cached from before survives. Interrupts in compatibility format are blocked, as
+ * with 32-bit destinations they always are (5.1.4). */
+int vtd_unit_on(struct vtd_unit *u)
+{
+    int rc;
+
+    vtd_written(u->context, TABLE_SIZE);
+    vtd_written(u->irt, TABLE_SIZE);
+    for (unsigned bus = 0; bus < BUSES; bus++)
+        vtd_store(&u->root[bus].q[0], ROOT_P | (ptr_to_hpa(u->context).a + bus * PAGE_SIZE));
+    mmio_write64(u->mmio, IQT, 0);
+    mmio_write64(u->mmio, IQA, ptr_to_hpa(u->queue).a);
+    mmio_write64(u->mmio, RTADDR, ptr_to_hpa(u->root).a);
+    mmio_write64(u->mmio, IRTA,
+                 ptr_to_hpa(u->irt).a | IRTA_EIME | FIELD_PREP(IRTA_S, __builtin_ctz(VTD_IRTES) - 1));
+    rc = command(u, G_QIE, true);
+    rc = rc ? rc : command(u, G_SRTP, true);
+    rc = rc ? rc : command(u, G_SIRTP, true);
+    invq_command(u, INV_CONTEXT | FIELD_PREP(INV_G, G_GLOBAL), 0);
+    invq_command(u, INV_IOTLB | FIELD_PREP(INV_G, G_GLOBAL) | INV_DRAIN_R | INV_DRAIN_W, 0);
+    invq_command(u, INV_IEC, 0);
+    rc = rc ? rc : invq_sync(u);
+    rc = rc ? rc : command(u, G_CFI, false);
+    rc = rc ? rc : command(u, G_IRE, true);
+    rc = rc ? rc : command(u, G_TE, true);
+    rc = rc ? rc : unprotect(u);
+    return rc ? rc : vtd_flog_on(u);
+}

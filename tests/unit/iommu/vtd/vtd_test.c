@@ -1,0 +1,868 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VT-d against a model of two units. It caches context entries, translations and interrupt entries, present or
+ * not, until the descriptor for it comes.
+ */
+#include "tests/unit/test.h"
+
+#define KERNEL_LIB_MMIO_H
+#include "kernel/lib/types.h"
+
+typedef struct {
+    uint32_t off;
+} reg32_t;
+
+typedef struct {
+    uint32_t off;
+} reg64_t;
+
+static uint32_t mmio_read32(volatile void *base, reg32_t r);
+static void mmio_write32(volatile void *base, reg32_t r, uint32_t v);
+static uint64_t mmio_read64(volatile void *base, reg64_t r);
+static void mmio_write64(volatile void *base, reg64_t r, uint64_t v);
+
+#include "tests/unit/fake/acpi.c"
+#include "tests/unit/fake/cpu.c"
+#include "tests/unit/fake/frame.c"
+#include "tests/unit/fake/heap.c"
+#include "tests/unit/fake/irq.c"
+#include "tests/unit/fake/log.c"
+#include "tests/unit/fake/paging.c"
+#include "tests/unit/fake/pci.c"
+
+#include "kernel/mm/radix.c"
+
+#include "iommu/vtd/ctxtab.c"
+#include "iommu/vtd/dmar.c"
+#include "iommu/vtd/flog.c"
+#include "iommu/vtd/invq.c"
+#include "iommu/vtd/irtab.c"
+#include "iommu/vtd/pt.c"
+#include "iommu/vtd/unit.c"
+
+#include "iommu/blocks.c"
+#include "iommu/vtd/vtd.c"
+#undef ADDR_LIMIT
+#include "iommu/iommu.c"
+
+#include "tests/unit/iommu/contract.h"
+
+const struct iommu_ops amdvi_ops = {.init = absent};
+
+#define MODELS     2
+#define CACHED     64
+#define RECORDS    8
+#define RECORDS_AT 0x220u
+#define BASE_0     0xfed90000u
+#define BASE_1     0xfed91000u
+#define G_ONCE     (G_SRTP | G_SIRTP)
+#define BRIDGE     ((rid_t){0x0030}) /* to PCI, bus 1 */
+#define PORT       ((rid_t){0x00e0}) /* bus 2 */
+#define CAP_DEFAULT                                                                                          \
+    (6 | CAP_SAGAW_39 | CAP_SAGAW_48 | FIELD_PREP(CAP_FRO, RECORDS_AT / 16) | CAP_SLLPS_2M | CAP_SLLPS_1G |  \
+     CAP_PSI | FIELD_PREP(CAP_NFR, RECORDS - 1) | FIELD_PREP(CAP_MAMV, 18) | CAP_DWD | CAP_DRD | CAP_PLMR)
+#define ECAP_DEFAULT (ECAP_C | ECAP_QI | ECAP_IR | ECAP_EIM | ECAP_SC)
+
+struct cached_context {
+    bool used;
+    struct vtd_entry e;
+};
+
+struct cached_page {
+    bool used;
+    unsigned domain;
+    uint64_t page, target;
+    bool read, write;
+};
+
+struct cached_irte {
+    bool used;
+    unsigned handle;
+    struct vtd_entry e;
+};
+
+struct model {
+    uint8_t mmio[VTD_MMIO_SIZE];
+    uint64_t root, irta; /* as they were when the command came */
+    struct cached_context context[VTD_IDS];
+    struct cached_page page[CACHED];
+    struct cached_irte irte[CACHED];
+    unsigned next_page, next_irte, next_record, bad;
+    bool clean_context, clean_pages, clean_irtes; /* since the tables were set */
+    unsigned invalidated[4];                      /* IOTLB, by granularity */
+};
+
+static struct model model[MODELS];
+static bool hung;
+static uint64_t now;
+
+static uint64_t reg(struct model *m, uint32_t off)
+{
+    uint64_t v;
+
+    memcpy(&v, m->mmio + off, 8);
+    return v;
+}
+
+static uint32_t reg32(struct model *m, uint32_t off)
+{
+    uint32_t v;
+
+    memcpy(&v, m->mmio + off, 4);
+    return v;
+}
+
+static void set_reg(struct model *m, uint32_t off, uint64_t v)
+{
+    memcpy(m->mmio + off, &v, 8);
+}
+
+static void set_reg32(struct model *m, uint32_t off, uint32_t v)
+{
+    memcpy(m->mmio + off, &v, 4);
+}
+
+static struct model *model_at(volatile void *base)
+{
+    return base == model[0].mmio ? &model[0] : &model[1];
+}
+
+static const void *at(uint64_t p)
+{
+    return hpa_to_ptr(hpa(p));
+}
+
+/* 9.1: the root entry of the bus, then the device's in its table. */
+static struct vtd_entry context_entry(struct model *m, uint32_t id)
+{
+    const struct vtd_entry *r = (const struct vtd_entry *)at(m->root) + (id >> 8 & 0xff);
+    struct vtd_entry none = {{0, 0}};
+
+    CHECK(!(r->q[0] & 0xffe) && !r->q[1]);
+    return r->q[0] & ROOT_P ? ((const struct vtd_entry *)at(r->q[0] & CTX0_ROOT))[id & 0xff] : none;
+}
+
+static void invalidate_iotlb(struct model *m, const struct vtd_entry *c)
+{
+    unsigned domain = (unsigned)(c->q[0] >> 16 & 0xffff), granularity = (unsigned)(c->q[0] >> 4 & 3);
+    unsigned am = (unsigned)(c->q[1] & 63);
+
+    CHECK_EQ(c->q[0] >> 6 & 3, 3);
+    CHECK(granularity == G_PAGES || !c->q[1]);
+    CHECK(granularity != G_GLOBAL || !domain);
+    CHECK(granularity != G_PAGES ||
+          (!(c->q[1] & 0xfc0) && !(c->q[1] >> 12 & ((1ull << am) - 1)) && am <= 18));
+    m->invalidated[granularity]++;
+    m->clean_pages |= granularity == G_GLOBAL;
+    for (unsigned i = 0; i < CACHED; i++)
+        if (granularity == G_GLOBAL ||
+            (m->page[i].domain == domain &&
+             (granularity == G_DOMAIN || m->page[i].page >> am == c->q[1] >> 12 >> am)))
+            m->page[i].used = false;
+}
+
+static void invalidate_irtes(struct model *m, const struct vtd_entry *c)
+{
+    unsigned im = (unsigned)(c->q[0] >> 27 & 31), first = (unsigned)(c->q[0] >> 32 & 0xffff);
+    bool all = !(c->q[0] & 16);
+
+    CHECK(all || !(first & ((1u << im) - 1)));
+    m->clean_irtes |= all;
+    for (unsigned i = 0; i < CACHED; i++)
+        if (all || m->irte[i].handle >> im == first >> im)
+            m->irte[i].used = false;
+}
+
+static void run_descriptor(struct model *m, const struct vtd_entry *c)
+{
+    uint32_t data = (uint32_t)(c->q[0] >> 32);
+
+    switch (c->q[0] & 15) {
+    case 1:
+        CHECK_EQ(c->q[0], 0x11); /* global */
+        m->clean_context = true;
+        for (uint32_t i = 0; i < VTD_IDS; i++)
+            m->context[i].used = false;
+        break;
+    case 2:
+        invalidate_iotlb(m, c);
+        break;
+    case 4:
+        invalidate_irtes(m, c);
+        break;
+    case 5:
+        CHECK_EQ(c->q[0] >> 4 & 0xfffffff, 2); /* a status write, and no interrupt */
+        memcpy(hpa_to_ptr(hpa(c->q[1])), &data, 4);
+        break;
+    default:
+        m->bad++;
+    }
+}
+
+static void run_queue(struct model *m)
+{
+    uint64_t head = reg(m, IQH.off);
+
+    if (hung || !(reg32(m, GSTS.off) & G_QIE))
+        return;
+    CHECK_EQ(reg(m, IQA.off) & 0xfff, 0);
+    for (; head != reg(m, IQT.off); head = (head + 16) % 4096)
+        run_descriptor(m, (const struct vtd_entry *)at(reg(m, IQA.off)) + head / 16);
+    set_reg(m, IQH.off, head);
+}
+
+/* The moment translation goes on, no entry may be open, and nothing old may be cached. */
+static void check_closed(struct model *m)
+{
+    bool closed = true;
+
+    for (uint32_t id = 0; id < VTD_IDS; id++)
+        closed &= !(context_entry(m, id).q[0] & CTX0_P);
+    CHECK(closed);
+    CHECK(m->clean_context && m->clean_pages);
+}
+
+static void command_written(struct model *m, uint32_t v)
+{
+    uint32_t status = reg32(m, GSTS.off), lasting = status & G_LASTING, changed = (v ^ lasting) & ~G_ONCE;
+
+    CHECK(__builtin_popcount(changed | (v & G_ONCE)) <= 1);
+    if (hung)
+        return;
+    if (v & G_SRTP) {
+        m->root = reg(m, RTADDR.off);
+        m->clean_context = m->clean_pages = false;
+        CHECK_EQ(m->root & 0xfff, 0);
+    }
+    if (v & G_SIRTP) {
+        m->irta = reg(m, IRTA.off);
+        m->clean_irtes = false;
+        CHECK_EQ(m->irta & 0xfff, IRTA_EIME | 15);
+    }
+    if (changed & v & G_QIE)
+        set_reg(m, IQH.off, 0);
+    if (changed & ~v & G_QIE)
+        CHECK_EQ(reg(m, IQH.off), reg(m, IQT.off));
+    if (changed & v & G_IRE)
+        CHECK(m->irta && m->clean_irtes && !(v & G_CFI));
+    if (changed & v & G_TE)
+        check_closed(m);
+    set_reg32(m, GSTS.off, (v & G_LASTING) | (status & G_ONCE) | (v & G_ONCE));
+}
+
+static uint32_t mmio_read32(volatile void *base, reg32_t r)
+{
+    return reg32(model_at(base), r.off);
+}
+
+static void mmio_write32(volatile void *base, reg32_t r, uint32_t v)
+{
+    struct model *m = model_at(base);
+
+    if (r.off == GCMD.off)
+        command_written(m, v);
+    else if (r.off == FSTS.off)
+        set_reg32(m, r.off, reg32(m, r.off) & ~v);
+    else if (r.off == PMEN.off)
+        set_reg32(m, r.off, v & PMEN_EPM ? v | PMEN_PRS : v & ~PMEN_PRS);
+    else
+        set_reg32(m, r.off, v);
+}
+
+static uint64_t mmio_read64(volatile void *base, reg64_t r)
+{
+    return reg(model_at(base), r.off);
+}
+
+static void mmio_write64(volatile void *base, reg64_t r, uint64_t v)
+{
+    struct model *m = model_at(base);
+
+    if (r.off >= RECORDS_AT && r.off < RECORDS_AT + RECORDS * 16) {
+        CHECK_EQ(r.off & 15, 8);
+        v = reg(m, r.off) & ~(v & FRCD_HI_F);
+    }
+    if (r.off == IQA.off)
+        CHECK(!(reg32(m, GSTS.off) & G_QIE));
+    set_reg(m, r.off, v);
+    if (r.off == IQT.off)
+        run_queue(m);
+}
+
+uint64_t time_ns(void)
+{
+    return now += NS_PER_MS;
+}
+
+static void hang(bool on)
+{
+    hung = on;
+}
+
+/* --- what a unit does with a request --- */
+
+static struct model *model_of(rid_t dev)
+{
+    return &model[(dev.id >> 8 & 0xff) == 2];
+}
+
+static struct cached_page walk(const struct vtd_entry *c, uint64_t addr)
+{
+    struct cached_page p = {true, (unsigned)FIELD_GET(CTX1_DID, c->q[1]), addr >> 12, 0, true, true};
+    unsigned level = (unsigned)FIELD_GET(CTX1_AW, c->q[1]) + 2;
+    uint64_t table = c->q[0] & CTX0_ROOT;
+
+    CHECK(!(c->q[1] >> 24) && !(c->q[0] & 0xffe));
+    if (addr >> (12 + 9 * level))
+        level = 0;
+    for (; level; level--) {
+        uint64_t e = ((const uint64_t *)at(table))[addr >> (3 + 9 * level) & 511];
+
+        p.read &= e & SS_R;
+        p.write &= (e & SS_W) != 0;
+        if (!(e & 3))
+            break;
+        table = e & 0xffffffffff000;
+        if (level == 1 || e & SS_PS) {
+            uint64_t span = (1ull << (3 + 9 * level)) - 1;
+
+            CHECK(!(table & span) && level <= 3 && !(e & 0x77c) && !(level == 1 && e & SS_PS));
+            CHECK_EQ(e >> 11 & 1, vtd_ecap >> 7 & 1);
+            p.target = (table | (addr & span)) >> 12;
+            return p;
+        }
+        CHECK(!(e & 0xffc));
+    }
+    p.read = p.write = false;
+    return p;
+}
+
+static bool dma(rid_t dev, uint64_t addr, bool write, uint64_t *target)
+{
+    struct model *m = model_of(dev);
+    struct cached_context *c = &m->context[dev.id & 0xffff];
+    struct cached_page *p = NULL;
+
+    *target = addr;
+    if (!(reg32(m, GSTS.off) & G_TE))
+        return true;
+    if (!c->used)
+        *c = (struct cached_context){true, context_entry(m, dev.id)};
+    if (!(c->e.q[0] & CTX0_P))
+        return false;
+    for (unsigned i = 0; i < CACHED; i++)
+        if (m->page[i].used && m->page[i].domain == FIELD_GET(CTX1_DID, c->e.q[1]) &&
+            m->page[i].page == addr >> 12)
+            p = &m->page[i];
+    if (!p) {
+        p = &m->page[m->next_page++ % CACHED];
+        *p = walk(&c->e, addr);
+    }
+    *target = p->target << 12 | (addr & 0xfff);
+    return write ? p->write : p->read;
+}
+
+/* 5.1.4: source validation. */
+static bool is_source(const struct vtd_entry *e, rid_t dev)
+{
+    unsigned sid = (unsigned)(e->q[1] & 0xffff), bus = dev.id >> 8 & 0xff;
+
+    CHECK(!(e->q[1] >> 16 & 3) && !(e->q[1] >> 20));
+    switch (e->q[1] >> 18 & 3) {
+    case 1:
+        return sid == (dev.id & 0xffff);
+    case 2:
+        return bus >= sid >> 8 && bus <= (sid & 0xff);
+    default:
+        CHECK(false);
+        return true;
+    }
+}
+
+static bool msi(rid_t dev, struct iommu_msi v, uint32_t *apic_id, uint8_t *vector)
+{
+    struct model *m = model_of(dev);
+    unsigned handle = (unsigned)(v.address >> 5 & 0x7fff) | (v.address >> 2 & 1) << 15;
+    struct cached_irte *c = NULL;
+
+    *apic_id = ~0u;
+    CHECK_EQ(v.address >> 20, 0xfee);
+    if (!(reg32(m, GSTS.off) & G_IRE))
+        return true;
+    if (!(v.address & 16)) /* compatibility format */
+        return !(m->irta & IRTA_EIME) && reg32(m, GSTS.off) & G_CFI;
+    CHECK(!(v.address & 8) && !v.data);
+    for (unsigned i = 0; i < CACHED; i++)
+        if (m->irte[i].used && m->irte[i].handle == handle)
+            c = &m->irte[i];
+    if (!c) {
+        c = &m->irte[m->next_irte++ % CACHED];
+        *c = (struct cached_irte){true, handle, ((const struct vtd_entry *)at(m->irta & ~0xfffull))[handle]};
+    }
+    if (!(c->e.q[0] & 1))
+        return false;
+    CHECK(!(c->e.q[0] & 0xff00fffe)); /* fixed, physical, edge, not posted */
+    *apic_id = (uint32_t)(c->e.q[0] >> 32);
+    *vector = (uint8_t)(c->e.q[0] >> 16);
+    return is_source(&c->e, dev);
+}
+
+static struct iommu_msi forge(rid_t dev, unsigned index)
+{
+    const struct iommu_dev *owner = user_of(dev);
+    unsigned handle = (owner ? owner->slot : 0) * IOMMU_IRQS + index;
+
+    return (struct iommu_msi){0xfee00010 | (handle & 0x7fff) << 5 | (handle >> 15) << 2, 0};
+}
+
+static void record(struct model *m, uint64_t lo, uint64_t hi)
+{
+    uint32_t off = RECORDS_AT + m->next_record * 16;
+
+    if (reg32(m, FSTS.off) & FSTS_PFO)
+        return;
+    if (reg(m, off + 8) & FRCD_HI_F) {
+        set_reg32(m, FSTS.off, reg32(m, FSTS.off) | FSTS_PFO);
+        return;
+    }
+    set_reg(m, off, lo);
+    set_reg(m, off + 8, hi | FRCD_HI_F);
+    m->next_record = (m->next_record + 1) % RECORDS;
+}
+
+static void raise_fault(rid_t dev, uint64_t addr, bool write)
+{
+    record(model_of(dev), addr,
+           (dev.id & 0xffff) | (write ? 5ull : 6ull) << 32 | 0xffffull << 40 | (write ? 0 : FRCD_HI_T1));
+}
+
+/* --- the machine --- */
+
+static uint8_t dmar[1024];
+static unsigned dmar_size;
+
+static void put(const void *p, size_t size)
+{
+    if (size)
+        memcpy(dmar + dmar_size, p, size);
+    dmar_size += (unsigned)size;
+    memcpy(dmar + 4, &dmar_size, 4);
+}
+
+static void put_drhd(uint8_t flags, uint64_t base, const uint8_t *scopes, size_t size)
+{
+    struct drhd d = {{DMAR_DRHD, (uint16_t)(sizeof(d) + size)}, flags, 0, 0, base};
+
+    put(&d, sizeof(d));
+    put(scopes, size);
+}
+
+static void put_rmrr(uint64_t base, uint64_t limit, uint8_t device, uint8_t function)
+{
+    uint8_t scope[] = {SCOPE_ENDPOINT, 8, 0, 0, 0, 0, device, function};
+    struct rmrr r = {{DMAR_RMRR, sizeof(r) + sizeof(scope)}, 0, 0, base, limit};
+
+    put(&r, sizeof(r));
+    put(scope, sizeof(scope));
+}
+
+static void empty_dmar(void)
+{
+    struct dmar t = {.header = {.signature = "DMAR"}, .width = 38, .flags = 1};
+
+    dmar_size = 0;
+    put(&t, sizeof(t));
+    fake_acpi_tables[0] = (const struct acpi_header *)dmar;
+}
+
+static void put_machine(void)
+{
+    static const uint8_t unit0[] = {
+        3, 8, 0, 0, 0, 0xf0, 0x1f, 0, /* an I/O APIC */
+        1, 8, 0, 0, 0, 0,    5,    0, /* DEV, and its VF, which is SIBLING */
+        2, 8, 0, 0, 0, 0,    6,    0, /* BRIDGE, and ALIASED behind it */
+    };
+    static const uint8_t unit1[] = {2, 8, 0, 0, 0, 0, 0x1c, 0}; /* PORT, and FAR behind it */
+    static const uint16_t atsr[] = {2, 8, 1, 0};
+
+    empty_dmar();
+    put_drhd(0, BASE_0, unit0, sizeof(unit0));
+    put(atsr, sizeof(atsr));
+    put_rmrr(BAD_UNITY, BAD_UNITY + 0xfff, 0x15, 0);
+    put_rmrr(UNITY, UNITY + 0x1fff, 5, 0);
+    put_drhd(0, BASE_1, unit1, sizeof(unit1));
+}
+
+static void put_bridge(rid_t id, uint8_t bus, uint16_t type)
+{
+    struct fake_pci *f = fake_pci_add(id, 0x8086, 1);
+
+    f->dev.secondary = f->dev.subordinate = bus;
+    f->dev.cap_pcie = 0x40;
+    f->cfg[0x42] = (uint8_t)(type << 4);
+}
+
+static void put_functions(void)
+{
+    fake_pci_free_all();
+    CHECK_EQ(pci_sriov_enable(&fake_pci_add(DEV, 0x8086, 0x10c9)->dev, 1), 0);
+    put_bridge(BRIDGE, 1, PCIE_TYPE_TO_PCI);
+    put_bridge(PORT, 2, 4);
+}
+
+static bool low_ram(hpa_t start_, uint64_t size)
+{
+    return start_.a + size <= 0x7e000000;
+}
+
+static volatile void *map_unit(hpa_t start_, uint64_t size)
+{
+    CHECK_EQ(size, VTD_MMIO_SIZE);
+    CHECK(start_.a == BASE_0 || start_.a == BASE_1);
+    return model[start_.a == BASE_1].mmio;
+}
+
+static void give_back(void *p, unsigned order)
+{
+    if (p)
+        frame_free(ptr_to_hpa(p), order);
+}
+
+/* What the last test's machine had taken for good. */
+static void free_units(void)
+{
+    for (unsigned i = 0; i < VTD_UNITS; i++) {
+        give_back(units[i].root, 0);
+        give_back(units[i].context, TABLE_ORDER);
+        give_back(units[i].irt, TABLE_ORDER);
+        give_back(units[i].queue, 0);
+        free((void *)(uintptr_t)units[i].done);
+    }
+    memset(units, 0, sizeof(units));
+    memset(fake_irqs, 0, sizeof(fake_irqs));
+}
+
+static void power_on(void)
+{
+    free_units();
+    memset(model, 0, sizeof(model));
+    hung = false;
+    fake_log_reset();
+    fake_frame_is_ram = low_ram;
+    fake_mmio_map = map_unit;
+    put_machine();
+    put_functions();
+    for (unsigned i = 0; i < MODELS; i++) { /* the firmware's own use of the units goes on */
+        set_reg(&model[i], CAP.off, CAP_DEFAULT);
+        set_reg(&model[i], ECAP.off, ECAP_DEFAULT);
+        set_reg32(&model[i], GSTS.off, G_TE | G_QIE | G_IRE | G_CFI | G_ONCE);
+        set_reg(&model[i], IQT.off, 0x40);
+        set_reg(&model[i], IQH.off, 0x40);
+        set_reg32(&model[i], PMEN.off, PMEN_EPM | PMEN_PRS);
+        set_reg32(&model[i], FECTL.off, FECTL_IM);
+    }
+}
+
+static const struct contract_hw hw = {power_on, dma, msi, forge, hang, raise_fault, RECORDS + 1};
+
+static void refused(const char *why)
+{
+    CHECK_EQ(iommu_init(), -ENODEV);
+    CHECK(fake_log_has(why));
+}
+
+TEST(units_without_what_we_need_are_refused)
+{
+    power_on();
+    fake_acpi_tables[0] = NULL;
+    CHECK_EQ(iommu_init(), -ENODEV);
+    power_on();
+    dmar[37] = 0;
+    refused("does not remap interrupts");
+    for (unsigned bit = 1; bit <= 4; bit++) {
+        if (bit == 2)
+            continue;
+        power_on();
+        set_reg(&model[1], ECAP.off, ECAP_DEFAULT & ~BIT(bit));
+        refused("no interrupt remapping to x2APIC ids, no queued invalidation");
+    }
+    power_on();
+    set_reg(&model[0], CAP.off, (CAP_DEFAULT & ~CAP_ND) | 1);
+    refused("too few domains");
+    power_on();
+    set_reg(&model[0], CAP.off, CAP_DEFAULT & ~CAP_SAGAW_48);
+    set_reg(&model[1], CAP.off, CAP_DEFAULT & ~CAP_SAGAW_39);
+    refused("no page table format");
+}
+
+TEST(what_the_firmware_left_is_gone)
+{
+    start();
+    for (unsigned i = 0; i < MODELS; i++) {
+        CHECK_EQ(reg32(&model[i], GSTS.off), G_TE | G_QIE | G_IRE | G_ONCE);
+        CHECK_EQ(reg32(&model[i], PMEN.off), 0);
+        CHECK(!model[i].bad);
+    }
+}
+
+/* Three levels, small leaves, no snooping: what one unit lacks no table uses. */
+TEST(tables_are_what_all_units_can_walk)
+{
+    struct iommu_domain *d;
+    struct iommu_msi m;
+
+    free_domains();
+    power_on();
+    set_reg(&model[0], CAP.off, CAP_DEFAULT & ~(CAP_SAGAW_48 | CAP_PSI));
+    set_reg(&model[1], CAP.off, CAP_DEFAULT & ~CAP_SLLPS_1G);
+    set_reg(&model[1], ECAP.off, ECAP_DEFAULT & ~(ECAP_C | ECAP_SC));
+    fake_clflushes = 0;
+    CHECK_EQ(iommu_init(), 0);
+    CHECK(fake_clflushes >= MODELS * (2 * TABLE_SIZE / 64 + BUSES));
+    frames_before = fake_frames_out;
+    d = iommu_domain_create("d");
+    CHECK_EQ(d->pt.levels, 3);
+    CHECK_EQ(d->pt.max_leaf_level, 1);
+    CHECK(d->pt.flush);
+    fake_clflushes = 0;
+    CHECK_EQ(iommu_map(d, iova(0x40000000), hpa(0x40000000), SIZE_1G, IOMMU_R | IOMMU_W), 0);
+    CHECK_EQ(fake_clflushes, 64 + 1 + 512);
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK_EQ(iommu_attach(d, FAR), 0);
+    CHECK_EQ(fake_clflushes, 64 + 1 + 512 + 2 * 4);
+    CHECK_EQ(iommu_irq_route(FAR, 1, 1, 0x40, &m), 0);
+    CHECK_EQ(fake_clflushes, 64 + 1 + 512 + 2 * 4 + 2);
+    CHECK(reads(SIBLING, 0x40000000, 0x40000000) && reads(FAR, 0x7fffffff, 0x7fffffff));
+    CHECK(is_blocked(FAR, 0x8000000000));
+    CHECK_EQ(iommu_map(d, iova(0x8000000000), hpa(0), 0x1000, IOMMU_R), -EINVAL);
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    CHECK_EQ(iommu_detach(d, FAR), 0);
+    scrap(d);
+}
+
+TEST(invalidations_are_as_small_as_their_range)
+{
+    static const struct {
+        uint64_t at, size;
+        unsigned kind;
+    } rows[] = {{0x1000, 0x1000, G_PAGES},
+                {0x1000, 0x2000, G_PAGES}, /* 4 pages from 0 on */
+                {0, SIZE_1G, G_PAGES},     /* 1 << 18 pages */
+                {0x1000, SIZE_1G, G_DOMAIN}};
+    struct iommu_domain *d;
+
+    start();
+    d = iommu_domain_create("d");
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        memset(model[0].invalidated, 0, sizeof(model[0].invalidated));
+        CHECK_EQ(iommu_map(d, iova(rows[i].at), hpa(0x100000000 + rows[i].at), rows[i].size, IOMMU_R), 0);
+        CHECK_EQ(model[0].invalidated[rows[i].kind], 1);
+        CHECK(reads(SIBLING, rows[i].at + rows[i].size - 1, 0x100000000 + rows[i].at + rows[i].size - 1));
+        CHECK_EQ(iommu_unmap(d, iova(rows[i].at), rows[i].size), 0);
+        CHECK_EQ(model[0].invalidated[rows[i].kind], 2);
+        CHECK(is_blocked(SIBLING, rows[i].at + rows[i].size - 1));
+    }
+    set_reg(&model[0], CAP.off, CAP_DEFAULT & ~CAP_PSI);
+    units[0].cap &= ~CAP_PSI;
+    memset(model[0].invalidated, 0, sizeof(model[0].invalidated));
+    CHECK_EQ(iommu_map(d, iova(0), hpa(0), 0x1000, IOMMU_R), 0);
+    CHECK_EQ(model[0].invalidated[G_DOMAIN], 1);
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    scrap(d);
+}
+
+TEST(interrupts_count_only_from_their_source)
+{
+    struct iommu_domain *d;
+    struct iommu_msi m;
+    uint32_t apic_id;
+    uint8_t vector;
+
+    start();
+    d = iommu_domain_create("d");
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK_EQ(iommu_attach(d, DEV), 0);
+    CHECK_EQ(iommu_irq_route(SIBLING, 7, 5, 0x55, &m), 0);
+    CHECK(hw.msi(SIBLING, m, &apic_id, &vector));
+    CHECK(!hw.msi(DEV, m, &apic_id, &vector) && !hw.msi(ALIAS, m, &apic_id, &vector));
+    m = (struct iommu_msi){0xfee00000, 0x55};
+    CHECK(!hw.msi(SIBLING, m, &apic_id, &vector)); /* compatibility format */
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    CHECK_EQ(iommu_attach(d, ALIASED), 0);
+    CHECK_EQ(iommu_irq_route(ALIASED, 7, 5, 0x55, &m), 0);
+    CHECK(hw.msi(ALIAS, m, &apic_id, &vector) && !hw.msi(DEV, m, &apic_id, &vector));
+    CHECK_EQ(iommu_detach(d, ALIASED), 0);
+    CHECK_EQ(iommu_detach(d, DEV), 0);
+    scrap(d);
+}
+
+TEST(every_piece_of_the_interrupt_table_can_be_used)
+{
+    static struct iommu_msi m[IOMMU_DEVS];
+    struct iommu_domain *d;
+    uint32_t apic_id;
+    uint8_t vector;
+
+    start();
+    d = iommu_domain_create("d");
+    for (uint32_t i = 0; i < IOMMU_DEVS; i++) {
+        CHECK_EQ(iommu_attach(d, (rid_t){FAR_BUS + i}), 0);
+        CHECK_EQ(iommu_irq_route((rid_t){FAR_BUS + i}, i & 1, i, 0x40, &m[i]), 0);
+    }
+    for (uint32_t i = 0; i < IOMMU_DEVS; i++)
+        CHECK(hw.msi((rid_t){FAR_BUS + i}, m[i], &apic_id, &vector) && apic_id == i);
+    for (uint32_t i = 0; i < IOMMU_DEVS; i++)
+        CHECK_EQ(iommu_detach(d, (rid_t){FAR_BUS + i}), 0);
+    scrap(d);
+}
+
+/* Once its entry is gone, what it had under way is waited for. */
+TEST(a_device_that_goes_is_drained)
+{
+    struct iommu_domain *d;
+
+    start();
+    d = iommu_domain_create("d");
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    memset(model[0].invalidated, 0, sizeof(model[0].invalidated));
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    CHECK_EQ(model[0].invalidated[G_DOMAIN], 1);
+    scrap(d);
+}
+
+TEST(faults_come_in_their_order)
+{
+    struct iommu_fault f;
+
+    start();
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 5; i++)
+            raise_fault(SIBLING, i << 12, true);
+        for (unsigned i = 0; i < 5; i++)
+            CHECK(ops->next_fault(&f) && f.addr.a == i << 12);
+        CHECK(!ops->next_fault(&f));
+    }
+}
+
+TEST(fault_events_are_not_more_than_can_be_dealt_with)
+{
+    struct model *m = &model[0];
+
+    start();
+    CHECK_EQ(reg32(m, FECTL.off), 0);
+    CHECK_EQ(reg32(m, FEADDR.off), 0xfee00000);
+    raise_fault(SIBLING, 0x1000, true);
+    CHECK(fake_irq_raise(0, reg32(m, FEDATA.off)));
+    CHECK(fake_log_has("no write permission: write at 0x1000 by 00:15.0 of quarantine"));
+    CHECK_EQ(reg32(m, FECTL.off), FECTL_IM);
+    iommu_poll_faults();
+    CHECK_EQ(reg32(m, FECTL.off), FECTL_IM);
+    now += QUIET;
+    iommu_poll_faults();
+    CHECK_EQ(reg32(m, FECTL.off), 0);
+}
+
+TEST(faults_of_all_kinds)
+{
+    start();
+    record(&model[0], 0x1234ull << 48, 0x28 | 0x26ull << 32 | FRCD_HI_T1);
+    iommu_poll_faults();
+    CHECK(fake_log_has("interrupt of another source: interrupt at 0x1234 by 00:05.0 of quarantine"));
+    record(&model[1], 0xabcd000, 0x208 | 0xffull << 32 | FRCD_HI_T1);
+    iommu_poll_faults();
+    CHECK(fake_log_has("unknown fault: read at 0xabcd000 by 02:01.0 of quarantine"));
+    set_reg32(&model[1], FSTS.off, FSTS_IQE);
+    iommu_poll_faults();
+    CHECK(fake_log_has("invalidation queue error"));
+    CHECK_EQ(reg32(&model[1], FSTS.off), 0);
+}
+
+TEST(a_unit_for_all_has_what_no_other_names)
+{
+    static const uint8_t unit0[] = {1, 8, 0, 0, 0, 0, 5, 0};
+    struct iommu_dev dev = {.rid = NOWHERE};
+
+    free_domains();
+    power_on();
+    empty_dmar();
+    put_drhd(DRHD_INCLUDE_PCI_ALL, BASE_1, NULL, 0);
+    put_drhd(0, BASE_0, unit0, sizeof(unit0));
+    CHECK_EQ(iommu_init(), 0);
+    CHECK_EQ(vtd_find(&dev), 0);
+    CHECK_EQ(dev.unit, 0);
+    dev.rid = SIBLING; /* its PF is named */
+    CHECK_EQ(vtd_find(&dev), 0);
+    CHECK_EQ(dev.unit, 1);
+    dev.rid = (rid_t){0x10028};
+    CHECK_EQ(vtd_find(&dev), -ENODEV);
+}
+
+TEST(scopes_with_paths)
+{
+    static const struct {
+        uint8_t scope[10];
+        bool covers;
+    } rows[] = {
+        {{1, 10, 0, 0, 0, 0, 0x1c, 0, 1, 0}, true},  /* 02:01.0 behind PORT: FAR */
+        {{1, 10, 0, 0, 0, 0, 0x1d, 0, 1, 0}, false}, /* behind what is not there */
+        {{1, 10, 0, 0, 0, 0, 5, 0, 1, 0}, false},    /* behind what is no bridge */
+        {{1, 10, 0, 0, 0, 0, 0x1c, 0, 2, 0}, false}, /* another */
+        {{4, 10, 0, 0, 0, 0, 0x1c, 0, 1, 0}, false}, /* a timer */
+        {{1, 6, 0, 0, 0, 2, 1, 0, 0, 0}, false},     /* no path */
+        {{1, 11, 0, 0, 0, 0, 0x1c, 0, 1, 0}, false}, /* longer than there is */
+        {{1, 0, 0, 0, 0, 2, 1, 0, 0, 0}, false},     /* a loop */
+    };
+
+    power_on();
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct vtd_unit u = {.scopes = rows[i].scope, .scopes_size = sizeof(rows[i].scope)};
+
+        CHECK_EQ(dmar_covers(&u, FAR), rows[i].covers);
+    }
+}
+
+TEST(dmar_blocks_that_lie)
+{
+    static const uint64_t bases[] = {0, 0x1000000, BASE_0 + 0x800,
+                                     BIT(52)}; /* nowhere, RAM, not aligned, beyond */
+    struct vtd_unit list[VTD_UNITS];
+    struct iommu_unity u;
+    unsigned off;
+
+    power_on();
+    for (unsigned i = 0; i < ARRAY_SIZE(bases); i++) {
+        empty_dmar();
+        put_drhd(1, bases[i], NULL, 0);
+        CHECK_EQ(dmar_units(list, VTD_UNITS), 0);
+        CHECK(fake_log_has("refused"));
+    }
+    empty_dmar();
+    put_drhd(1, BASE_0, NULL, 0);
+    off = dmar_size;
+    put_drhd(1, BASE_1, NULL, 0);
+    CHECK_EQ(dmar_units(list, VTD_UNITS), 2);
+    CHECK_EQ(dmar_units(list, 1), 1);
+    CHECK(fake_log_has("too many units"));
+    for (unsigned length = 0; length < 18; length++) {
+        dmar[off + 2] = (uint8_t)length;
+        CHECK_EQ(dmar_units(list, VTD_UNITS), length == 16 ? 2 : 1);
+    }
+    empty_dmar();
+    put_rmrr(0x2000, 0x1fff, 5, 0); /* ends before it begins: sizes are iommu.c's to check */
+    CHECK(dmar_unity(DEV, 0, &u) && u.size == 0);
+    CHECK(!dmar_unity(DEV, 1, &u) && !dmar_unity(SIBLING, 0, &u));
+    dmar_size = 40; /* shorter than a DMAR */
+    memcpy(dmar + 4, &dmar_size, 4);
+    CHECK_EQ(dmar_units(list, VTD_UNITS), 0);
+}
+
+TEST(nothing_is_left)
+{
+    free_domains();
+    free_units();
+    fake_pci_free_all();
+    CHECK_EQ(fake_frames_out, 0);
+}
+
+TEST_MAIN()
