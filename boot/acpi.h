@@ -15,7 +15,7 @@ struct acpi_facts {
     bool xsdt;     /* the root of all the others, without which there are none */
     uint32_t seen; /* kinds of tables */
     enum boot_iommu iommu;
-    bool remapping;
+    bool remapping; /* as far as the tables say; a VT-d unit's registers say the rest */
     unsigned nunits;
     uint64_t unit[ACPI_UNITS_MAX]; /* where the registers of IOMMUs are */
     struct boot_machine machine;

@@ -44,7 +44,7 @@ static bool check_iommu(const struct config *cfg, const struct boot_facts *f, st
     if (!f->remapping)
         return error_set(err,
                          "IOMMU: %s does not remap interrupts as needed, accepted: interrupt remapping "
-                         "(AMD-Vi: with x2APIC destinations) switched on",
+                         "(with x2APIC destinations) switched on",
                          f->iommu == IOMMU_AMDVI ? "AMD-Vi" : "VT-d");
     if (!f->ecam)
         return error_set(err, "PCI: no valid MCFG table, accepted: memory-mapped configuration space");

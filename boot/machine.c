@@ -109,6 +109,20 @@ static void look_at_nics(struct boot_facts *f, struct config *cfg, const struct 
     fw->BootServices->RestoreTPL(tpl);
 }
 
+/* VT-d specification 4.1, section 11.4.3: queued invalidation, interrupt remapping, x2APIC destinations. */
+#define DRHD_ECAP        0x10
+#define DRHD_ECAP_NEEDED (BIT(1) | BIT(3) | BIT(4))
+
+static bool vtd_units_remap(const struct acpi_facts *a)
+{
+    uint64_t have = DRHD_ECAP_NEEDED;
+
+    for (unsigned i = 0; i < a->nunits; i++)
+        if (a->unit[i] && IS_ALIGNED(a->unit[i], (uint64_t)4096))
+            have &= *(const volatile uint64_t *)(uintptr_t)(a->unit[i] + DRHD_ECAP);
+    return have == DRHD_ECAP_NEEDED;
+}
+
 bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *err)
 {
     struct acpi_facts a;
@@ -126,7 +140,7 @@ bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *e
     memcpy(f->table, a.table, sizeof(f->table));
     f->cpus = a.machine.ncpus;
     f->iommu = a.iommu;
-    f->remapping = a.remapping;
+    f->remapping = a.remapping && (a.iommu != IOMMU_VTD || vtd_units_remap(&a));
     f->ecam = a.machine.necam != 0;
     f->xsdt = a.xsdt;
     if (f->iommu == IOMMU_NONE && !cfg->boot.nnics)
