@@ -12,6 +12,7 @@
 
 #define ADDR_LIMIT BIT(52)
 
+/* All or none: the devices of a unit that is left out would not be held back by anything. */
 unsigned dmar_units(struct vtd_unit *units, unsigned max)
 {
     const struct dmar *t = (const struct dmar *)acpi_find("DMAR");
@@ -28,18 +29,17 @@ unsigned dmar_units(struct vtd_unit *units, unsigned max)
         if (d.block.type != DMAR_DRHD)
             continue;
         if (d.block.length < sizeof(d) || !d.base || !IS_ALIGNED(d.base, PAGE_SIZE) || d.base >= ADDR_LIMIT ||
-            frame_is_ram(hpa(d.base), PAGE_SIZE))
-            log_warn("VT-d: table DMAR: unit at %#lx refused", d.base);
-        else if (count == max)
-            log_warn("VT-d: table DMAR: too many units");
-        else
-            units[count++] = (struct vtd_unit){
-                .segment = d.segment,
-                .all = d.flags & DRHD_INCLUDE_PCI_ALL,
-                .base = hpa(d.base),
-                .scopes = where + sizeof(d),
-                .scopes_size = d.block.length - sizeof(d),
-            };
+            frame_is_ram(hpa(d.base), PAGE_SIZE) || count == max) {
+            log_error("VT-d: table DMAR: unit %u at %#lx cannot be used", count, d.base);
+            return 0;
+        }
+        units[count++] = (struct vtd_unit){
+            .segment = d.segment,
+            .all = d.flags & DRHD_INCLUDE_PCI_ALL,
+            .base = hpa(d.base),
+            .scopes = where + sizeof(d),
+            .scopes_size = d.block.length - sizeof(d),
+        };
     }
     return count;
 }

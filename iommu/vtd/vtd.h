@@ -36,7 +36,7 @@ struct vtd_unit {
 /* What all units have (the registers' single-bit fields), and so the page tables, which they share. */
 extern uint64_t vtd_cap, vtd_ecap;
 
-/* dmar.c: the units of the table; how many there are. */
+/* dmar.c: the units of the table; how many there are, 0 if one of them cannot be used. */
 unsigned dmar_units(struct vtd_unit *units, unsigned max);
 /* True if the scopes of the unit name this function. */
 bool dmar_covers(const struct vtd_unit *u, rid_t dev);

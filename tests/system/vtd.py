@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The other IOMMU: the same guests behind VT-d, which records what it blocks; the log says whose it was."""
+from tests.system import dma, guests, hostile, lib
+
+TARGETS = {"hypervisor": [0x4000000], "nowhere": [1 << 40]}
+
+
+@lib.boot("vtd", "vtd")
+def vtd(build):
+    text = (lib.ROOT / "tests/guest/demo/lastmile.cfg").read_text()
+    kernel, cmdline, on_crash, more = hostile.BAD[dma.ATTACKER]
+    text += (f"\n[guest {dma.ATTACKER}]\nkernel = {kernel}\ncmdline = {cmdline}\nmemory = 16M\nvcpus = 1\ncpus = 1-3\n"
+             f"on_crash = {on_crash}\n{more}")
+    return {"cfg": text, "ready": guests.ready}
+
+
+@lib.test("system vtd: both guests have their VFs, and 1,000 pings each way lose nothing", on="vtd", limit=300)
+def pings(host):
+    guests.check_nics(host)
+    guests.check_pings(host, 1000)
+
+
+@lib.test("system vtd: a guest's VF is blocked outside that guest, and the log names device and guest", on="vtd", limit=300)
+def faults(host):
+    start = len(host.text)
+    hostile.set_off(host, dma.ATTACKER, "own traffic works", dma.ASKS)
+    hostile.while_pinging(host, lambda: (host.focus(dma.ATTACKER), dma.aim(host, TARGETS)))
+    host.focus(dma.ATTACKER)
+    host.send("\n")
+    host.line("own traffic works", 60)
+    name = f"{dma.requester_id(hostile.VF_DMA) >> 3:02x}.{dma.requester_id(hostile.VF_DMA) & 7}"
+    for thing, addresses in TARGETS.items():
+        for address in addresses:
+            assert dma.outcomes(host.text[start:], thing, address)[0] != "LEAKED", hex(address)
+    lib.find(rf"IOMMU: no (read|write) permission: (read|write) at 0x\w+ by 00:{name} of {dma.ATTACKER}", host.text[start:])
