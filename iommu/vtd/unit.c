@@ -6,7 +6,6 @@
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/paging.h"
-#include "kernel/pci/pci.h"
 
 #define TABLE_SIZE  (VTD_IDS * sizeof(struct vtd_entry))
 #define TABLE_ORDER 8
@@ -61,7 +60,6 @@ int vtd_unit_setup(struct vtd_unit *u)
     u->mmio = mmio_map(u->base, VTD_MMIO_SIZE);
     if (!u->root || !u->context || !u->irt || !u->queue || !u->done || !u->mmio)
         return -ENOMEM;
-    pci_reserve(u->base, VTD_MMIO_SIZE);
     u->cap = mmio_read64(u->mmio, CAP);
     u->ecap = mmio_read64(u->mmio, ECAP);
     if ((u->ecap & ECAP_NEEDED) != ECAP_NEEDED || FIELD_GET(CAP_ND, u->cap) < ND_NEEDED ||

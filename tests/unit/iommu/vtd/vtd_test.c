@@ -504,8 +504,10 @@ static void put_bridge(rid_t id, uint8_t bus, uint16_t type)
 
 static void put_functions(void)
 {
+    static const uint64_t place[PCI_BARS];
+
     fake_pci_free_all();
-    CHECK_EQ(pci_sriov_enable(&fake_pci_add(DEV, 0x8086, 0x10c9)->dev, 1), 0);
+    CHECK_EQ(pci_sriov_enable(&fake_pci_add(DEV, 0x8086, 0x10c9)->dev, 1, place), 0);
     put_bridge(BRIDGE, 1, PCIE_TYPE_TO_PCI);
     put_bridge(PORT, 2, 4);
 }
