@@ -19,7 +19,7 @@ bool iommu_next_block(const struct acpi_header *h, size_t *off, void *head, size
     if (left >= LENGTH_OFFSET + sizeof(length))
         memcpy(&length, *where + LENGTH_OFFSET, sizeof(length));
     if (length < LENGTH_OFFSET + sizeof(length) || length > left) {
-        log_warn("IOMMU: table %.4s: malformed block, the rest is ignored", h->signature);
+        log_warn("IOMMU: IVRS or DMAR: malformed block, the rest is ignored");
         return false;
     }
     memset(head, 0, size);
