@@ -16,10 +16,7 @@ def vtd(build):
     return {"cfg": text, "ready": guests.ready}
 
 
-@lib.test("system vtd: both guests have their VFs, and 1,000 pings each way lose nothing", on="vtd", limit=300)
-def pings(host):
-    guests.check_nics(host)
-    guests.check_pings(host, 1000)
+guests.traffic_tests("vtd", "behind VT-d, ")
 
 
 @lib.test("system vtd: a guest's VF is blocked outside that guest, and the log names device and guest", on="vtd", limit=300)
