@@ -13,7 +13,8 @@ TCB = ("kernel", "iommu", "vm")
 FOLDERS = ("boot", *TCB, "drivers", "tests", "tools", "linker")
 C_LIKE = (".c", ".h", ".S", ".ld", ".asl")
 SCRIPTS = (".py", ".sh", ".mk")
-TCB_TARGET = 9000
+TCB_TARGET = 9000  # with one back end at each seam, as one machine uses them
+SECOND = ("iommu/vtd",)  # back ends that the board `amd` does not use
 MEMORY = re.compile(r"memory: hypervisor (\d+) KiB, I/O domain (\d+) KiB")
 MEMORY_TARGETS = (16 << 10, 32 << 10)  # KiB
 
@@ -43,7 +44,9 @@ def print_lines():
         if folder in TCB:
             for below in sorted(p for p in (ROOT / folder).iterdir() if p.is_dir()):
                 print(f"    {below.name:16} {count(f'{folder}/{below.name}'):8,}")
-    print(f"  {'TCB':18} {tcb:8,}  (kernel + iommu + vm; target: under {TCB_TARGET:,})")
+    one = tcb - sum(count(folder) for folder in SECOND)
+    print(f"  {'TCB':18} {tcb:8,}  (kernel + iommu + vm)")
+    print(f"    {'as a board uses':16} {one:8,}  (without {', '.join(SECOND)}; target: under {TCB_TARGET:,})")
 
 
 def sections(image):
