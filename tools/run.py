@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Boots a board with the operator's console on the terminal. Every key goes to Lastmile; Ctrl-] ends the machine."""
 import argparse
+import contextlib
 import os
 import pathlib
 import selectors
@@ -22,7 +23,8 @@ def relay(machine):
     keys, port = sys.stdin.fileno(), machine.port
     with selectors.DefaultSelector() as selector:
         selector.register(port, selectors.EVENT_READ)
-        selector.register(keys, selectors.EVENT_READ)
+        with contextlib.suppress(PermissionError):  # a file or /dev/null: no operator
+            selector.register(keys, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
                 if key.fileobj is port:
