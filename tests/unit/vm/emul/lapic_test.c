@@ -689,16 +689,16 @@ TEST(queued_and_delivered)
     setup(1, true);
     CHECK_EQ(lapic_pv_eoi_write(v, MSR_KVM_PV_EOI, 0x1001), 0);
     lapic_raise(v, 0x60, false);
-    CHECK((v->lapic->isr_words == 0));
+    CHECK_EQ(v->lapic->isr_words, 0);
     lapic_queue(v, 0x60);
     CHECK_EQ(lapic_pending(v), -1);
     CHECK_EQ(*eoi_word(), 1);
     lapic_raise(v, 0x60, false); /* again, after the delivery: not lost */
     *eoi_word() = 0;
     lapic_unqueue(v, 0x60, true);
-    CHECK(!(v->lapic->isr_words == 0));
+    CHECK(v->lapic->isr_words);
     lapic_pv_eoi_sync(v);
-    CHECK((v->lapic->isr_words == 0));
+    CHECK_EQ(v->lapic->isr_words, 0);
     take(0x60);
     teardown();
 }
@@ -712,15 +712,15 @@ TEST(queued_and_taken_back)
     lapic_unqueue(v, 0x60, false);
     lapic_pv_eoi_sync(v);
     CHECK_EQ(*eoi_word(), 0);
-    CHECK((v->lapic->isr_words == 0));
+    CHECK_EQ(v->lapic->isr_words, 0);
     lapic_raise(v, 0x41, false);
     take(0x60);
     CHECK_EQ(x2_write(APIC_EOI, 0), 0);
     lapic_queue(v, 0x41);
     *eoi_word() = 0; /* an EOI of nothing ends nothing */
     lapic_unqueue(v, 0x41, false);
-    if (v->pv_eoi_armed)
-        lapic_pv_eoi_sync(v);
+    CHECK(v->pv_eoi_armed);
+    lapic_pv_eoi_sync(v);
     take(0x41);
     teardown();
 }
