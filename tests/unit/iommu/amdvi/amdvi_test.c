@@ -4,17 +4,7 @@
  * and caches device table entries, translations and interrupt entries, present or not, until the command for
  * it comes. Before the first INVALIDATE_DEVTAB_ENTRY an id is open.
  */
-#include "tests/unit/test.h"
-
-#define KERNEL_LIB_MMIO_H
-#include "kernel/lib/types.h"
-
-typedef struct {
-    uint32_t off;
-} reg64_t;
-
-static uint64_t mmio_read64(volatile void *base, reg64_t r);
-static void mmio_write64(volatile void *base, reg64_t r, uint64_t v);
+#include "tests/unit/iommu/model.h"
 
 #include "tests/unit/fake/acpi.c"
 #include "tests/unit/fake/frame.c"
@@ -41,38 +31,21 @@ static void mmio_write64(volatile void *base, reg64_t r, uint64_t v);
 
 const struct iommu_ops vtd_ops = {.init = absent};
 
-#define MODELS        2
-#define CACHED        64
 #define UNITY_FOR_ALL 0x7e000000u /* which nobody gets */
 #define BASE_0        0xfed80000u
 #define BASE_1        0xfd000000u
-
-struct cached_page {
-    bool used;
-    unsigned domain;
-    uint64_t page, target; /* target 0 with no permissions: known to be absent */
-    bool read, write;
-};
-
-struct cached_irte {
-    bool used;
-    uint32_t id, index;
-    struct amdvi_irte e;
-};
 
 struct model {
     uint64_t mmio[AMDVI_MMIO_SIZE / 8];
     bool enabled;
     bool told[AMDVI_IDS]; /* the entry in dte[] is what the unit goes by */
     struct amdvi_dte dte[AMDVI_IDS];
-    struct cached_page page[CACHED];
-    struct cached_irte irte[CACHED];
-    unsigned next_page, next_irte, bad_commands;
+    struct page_cache pages;
+    struct irte_cache irtes; /* by id << 16 and index */
+    unsigned bad_commands;
 };
 
 static struct model model[MODELS];
-static bool hung;
-static uint64_t now;
 
 static uint64_t reg(struct model *m, reg64_t r)
 {
@@ -87,11 +60,6 @@ static void set_reg(struct model *m, reg64_t r, uint64_t v)
 static struct model *model_at(volatile void *base)
 {
     return base == model[0].mmio ? &model[0] : &model[1];
-}
-
-static const void *at(uint64_t p)
-{
-    return hpa_to_ptr(hpa(p));
 }
 
 static const struct amdvi_dte *table_entry(struct model *m, uint32_t id)
@@ -134,13 +102,13 @@ static void run_command(struct model *m, const struct amdvi_entry *c)
     case CMD_INVALIDATE_PAGES:
         CHECK_EQ(c->q[1], 0x7ffffffffffff003);
         for (unsigned i = 0; i < CACHED; i++)
-            if (m->page[i].domain == FIELD_GET(CMD_DOMAIN_ID, c->q[0]))
-                m->page[i].used = false;
+            if (m->pages.page[i].domain == FIELD_GET(CMD_DOMAIN_ID, c->q[0]))
+                m->pages.page[i].used = false;
         break;
     case CMD_INVALIDATE_INTTAB:
         for (unsigned i = 0; i < CACHED; i++)
-            if (m->irte[i].id == id)
-                m->irte[i].used = false;
+            if (m->irtes.irte[i].key >> 16 == id)
+                m->irtes.irte[i].used = false;
         break;
     case CMD_INVALIDATE_ALL:
         break; /* the weakest reading: it drops nothing that has a command of its own */
@@ -199,21 +167,11 @@ static void mmio_write64(volatile void *base, reg64_t r, uint64_t v)
         run_commands(m);
 }
 
-uint64_t time_ns(void)
-{
-    return now += NS_PER_MS;
-}
-
-static void hang(bool on)
-{
-    hung = on;
-}
-
 /* --- what a unit does with a request --- */
 
 static struct model *model_of(rid_t dev)
 {
-    return &model[(dev.id >> 8 & 0xff) == 2];
+    return &model[model_number(dev)];
 }
 
 static struct cached_page walk(const struct amdvi_dte *d, uint64_t addr)
@@ -252,20 +210,15 @@ static bool dma(rid_t dev, uint64_t addr, bool write, uint64_t *target)
 {
     struct model *m = model_of(dev);
     const struct amdvi_dte *d = &m->dte[dev.id & 0xffff];
-    struct cached_page *p = NULL;
+    struct cached_page *p;
 
     *target = addr;
     if (!m->enabled || !m->told[dev.id & 0xffff] || !(d->q[0] & DTE0_V) || !(d->q[0] & DTE0_TV) ||
         !FIELD_GET(DTE0_MODE, d->q[0]))
         return true;
-    for (unsigned i = 0; i < CACHED; i++)
-        if (m->page[i].used && m->page[i].domain == FIELD_GET(DTE1_DOMAIN, d->q[1]) &&
-            m->page[i].page == addr >> 12)
-            p = &m->page[i];
-    if (!p) {
-        p = &m->page[m->next_page++ % CACHED];
-        *p = walk(d, addr);
-    }
+    p = cached_page(&m->pages, (unsigned)FIELD_GET(DTE1_DOMAIN, d->q[1]), addr);
+    if (!p)
+        p = cache_page(&m->pages, walk(d, addr));
     *target = p->target << 12 | (addr & 0xfff);
     return write ? p->write : p->read;
 }
@@ -275,7 +228,7 @@ static bool msi(rid_t dev, struct iommu_msi v, uint32_t *apic_id, uint8_t *vecto
     struct model *m = model_of(dev);
     const struct amdvi_dte *d = &m->dte[dev.id & 0xffff];
     unsigned index = v.data & 0x7ff, len = (unsigned)FIELD_GET(DTE2_INT_TAB_LEN, d->q[2]);
-    struct cached_irte *c = NULL;
+    struct cached_irte *c;
 
     *apic_id = ~0u;
     CHECK_EQ(v.address >> 20, 0xfee);
@@ -284,18 +237,12 @@ static bool msi(rid_t dev, struct iommu_msi v, uint32_t *apic_id, uint8_t *vecto
         return true;
     if (FIELD_GET(DTE2_INT_CTL, d->q[2]) != INT_CTL_REMAP || index >= 1u << len)
         return false;
-    for (unsigned i = 0; i < CACHED; i++)
-        if (m->irte[i].used && m->irte[i].id == dev.id && m->irte[i].index == index)
-            c = &m->irte[i];
-    if (!c) {
-        c = &m->irte[m->next_irte++ % CACHED];
-        *c = (struct cached_irte){true, dev.id, index,
-                                  ((const struct amdvi_irte *)at(d->q[2] & DTE2_INT_TAB_ROOT))[index]};
-    }
-    CHECK(!(c->e.q[0] & 0xfe) && !(c->e.q[0] >> 32)); /* fixed, physical, not guest mode */
-    *apic_id = (uint32_t)(c->e.q[0] >> 8 & 0xffffff) | (uint32_t)(c->e.q[1] >> 56) << 24;
-    *vector = (uint8_t)c->e.q[1];
-    return c->e.q[0] & IRTE0_REMAP_EN;
+    c = cached_irte(&m->irtes, (uint64_t)dev.id << 16 | index,
+                    ((const struct amdvi_irte *)at(d->q[2] & DTE2_INT_TAB_ROOT))[index].q);
+    CHECK(!(c->q[0] & 0xfe) && !(c->q[0] >> 32)); /* fixed, physical, not guest mode */
+    *apic_id = (uint32_t)(c->q[0] >> 8 & 0xffffff) | (uint32_t)(c->q[1] >> 56) << 24;
+    *vector = (uint8_t)c->q[1];
+    return c->q[0] & IRTE0_REMAP_EN;
 }
 
 /* An I/O page fault, or an overflow of the log. */
@@ -368,11 +315,6 @@ static void put_machine(void)
     memcpy(ivrs, "IVRS", 4);
     memcpy(ivrs + 4, &off, 4);
     fake_acpi_tables[0] = (const struct acpi_header *)ivrs;
-}
-
-static bool low_ram(hpa_t start_, uint64_t size)
-{
-    return start_.a + size <= 0x7e000000;
 }
 
 static volatile void *map_unit(hpa_t start_, uint64_t size)

@@ -3,23 +3,10 @@
  * VT-d against a model of two units. It caches context entries, translations and interrupt entries, present or
  * not, until the descriptor for it comes.
  */
-#include "tests/unit/test.h"
-
-#define KERNEL_LIB_MMIO_H
-#include "kernel/lib/types.h"
-
-typedef struct {
-    uint32_t off;
-} reg32_t;
-
-typedef struct {
-    uint32_t off;
-} reg64_t;
+#include "tests/unit/iommu/model.h"
 
 static uint32_t mmio_read32(volatile void *base, reg32_t r);
 static void mmio_write32(volatile void *base, reg32_t r, uint32_t v);
-static uint64_t mmio_read64(volatile void *base, reg64_t r);
-static void mmio_write64(volatile void *base, reg64_t r, uint64_t v);
 
 #include "tests/unit/fake/acpi.c"
 #include "tests/unit/fake/cpu.c"
@@ -41,16 +28,13 @@ static void mmio_write64(volatile void *base, reg64_t r, uint64_t v);
 #include "iommu/vtd/unit.c"
 
 #include "iommu/blocks.c"
-#include "iommu/vtd/vtd.c"
-#undef ADDR_LIMIT
 #include "iommu/iommu.c"
+#include "iommu/vtd/vtd.c"
 
 #include "tests/unit/iommu/contract.h"
 
 const struct iommu_ops amdvi_ops = {.init = absent};
 
-#define MODELS     2
-#define CACHED     64
 #define RECORDS    8
 #define RECORDS_AT 0x220u
 #define BASE_0     0xfed90000u
@@ -68,33 +52,18 @@ struct cached_context {
     struct vtd_entry e;
 };
 
-struct cached_page {
-    bool used;
-    unsigned domain;
-    uint64_t page, target;
-    bool read, write;
-};
-
-struct cached_irte {
-    bool used;
-    unsigned handle;
-    struct vtd_entry e;
-};
-
 struct model {
     uint8_t mmio[VTD_MMIO_SIZE];
     uint64_t root, irta; /* as they were when the command came */
     struct cached_context context[VTD_IDS];
-    struct cached_page page[CACHED];
-    struct cached_irte irte[CACHED];
-    unsigned next_page, next_irte, next_record, bad;
+    struct page_cache pages;
+    struct irte_cache irtes; /* by handle */
+    unsigned next_record, bad;
     bool clean_context, clean_pages, clean_irtes; /* since the tables were set */
     unsigned invalidated[4];                      /* IOTLB, by granularity */
 };
 
 static struct model model[MODELS];
-static bool hung;
-static uint64_t now;
 
 static uint64_t reg(struct model *m, uint32_t off)
 {
@@ -127,11 +96,6 @@ static struct model *model_at(volatile void *base)
     return base == model[0].mmio ? &model[0] : &model[1];
 }
 
-static const void *at(uint64_t p)
-{
-    return hpa_to_ptr(hpa(p));
-}
-
 /* 9.1: the root entry of the bus, then the device's in its table. */
 static struct vtd_entry context_entry(struct model *m, uint32_t id)
 {
@@ -154,11 +118,10 @@ static void invalidate_iotlb(struct model *m, const struct vtd_entry *c)
           (!(c->q[1] & 0xfc0) && !(c->q[1] >> 12 & ((1ull << am) - 1)) && am <= 18));
     m->invalidated[granularity]++;
     m->clean_pages |= granularity == G_GLOBAL;
-    for (unsigned i = 0; i < CACHED; i++)
+    for (struct cached_page *p = m->pages.page; p < m->pages.page + CACHED; p++)
         if (granularity == G_GLOBAL ||
-            (m->page[i].domain == domain &&
-             (granularity == G_DOMAIN || m->page[i].page >> am == c->q[1] >> 12 >> am)))
-            m->page[i].used = false;
+            (p->domain == domain && (granularity == G_DOMAIN || p->page >> am == c->q[1] >> 12 >> am)))
+            p->used = false;
 }
 
 static void invalidate_irtes(struct model *m, const struct vtd_entry *c)
@@ -169,8 +132,8 @@ static void invalidate_irtes(struct model *m, const struct vtd_entry *c)
     CHECK(all || !(first & ((1u << im) - 1)));
     m->clean_irtes |= all;
     for (unsigned i = 0; i < CACHED; i++)
-        if (all || m->irte[i].handle >> im == first >> im)
-            m->irte[i].used = false;
+        if (all || m->irtes.irte[i].key >> im == first >> im)
+            m->irtes.irte[i].used = false;
 }
 
 static void run_descriptor(struct model *m, const struct vtd_entry *c)
@@ -289,21 +252,11 @@ static void mmio_write64(volatile void *base, reg64_t r, uint64_t v)
         run_queue(m);
 }
 
-uint64_t time_ns(void)
-{
-    return now += NS_PER_MS;
-}
-
-static void hang(bool on)
-{
-    hung = on;
-}
-
 /* --- what a unit does with a request --- */
 
 static struct model *model_of(rid_t dev)
 {
-    return &model[(dev.id >> 8 & 0xff) == 2];
+    return &model[model_number(dev)];
 }
 
 static struct cached_page walk(const struct vtd_entry *c, uint64_t addr)
@@ -341,7 +294,7 @@ static bool dma(rid_t dev, uint64_t addr, bool write, uint64_t *target)
 {
     struct model *m = model_of(dev);
     struct cached_context *c = &m->context[dev.id & 0xffff];
-    struct cached_page *p = NULL;
+    struct cached_page *p;
 
     *target = addr;
     if (!(reg32(m, GSTS.off) & G_TE))
@@ -350,25 +303,20 @@ static bool dma(rid_t dev, uint64_t addr, bool write, uint64_t *target)
         *c = (struct cached_context){true, context_entry(m, dev.id)};
     if (!(c->e.q[0] & CTX0_P))
         return false;
-    for (unsigned i = 0; i < CACHED; i++)
-        if (m->page[i].used && m->page[i].domain == FIELD_GET(CTX1_DID, c->e.q[1]) &&
-            m->page[i].page == addr >> 12)
-            p = &m->page[i];
-    if (!p) {
-        p = &m->page[m->next_page++ % CACHED];
-        *p = walk(&c->e, addr);
-    }
+    p = cached_page(&m->pages, (unsigned)FIELD_GET(CTX1_DID, c->e.q[1]), addr);
+    if (!p)
+        p = cache_page(&m->pages, walk(&c->e, addr));
     *target = p->target << 12 | (addr & 0xfff);
     return write ? p->write : p->read;
 }
 
 /* 5.1.4: source validation. */
-static bool is_source(const struct vtd_entry *e, rid_t dev)
+static bool is_source(uint64_t q1, rid_t dev)
 {
-    unsigned sid = (unsigned)(e->q[1] & 0xffff), bus = dev.id >> 8 & 0xff;
+    unsigned sid = (unsigned)(q1 & 0xffff), bus = dev.id >> 8 & 0xff;
 
-    CHECK(!(e->q[1] >> 16 & 3) && !(e->q[1] >> 20));
-    switch (e->q[1] >> 18 & 3) {
+    CHECK(!(q1 >> 16 & 3) && !(q1 >> 20));
+    switch (q1 >> 18 & 3) {
     case 1:
         return sid == (dev.id & 0xffff);
     case 2:
@@ -383,7 +331,7 @@ static bool msi(rid_t dev, struct iommu_msi v, uint32_t *apic_id, uint8_t *vecto
 {
     struct model *m = model_of(dev);
     unsigned handle = (unsigned)(v.address >> 5 & 0x7fff) | (v.address >> 2 & 1) << 15;
-    struct cached_irte *c = NULL;
+    struct cached_irte *c;
 
     *apic_id = ~0u;
     CHECK_EQ(v.address >> 20, 0xfee);
@@ -392,19 +340,13 @@ static bool msi(rid_t dev, struct iommu_msi v, uint32_t *apic_id, uint8_t *vecto
     if (!(v.address & 16)) /* compatibility format */
         return !(m->irta & IRTA_EIME) && reg32(m, GSTS.off) & G_CFI;
     CHECK(!(v.address & 8) && !v.data);
-    for (unsigned i = 0; i < CACHED; i++)
-        if (m->irte[i].used && m->irte[i].handle == handle)
-            c = &m->irte[i];
-    if (!c) {
-        c = &m->irte[m->next_irte++ % CACHED];
-        *c = (struct cached_irte){true, handle, ((const struct vtd_entry *)at(m->irta & ~0xfffull))[handle]};
-    }
-    if (!(c->e.q[0] & 1))
+    c = cached_irte(&m->irtes, handle, ((const struct vtd_entry *)at(m->irta & ~0xfffull))[handle].q);
+    if (!(c->q[0] & 1))
         return false;
-    CHECK(!(c->e.q[0] & 0xff00fffe)); /* fixed, physical, edge, not posted */
-    *apic_id = (uint32_t)(c->e.q[0] >> 32);
-    *vector = (uint8_t)(c->e.q[0] >> 16);
-    return is_source(&c->e, dev);
+    CHECK(!(c->q[0] & 0xff00fffe)); /* fixed, physical, edge, not posted */
+    *apic_id = (uint32_t)(c->q[0] >> 32);
+    *vector = (uint8_t)(c->q[0] >> 16);
+    return is_source(c->q[1], dev);
 }
 
 static struct iommu_msi forge(rid_t dev, unsigned index)
@@ -510,11 +452,6 @@ static void put_functions(void)
     CHECK_EQ(pci_sriov_enable(&fake_pci_add(DEV, 0x8086, 0x10c9)->dev, 1, place), 0);
     put_bridge(BRIDGE, 1, PCIE_TYPE_TO_PCI);
     put_bridge(PORT, 2, 4);
-}
-
-static bool low_ram(hpa_t start_, uint64_t size)
-{
-    return start_.a + size <= 0x7e000000;
 }
 
 static volatile void *map_unit(hpa_t start_, uint64_t size)
