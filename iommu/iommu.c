@@ -9,7 +9,6 @@
 
 #define FAULTS_A_POLL 64
 #define UNITY_MAX     ((uint64_t)256 << 20)
-#define ADDR_LIMIT    BIT(52)
 #define VECTOR_MIN    16 /* the local APIC takes no lower ones */
 
 extern const struct iommu_ops amdvi_ops, vtd_ops;

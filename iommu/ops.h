@@ -13,7 +13,8 @@
 
 #define IOMMU_DOMAIN_QUARANTINE 0 /* tag of what is in no domain */
 #define IOMMU_DOMAINS           256
-#define IOMMU_DEVS              256 /* out of quarantine at a time */
+#define IOMMU_DEVS              256     /* out of quarantine at a time */
+#define ADDR_LIMIT              BIT(52) /* no physical address is wider */
 
 struct iommu_domain {
     const char *name;

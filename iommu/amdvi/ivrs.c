@@ -7,8 +7,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
 
-#define NO_RANGE   (-1)
-#define ADDR_LIMIT BIT(52)
+#define NO_RANGE (-1)
 
 static size_t ivhd_header_size(uint8_t type)
 {
@@ -24,7 +23,7 @@ static bool ivhd_is_sound(const struct ivhd *v)
 
 /* One unit may be described several times: the highest type says most, and replaces the others (5.2.2.2). */
 static void list_unit(struct amdvi_unit *units, unsigned *count, unsigned max, const struct ivhd *v,
-                     const uint8_t *where)
+                      const uint8_t *where)
 {
     size_t header = ivhd_header_size(v->block.type);
     unsigned i = 0;

@@ -10,8 +10,6 @@
 #include "kernel/pci/pci.h"
 #include "kernel/pci/regs.h"
 
-#define ADDR_LIMIT BIT(52)
-
 /* All or none: the devices of a unit that is left out would not be held back by anything. */
 unsigned dmar_units(struct vtd_unit *units, unsigned max)
 {

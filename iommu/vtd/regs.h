@@ -125,7 +125,6 @@ _Static_assert(sizeof(struct vtd_entry) == 16, "9.1, 9.3, 9.10, 6.5.2");
 #define INV_DRAIN_R   BIT(7)
 #define INV_DID       GENMASK(31, 16)
 #define INV1_AM       GENMASK(5, 0) /* 1 << AM pages */
-#define INV1_ADDR     GENMASK(63, 12)
 #define INV_IEC_INDEX BIT(4)          /* otherwise all */
 #define INV_IEC_IM    GENMASK(31, 27) /* 1 << IM entries */
 #define INV_IEC_IIDX  GENMASK(47, 32)
