@@ -6,17 +6,7 @@
 #pragma once
 
 #include "boot/bootinfo.h"
-#include "kernel/lib/types.h"
-
-struct acpi_header {
-    char signature[4];
-    uint32_t length;
-    uint8_t revision, checksum;
-    char oem_id[6], oem_table_id[8];
-    uint32_t oem_revision, creator_id, creator_revision;
-} __attribute__((packed));
-
-_Static_assert(sizeof(struct acpi_header) == 36, "ACPI 6.5 table 5.4");
+#include "kernel/lib/acpi.h"
 
 /* Takes note of what boot/ hands over, which stays where it is. Boot CPU, once, after paging_init(). */
 void acpi_init(const struct bootinfo *bi);
