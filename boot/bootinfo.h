@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
-#define BOOTINFO_VERSION 5
+#define BOOTINFO_VERSION 6
 
 enum boot_mem_type {
     BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */
@@ -26,12 +26,13 @@ struct boot_mem {
     uint32_t pad;
 };
 
-#define BOOT_NAME_MAX   16 /* with the terminating 0 */
-#define BOOT_GUEST_VFS  8
-#define BOOT_VCPUS_MAX  16 /* of one guest */
-#define BOOT_GUESTS_MAX 32
-#define BOOT_NICS_MAX   8
-#define BOOT_VF_BARS    6
+#define BOOT_NAME_MAX        16 /* with the terminating 0 */
+#define BOOT_GUEST_VFS       8
+#define BOOT_GUEST_FUNCTIONS 8
+#define BOOT_VCPUS_MAX       16 /* of one guest */
+#define BOOT_GUESTS_MAX      32
+#define BOOT_NICS_MAX        8
+#define BOOT_VF_BARS         6
 
 enum boot_nic_mode { BOOT_NIC_VEB, BOOT_NIC_VEPA };
 enum boot_on_crash { BOOT_CRASH_RESTART, BOOT_CRASH_STOP };
@@ -53,6 +54,21 @@ struct boot_vf {
     uint16_t index; /* VF number on that NIC */
     uint8_t mac[6]; /* never multicast; all zero: none configured */
     uint16_t vlan;  /* 0: none */
+};
+
+/* How a function is reset before it is given to a guest. */
+enum boot_reset {
+    BOOT_RESET_NONE,
+    BOOT_RESET_FLR, /* function-level reset of the PCI Express capability */
+    BOOT_RESET_AF,  /* of the Advanced Features capability */
+    BOOT_RESET_PM,  /* D3hot and back, without No_Soft_Reset */
+    BOOT_RESET_BUS, /* of the bridge above; the function is alone there */
+};
+
+/* A whole function, which boot/ has found to be one that can be isolated. */
+struct boot_function {
+    uint32_t rid;   /* as in struct boot_nic */
+    uint32_t reset; /* enum boot_reset, never BOOT_RESET_NONE */
 };
 
 /* `size` bytes at `source` that go to the guest physical address `at`. */
@@ -89,7 +105,9 @@ struct boot_guest {
     uint32_t on_crash; /* enum boot_on_crash */
     uint32_t nics;     /* bit n: it has a VF of nic[n] */
     uint32_t nvfs;
+    uint32_t nfunctions;
     struct boot_vf vf[BOOT_GUEST_VFS];
+    struct boot_function function[BOOT_GUEST_FUNCTIONS];
     struct boot_start start;
 };
 

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/pci.h"
 #include "boot/memmap.h"
+#include "boot/pci_config.h"
 #include "kernel/lib/types.h"
 #include <string.h>
 
-#define PCI_ID          0x00u
-#define PCI_COMMAND     0x04u
-#define PCI_COMMAND_MEM BIT32(1)
-#define PCI_HEADER      0x0cu /* header type in bits 23:16 */
-#define PCI_MULTI       BIT32(23)
-#define PCI_HEADER_KIND GENMASK32(22, 16)
-#define PCI_BAR0        0x10u
-#define PCI_BUSES       0x18u
-#define PCI_SECONDARY   GENMASK32(15, 8)
-#define PCI_SUBORDINATE GENMASK32(23, 16)
 #define PCI_BRIDGE_MEM  0x20u /* memory base and limit, bits 31:20 of each */
 #define PCI_BRIDGE_PREF 0x24u
 #define PCI_PREF_64     BIT32(0)
@@ -21,16 +12,7 @@
 #define PCI_PREF_LIMIT  0x2cu
 #define PCI_WINDOW_UNIT BIT(20)
 
-#define BAR_IO       BIT32(0)
-#define BAR_KIND_64  BIT32(2)
-#define BAR_PREFETCH BIT32(3)
-#define BAR_ADDR     (~(uint64_t)0xf)
-
-/* Extended capabilities, section 7.6.3; SR-IOV, section 9.3.3. */
-#define EXT_FIRST       0x100u
-#define EXT_ID          GENMASK32(15, 0)
-#define EXT_NEXT        GENMASK32(31, 20)
-#define EXT_SRIOV       0x10u
+/* SR-IOV, section 9.3.3. */
 #define SRIOV_CONTROL   0x08u
 #define SRIOV_VF_ENABLE BIT32(0)
 #define SRIOV_VFS       0x0cu /* TotalVFs in the high half */
@@ -51,78 +33,6 @@
 #define MMIO32_END 0xfec00000u /* I/O APIC, HPET, local APIC, firmware */
 #define UNIT_BYTES 0x80000u    /* registers of an IOMMU, at most */
 
-typedef volatile uint32_t *cfg_t;
-
-/* The 4 KiB of a function's configuration space, or NULL if no window covers its bus. */
-static cfg_t cfg_of(const struct acpi_facts *a, uint32_t rid)
-{
-    unsigned segment = rid >> 16, bus = rid >> 8 & 0xff;
-
-    for (unsigned i = 0; i < a->machine.necam; i++) {
-        const struct boot_ecam *w = &a->machine.ecam[i];
-
-        if (w->segment == segment && bus >= w->first_bus && bus <= w->last_bus)
-            return (cfg_t)(uintptr_t)(w->base + ((uint64_t)(rid & 0xffff) << 12));
-    }
-    return NULL;
-}
-
-static uint32_t rd(cfg_t c, unsigned offset)
-{
-    return c[offset / 4];
-}
-
-static void wr(cfg_t c, unsigned offset, uint32_t v)
-{
-    c[offset / 4] = v;
-}
-
-static unsigned find_ext(cfg_t c, unsigned id)
-{
-    unsigned at = EXT_FIRST;
-
-    for (unsigned n = 0; at >= EXT_FIRST && n < 960; n++) {
-        uint32_t head = rd(c, at & 0xffc);
-
-        if (head == 0 || head == ~0u)
-            return 0;
-        if (FIELD_GET(EXT_ID, head) == id)
-            return at;
-        at = FIELD_GET(EXT_NEXT, head);
-    }
-    return 0;
-}
-
-/* --- BARs --- */
-
-struct bar {
-    uint64_t base, size; /* size 0: not implemented, or I/O ports */
-    bool wide;           /* takes two registers */
-    bool prefetch;
-};
-
-/* Reads and sizes the BAR at `offset` (section 7.5.1.2.1). The function must not decode memory meanwhile. */
-static struct bar size_bar(cfg_t c, unsigned offset)
-{
-    uint32_t low = rd(c, offset), high = 0, mask_low, mask_high = ~0u;
-    struct bar b = {0, 0, !(low & BAR_IO) && (low & BAR_KIND_64), low & BAR_PREFETCH};
-
-    wr(c, offset, ~0u);
-    mask_low = rd(c, offset);
-    wr(c, offset, low);
-    if (b.wide) {
-        high = rd(c, offset + 4);
-        wr(c, offset + 4, ~0u);
-        mask_high = rd(c, offset + 4);
-        wr(c, offset + 4, high);
-    }
-    if ((low & BAR_IO) || !(mask_low & (uint32_t)BAR_ADDR))
-        return b;
-    b.base = ((uint64_t)high << 32 | low) & BAR_ADDR;
-    b.size = ~(((uint64_t)mask_high << 32 | mask_low) & BAR_ADDR) + 1;
-    return b;
-}
-
 void pci_nic_facts(const struct acpi_facts *a, uint32_t rid, struct nic_facts *f)
 {
     cfg_t c = cfg_of(a, rid);
@@ -132,7 +42,7 @@ void pci_nic_facts(const struct acpi_facts *a, uint32_t rid, struct nic_facts *f
     if (!c || rd(c, PCI_ID) == ~0u || (rd(c, PCI_HEADER) & PCI_HEADER_KIND))
         return;
     f->found = true;
-    cap = find_ext(c, EXT_SRIOV);
+    cap = cfg_find_ext(c, EXT_SRIOV);
     if (!cap)
         return;
     f->sriov = true;
@@ -144,7 +54,7 @@ void pci_nic_facts(const struct acpi_facts *a, uint32_t rid, struct nic_facts *f
     if (rd(c, cap + SRIOV_CONTROL) & SRIOV_VF_ENABLE)
         return; /* the firmware uses the VFs: their BARs are placed, and must not be sized */
     for (unsigned i = 0; i < SRIOV_BARS; i++) {
-        struct bar b = size_bar(c, cap + SRIOV_BAR0 + 4 * i);
+        struct bar b = cfg_size_bar(c, cap + SRIOV_BAR0 + 4 * i);
 
         f->vf_bar_bytes += b.size;
         f->vf_bar_align = MAX(f->vf_bar_align, b.size);
@@ -153,28 +63,6 @@ void pci_nic_facts(const struct acpi_facts *a, uint32_t rid, struct nic_facts *f
 }
 
 /* --- all functions --- */
-
-/* Calls `visit` for each function that answers, until it returns true. */
-static bool each_function(const struct acpi_facts *a, bool (*visit)(cfg_t c, uint32_t rid, void *arg),
-                          void *arg)
-{
-    for (unsigned i = 0; i < a->machine.necam; i++) {
-        const struct boot_ecam *w = &a->machine.ecam[i];
-        uint32_t rid = (uint32_t)w->segment << 16 | (uint32_t)w->first_bus << 8;
-        uint32_t last = (uint32_t)w->segment << 16 | (uint32_t)w->last_bus << 8 | 0xff;
-
-        while (rid <= last) {
-            cfg_t c = cfg_of(a, rid);
-            bool there = rd(c, PCI_ID) != ~0u;
-
-            if (there && visit(c, rid, arg))
-                return true;
-            /* Functions 1 to 7 exist only behind a function 0 that says so. */
-            rid += (rid & 7) || (there && (rd(c, PCI_HEADER) & PCI_MULTI)) ? 1 : 8;
-        }
-    }
-    return false;
-}
 
 struct mac_search {
     const uint8_t *mac;
@@ -209,7 +97,7 @@ bool pci_find_mac(const struct acpi_facts *a, const uint8_t mac[6], uint32_t *ri
 {
     struct mac_search s = {mac, 0};
 
-    if (!each_function(a, has_mac, &s))
+    if (!cfg_each_function(a, has_mac, &s))
         return false;
     *rid = s.rid;
     return true;
@@ -276,7 +164,7 @@ static bool add_function(cfg_t c, uint32_t rid, void *arg)
 
     wr(c, PCI_COMMAND, command & ~PCI_COMMAND_MEM);
     for (unsigned i = 0; i < (bridge ? 2 : 6); i++) {
-        struct bar b = size_bar(c, PCI_BAR0 + 4 * i);
+        struct bar b = cfg_size_bar(c, PCI_BAR0 + 4 * i);
 
         if (b.base && b.size) {
             add_range(u, b.base, b.base + b.size);
@@ -301,7 +189,7 @@ static void collect(struct ranges *u, const struct acpi_facts *a, const struct b
         add_range(u, w->base + w->first_bus * BIT(20), w->base + (w->last_bus + (uint64_t)1) * BIT(20));
     for (unsigned i = 0; i < a->nunits; i++)
         add_range(u, a->unit[i], a->unit[i] + UNIT_BYTES);
-    each_function(a, add_function, u);
+    cfg_each_function(a, add_function, u);
 }
 
 /* The end of the range that covers `at`, or `at` itself if none does. */
@@ -400,11 +288,11 @@ static uint64_t find_room(const struct ranges *u, uint32_t rid, uint64_t size, u
 static bool place_vf_bars(const struct acpi_facts *a, struct ranges *u, struct boot_nic *nic)
 {
     cfg_t c = cfg_of(a, nic->rid);
-    unsigned cap = find_ext(c, EXT_SRIOV);
+    unsigned cap = cfg_find_ext(c, EXT_SRIOV);
     bool placed = true;
 
     for (unsigned i = 0; i < SRIOV_BARS; i++) {
-        struct bar b = size_bar(c, cap + SRIOV_BAR0 + 4 * i);
+        struct bar b = cfg_size_bar(c, cap + SRIOV_BAR0 + 4 * i);
 
         if (b.size) {
             uint64_t at = find_room(u, nic->rid, b.size * nic->vfs, b.size, b.prefetch);

@@ -49,9 +49,34 @@ static struct pci_dev *nic_enable(const struct boot_nic *n)
     log_info("%s: %s %04x:%04x, %u VFs at %s to %s", n->name, at, pf->vendor, pf->device, n->vfs,
              pci_name(pf->vf[0]->rid, first), pci_name(pf->vf[n->vfs - 1]->rid, last));
     for (unsigned i = 0; i < pf->num_vfs; i++)
-        if (pci_flr_start(pf->vf[i]) != 0)
+        if (pci_reset_start(pf->vf[i]) != 0)
             log_warn("%s: VF %u has no function-level reset", n->name, i);
     return pf;
+}
+
+/* --- whole functions --- */
+
+/* NULL if functions_reset() has refused it. */
+static struct pci_dev *function_dev(const struct boot_function *fn)
+{
+    struct pci_dev *d = pci_find((rid_t){fn->rid});
+
+    return d && d->reset ? d : NULL;
+}
+
+/* All at once, too. That they can be isolated is what boot/ has found. */
+static void functions_reset(const struct boot_guest *g)
+{
+    for (const struct boot_function *fn = g->function; fn < g->function + g->nfunctions; fn++) {
+        struct pci_dev *d = pci_find((rid_t){fn->rid});
+        char name[PCI_NAME_LEN];
+
+        if (!d || d->header_type != 0 || d->is_vf || d->num_vfs)
+            continue;
+        d->reset = fn->reset;
+        if (pci_reset_start(d) != 0)
+            log_error("%s: cannot be reset", pci_name(d->rid, name));
+    }
 }
 
 /* --- the I/O domain --- */
@@ -85,35 +110,60 @@ static struct pci_dev *vf_dev(const struct boot_vf *vf)
 
 bool setup_can_assign(const struct vm *vm)
 {
+    bool ready = true;
+
     for (uint32_t i = 0; i < vm->cfg->nvfs; i++) {
         struct pci_dev *d = vf_dev(&vm->cfg->vf[i]);
 
-        if (d && assign_must_wait(d))
-            return false;
+        ready &= !d || !assign_must_wait(d);
     }
-    return true;
+    for (uint32_t i = 0; i < vm->cfg->nfunctions; i++) {
+        struct pci_dev *d = function_dev(&vm->cfg->function[i]);
+
+        ready &= !d || !assign_must_wait(d);
+    }
+    return ready;
+}
+
+static int assign_to_guest(struct vm *vm, struct pci_dev *d, const char *label)
+{
+    int rc;
+
+    if (!d) {
+        log_error("%s: %s does not exist", vm->name, label);
+        return -ENODEV;
+    }
+    rc = assign_function(vm, d, label);
+    if (rc == 0 && !setup.complete) /* of restarts there may be many */
+        log_info("%s: has %s", vm->name, label);
+    return rc;
 }
 
 static int assign_vfs(struct vm *vm)
 {
-    for (uint32_t i = 0; i < vm->cfg->nvfs; i++) {
+    char label[BOOT_NAME_MAX + 8];
+    int rc = 0;
+
+    for (uint32_t i = 0; i < vm->cfg->nvfs && rc == 0; i++) {
         const struct boot_vf *vf = &vm->cfg->vf[i];
-        struct pci_dev *d = vf_dev(vf);
-        char label[BOOT_NAME_MAX + 8];
-        int rc;
 
         snprintf(label, sizeof(label), "%s/%u", setup.cfg->nic[vf->nic].name, vf->index);
-        if (!d) {
-            log_error("%s: %s does not exist: its NIC failed", vm->name, label);
-            return -ENODEV;
-        }
-        rc = assign_function(vm, d, label);
-        if (rc != 0)
-            return rc;
-        if (!setup.complete) /* of restarts there may be many */
-            log_info("%s: has %s", vm->name, label);
+        rc = assign_to_guest(vm, vf_dev(vf), label);
     }
-    return 0;
+    return rc;
+}
+
+static int assign_functions(struct vm *vm)
+{
+    char name[PCI_NAME_LEN];
+    int rc = 0;
+
+    for (uint32_t i = 0; i < vm->cfg->nfunctions && rc == 0; i++) {
+        const struct boot_function *fn = &vm->cfg->function[i];
+
+        rc = assign_to_guest(vm, function_dev(fn), pci_name((rid_t){fn->rid}, name));
+    }
+    return rc;
 }
 
 static int assign_pfs(struct vm *vm)
@@ -130,6 +180,8 @@ int setup_assign(struct vm *vm)
 {
     int rc = vm->privileged ? assign_pfs(vm) : assign_vfs(vm);
 
+    if (rc == 0)
+        rc = assign_functions(vm);
     if (rc != 0)
         assign_release_all(vm);
     return rc;
@@ -256,6 +308,8 @@ void setup_init(const struct bootinfo *bi)
     loader_init(bi);
     for (uint32_t i = 0; i < setup.cfg->nnics; i++)
         setup.pf[i] = nic_enable(&setup.cfg->nic[i]);
+    for (uint32_t g = 0; g < setup.cfg->nguests; g++)
+        functions_reset(&setup.cfg->guest[g]);
     if (setup.cfg->nnics)
         iodom_start(bi);
     guests_create();

@@ -61,7 +61,7 @@ static int iommu_create(struct vm *vm)
 {
     int err = 0;
 
-    if (!vm->privileged && vm->cfg->nvfs == 0)
+    if (!vm->privileged && vm->cfg->nvfs + vm->cfg->nfunctions == 0)
         return 0;
     vm->iommu = iommu_domain_create(vm->name);
     if (!vm->iommu)

@@ -29,8 +29,11 @@ struct pci_dev {
     uint16_t cap_pcie, cap_msix, cap_msi, cap_sriov; /* offsets; 0: absent */
     unsigned num_vfs;                                /* PF: VFs enabled */
     struct pci_dev **vf;                             /* PF: num_vfs of them */
-    uint64_t flr_ns;           /* when the last reset was asked for, or begun; 0: there was none */
-    bool flr_begun;            /* no transactions are waited for any more */
+    uint32_t
+        reset; /* how it is reset: enum boot_reset. A VF by FLR; others as boot/ says, before the first reset */
+    uint64_t reset_ns; /* when the last reset came to its present step; 0: there was none */
+    enum { PCI_RESET_ASKED, PCI_RESET_HELD, PCI_RESET_OVER } reset_step;
+    uint16_t devctl;           /* PCIe Device Control before it */
     volatile void *msix_table; /* mapped once, by whoever assigns it first */
     struct pci_dev *next;      /* all functions, in discovery order */
 };
@@ -67,17 +70,17 @@ char *pci_name(rid_t rid, char buf[PCI_NAME_LEN]);
 void pci_silence_all(void);
 
 /*
- * Function-level reset (PCIe base 6.6.2), in two steps because it takes 100 ms. pci_flr_start(): the function
- * issues no more requests; Command, BARs of a PF and MSI-X state are lost. -EOPNOTSUPP without FLR.
- * pci_flr_finish() begins the reset when the transactions under way have ended (or after 500 ms, with a warning)
- * and returns 0 when the function answers again, or no reset was asked for; -EAGAIN if it must not be touched yet;
- * -ETIMEDOUT if it does not come back. Neither waits. The function's owner serialises both.
+ * Reset of a function by the method d->reset, in two steps because it takes 100 ms. pci_reset_start(): the function
+ * issues no more requests; Command and MSI-X state are lost. -EOPNOTSUPP without a method, or if it does not have it.
+ * pci_reset_finish() begins the reset when the transactions under way have ended (or after 500 ms, with a warning),
+ * and returns 0 when the function answers again (its BARs are where they were), or no reset was asked for; -EAGAIN if
+ * it must not be touched yet; -ETIMEDOUT if it does not come back. Neither waits. The owner serialises both.
  */
-MUST_USE int pci_flr_start(struct pci_dev *d);
-MUST_USE int pci_flr_finish(struct pci_dev *d);
+MUST_USE int pci_reset_start(struct pci_dev *d);
+MUST_USE int pci_reset_finish(struct pci_dev *d);
 
-/* Waits for pci_flr_finish(): 0 or -ETIMEDOUT. */
-MUST_USE int pci_flr_wait(struct pci_dev *d);
+/* Waits for pci_reset_finish(): 0 or -ETIMEDOUT. */
+MUST_USE int pci_reset_wait(struct pci_dev *d);
 
 /*
  * Puts the VF BARs of a PF to the addresses `place` (0: the BAR stays where it is; SR-IOV 3.3.14), sets NumVFs, VF

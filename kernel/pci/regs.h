@@ -30,15 +30,19 @@
 #define PCI_BAR_MEM_ATTR GENMASK32(3, 0)
 
 /* Type 1 header, 7.5.1.3. */
-#define PCI_SECONDARY_BUS   0x19
-#define PCI_SUBORDINATE_BUS 0x1a
+#define PCI_SECONDARY_BUS     0x19
+#define PCI_SUBORDINATE_BUS   0x1a
+#define PCI_BRIDGE_CTRL       0x3e
+#define PCI_BRIDGE_CTRL_RESET BIT32(6)
 
 /* Capabilities. */
 #define PCI_CAP_BASE         0x40
 #define PCI_CAP_ALIGN        0xfcu /* the low bits are reserved */
+#define PCI_CAP_ID_PM        0x01
 #define PCI_CAP_ID_MSI       0x05
 #define PCI_CAP_ID_PCIE      0x10
 #define PCI_CAP_ID_MSIX      0x11
+#define PCI_CAP_ID_AF        0x13
 #define PCI_EXT_CAP_ID_ARI   0x000e
 #define PCI_EXT_CAP_ID_SRIOV 0x0010
 #define PCI_EXT_CAP_BASE     0x100
@@ -49,6 +53,12 @@
 #define PCI_MSI_ENABLE  BIT32(0)
 #define PCI_MSIX_CTRL   0x02
 #define PCI_MSIX_ENABLE BIT32(15)
+
+/* Power management, 7.5.2; Advanced Features (ECN of 2006). */
+#define PCI_PM_CSR       0x04
+#define PCI_PM_CSR_D3HOT GENMASK32(1, 0)
+#define PCI_AF_CTRL      0x04
+#define PCI_AF_CTRL_FLR  BIT32(0)
 
 /* PCI Express capability, 7.5.3. */
 #define PCIE_FLAGS           0x02

@@ -89,6 +89,7 @@ static int make_vfs(struct pci_dev *pf, unsigned n, const struct pci_bar bars[PC
             .vendor = pf->vendor,
             .device = pci_read16(pf, pf->cap_sriov + SRIOV_VF_DEVICE_ID),
             .is_vf = true,
+            .reset = BOOT_RESET_FLR,
         };
         for (unsigned b = 0; b < PCI_BARS; b++) {
             vfs[i].bar[b] = bars[b];

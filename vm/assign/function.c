@@ -139,7 +139,7 @@ static void caps_init(struct vfunction *f)
     if (f->dev->cap_pcie) {
         add_cap(f, VCAP_PCIE, f->dev->cap_pcie, PCIE_CAP_BYTES);
         devcap = cfg_get(f->cfg, VCAP_PCIE + PCIE_DEVCAP, 4);
-        f->may_reset = f->dev->is_vf && (devcap & PCIE_DEVCAP_FLR);
+        f->may_reset = f->dev->reset == BOOT_RESET_FLR;
         if (!f->may_reset)
             cfg_set(f->cfg, VCAP_PCIE + PCIE_DEVCAP, 4, devcap & ~PCIE_DEVCAP_FLR);
     }
@@ -196,11 +196,11 @@ void function_reset_state(struct vfunction *f)
  * (PCIe base 2.3.1). */
 static bool answers(struct vfunction *f)
 {
-    if (f->dev->flr_ns == 0)
+    if (f->dev->reset_ns == 0)
         return true;
-    if (pci_flr_finish(f->dev) != 0)
+    if (pci_reset_finish(f->dev) != 0)
         return false;
-    f->dev->flr_ns = 0;
+    f->dev->reset_ns = 0;
     command_update(f);
     return true;
 }
@@ -218,7 +218,7 @@ static void cfg_write(struct vfunction *f, unsigned off, unsigned size, uint32_t
         msix_set_control(f, ctrl);
     if (f->may_reset && off == VCAP_PCIE + PCIE_DEVCTL && size >= 2 && (val & PCIE_DEVCTL_FLR)) {
         function_reset_state(f);
-        if (pci_flr_start(f->dev) != 0)
+        if (pci_reset_start(f->dev) != 0)
             vm_complain(f->vm, "%s: cannot be reset", f->label);
     }
 }

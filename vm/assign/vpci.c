@@ -92,24 +92,24 @@ static int show(struct vm *vm, struct pci_dev *d, const char *label)
 
 /*
  * Bus Master off before anything else: what the last owner set up must not run on into the next owner's
- * memory. A VF that is in quarantine since its last reset began needs no second one.
+ * memory. A function that is in quarantine since its last reset began needs no second one.
  */
 static int make_clean(struct pci_dev *d)
 {
     int rc = 0;
 
-    if (d->is_vf && d->flr_ns == 0)
-        rc = pci_flr_start(d);
-    if (rc == 0 && d->is_vf)
-        rc = pci_flr_wait(d);
-    d->flr_ns = 0; /* from here on it is used */
+    if (d->reset && d->reset_ns == 0)
+        rc = pci_reset_start(d);
+    if (rc == 0)
+        rc = pci_reset_wait(d);
+    d->reset_ns = 0; /* from here on it is used */
     pci_write16(d, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_INTX);
     return rc;
 }
 
 bool assign_must_wait(struct pci_dev *d)
 {
-    return pci_flr_finish(d) == -EAGAIN;
+    return pci_reset_finish(d) == -EAGAIN;
 }
 
 int assign_function(struct vm *vm, struct pci_dev *d, const char *label)
@@ -136,13 +136,13 @@ static void release(struct vfunction *f)
 {
     struct vm *vm = f->vm;
 
-    if (pci_flr_wait(f->dev) != 0) /* until then it must not be touched */
+    if (pci_reset_wait(f->dev) != 0) /* until then it must not be touched */
         log_error("%s: does not come back from the reset that %s began", f->label, vm->name);
     pci_write16(f->dev, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_INTX);
     function_destroy(f);
     if (iommu_detach(vm->iommu, f->dev->rid) != 0)
         log_error("%s: the IOMMU did not confirm that it was taken from %s", f->label, vm->name);
-    if (f->dev->is_vf && pci_flr_start(f->dev) != 0)
+    if (f->dev->reset && pci_reset_start(f->dev) != 0)
         log_error("%s: cannot be reset", f->label);
     heap_free(f, sizeof(*f));
 }

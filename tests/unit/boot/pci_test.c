@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Configuration space is plain memory here, so a BAR reads back what was written: sizing is seen through
- * size_bar()'s arithmetic only.
+ * cfg_size_bar()'s arithmetic only.
  */
 #include "tests/unit/test.h"
 
 #include "boot/memmap.c"
 #include "boot/pci.c"
+#include "boot/pci_config.c"
 
 #define BUSES 2
 
@@ -116,11 +117,11 @@ TEST(bars_are_sized)
     struct bar b;
 
     c[0] = 0x80000001; /* I/O ports */
-    b = size_bar(c, 0);
+    b = cfg_size_bar(c, 0);
     CHECK_EQ(b.size, 0);
     c[0] = 0xfe000004; /* 64-bit; all bits can be set here, so 16 bytes */
     c[1] = 0x1;
-    b = size_bar(c, 0);
+    b = cfg_size_bar(c, 0);
     CHECK(b.wide);
     CHECK_EQ(b.base, 0x1fe000000);
     CHECK_EQ(b.size, 16);

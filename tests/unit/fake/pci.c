@@ -17,8 +17,8 @@ struct fake_pci {
 static struct pci_dev *fake_pci_first __attribute__((unused));
 static void (*fake_pci_wr)(const struct pci_dev *d, unsigned off, unsigned size, uint32_t v)
     __attribute__((unused));
-static int fake_pci_flr_rc __attribute__((unused)), fake_pci_sriov_rc __attribute__((unused));
-static unsigned fake_pci_flrs __attribute__((unused)); /* resets asked for */
+static int fake_pci_reset_rc __attribute__((unused)), fake_pci_sriov_rc __attribute__((unused));
+static unsigned fake_pci_resets __attribute__((unused)); /* resets asked for */
 static bool fake_pci_in_reset __attribute__((unused)); /* the last one's end has not been seen */
 
 static inline struct fake_pci *fake_pci_of(const struct pci_dev *d)
@@ -122,24 +122,24 @@ void pci_silence_all(void)
 {
 }
 
-int pci_flr_start(struct pci_dev *d)
+int pci_reset_start(struct pci_dev *d)
 {
-    fake_pci_flrs++;
-    d->flr_ns = 1;
+    fake_pci_resets++;
+    d->reset_ns = 1;
     fake_pci_in_reset = true;
     return 0;
 }
 
 /* 0, -EAGAIN or -ETIMEDOUT, as the test has said. */
-int pci_flr_finish(struct pci_dev *d)
+int pci_reset_finish(struct pci_dev *d)
 {
-    fake_pci_in_reset &= fake_pci_flr_rc != 0;
-    return d->flr_ns ? fake_pci_flr_rc : 0;
+    fake_pci_in_reset &= fake_pci_reset_rc != 0;
+    return d->reset_ns ? fake_pci_reset_rc : 0;
 }
 
-int pci_flr_wait(struct pci_dev *d)
+int pci_reset_wait(struct pci_dev *d)
 {
-    return pci_flr_finish(d);
+    return pci_reset_finish(d);
 }
 
 /* VFs as the 82576 has them: offset 0x80, stride 2, one memory BAR of 16 KiB at 0 and one at 3. */

@@ -8,8 +8,8 @@
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/time.c"
 
-#include "kernel/pci/flr.c"
 #include "kernel/pci/pci.c"
+#include "kernel/pci/reset.c"
 #include "kernel/pci/sriov.c"
 
 struct model {
@@ -425,17 +425,119 @@ TEST(function_level_reset)
     m = add_igb(0x28);
     CHECK_EQ(scan(), 0);
     d = pci_find((rid_t){0x28});
-    CHECK_EQ(pci_flr_finish(d), 0); /* none is under way */
-    CHECK_EQ(pci_flr_start(d), 0);
+    CHECK_EQ(pci_reset_start(d), -EOPNOTSUPP); /* nobody has said how */
+    d->reset = BOOT_RESET_FLR;
+    CHECK_EQ(pci_reset_finish(d), 0); /* none is under way */
+    CHECK_EQ(pci_reset_start(d), 0);
     CHECK_EQ(peek(m, PCI_COMMAND, 2), 0);
-    CHECK_EQ(pci_flr_finish(d), -EAGAIN);
-    CHECK_EQ(pci_flr_wait(d), 0);
-    CHECK_EQ(pci_flr_finish(d), 0);
+    CHECK_EQ(pci_reset_finish(d), -EAGAIN);
+    CHECK_EQ(pci_reset_wait(d), 0);
+    CHECK_EQ(pci_reset_finish(d), 0);
     CHECK_EQ(fake_log_lines, 1);
     m->dies_at_flr = true;
-    CHECK_EQ(pci_flr_start(d), 0);
-    CHECK_EQ(pci_flr_wait(d), -ETIMEDOUT);
-    CHECK_EQ(pci_flr_start(pci_find((rid_t){0})), -EOPNOTSUPP);
+    CHECK_EQ(pci_reset_start(d), 0);
+    CHECK_EQ(pci_reset_wait(d), -ETIMEDOUT);
+    d = pci_find((rid_t){0});
+    for (d->reset = BOOT_RESET_FLR; d->reset <= BOOT_RESET_BUS; d->reset++)
+        CHECK_EQ(pci_reset_start(d), -EOPNOTSUPP);
+}
+
+/* A reset that takes the BARs and Device Control with it. */
+static void forget(struct model *m)
+{
+    CHECK_EQ(peek(m, PCI_COMMAND, 2), 0);
+    memset(m->cfg + PCI_BAR0, 0, 24);
+    poke(m, 0xa0 + PCIE_DEVCTL, 2, 0);
+}
+
+static void check_restored(struct model *m)
+{
+    CHECK_EQ(peek(m, 0x10, 4), 0xc0200000);
+    CHECK_EQ(peek(m, 0x1c, 4) & ~0xfu, 0xc0240000);
+    CHECK_EQ(peek(m, 0x20, 4), 1);
+    CHECK_EQ(peek(m, 0xa0 + PCIE_DEVCTL, 2), 0x2810);
+}
+
+static struct model *add_high_igb(uint32_t rid)
+{
+    struct model *m = add_igb(rid);
+
+    poke(m, 0x20, 4, 1);
+    poke(m, 0xa0 + PCIE_DEVCTL, 2, 0x2810);
+    poke(m, 0x50, 4, 0x0000c000 | PCI_CAP_ID_PM); /* instead of MSI */
+    poke(m, 0xc0, 4, 0x03067000 | PCI_CAP_ID_AF);
+    return m;
+}
+
+TEST(reset_by_advanced_features)
+{
+    struct model *m;
+    struct pci_dev *d;
+
+    reset();
+    m = add_high_igb(0x28);
+    CHECK_EQ(scan(), 0);
+    d = pci_find((rid_t){0x28});
+    d->reset = BOOT_RESET_AF;
+    CHECK_EQ(pci_reset_start(d), 0);
+    CHECK_EQ(peek(m, 0xc4, 1), 1);
+    forget(m);
+    CHECK_EQ(pci_reset_wait(d), 0);
+    check_restored(m);
+}
+
+/* Through the steps of a method that holds the function down by a bit. */
+static void hold_and_release(struct pci_dev *d, struct model *m, struct model *at, unsigned reg,
+                             uint32_t bits)
+{
+    CHECK_EQ(pci_reset_start(d), 0);
+    CHECK_EQ(peek(at, reg, 2) & bits, bits);
+    forget(m);
+    fake_time_advance(9 * NS_PER_MS);
+    CHECK_EQ(pci_reset_finish(d), -EAGAIN);
+    CHECK_EQ(peek(at, reg, 2) & bits, bits);
+    fake_time_advance(1 * NS_PER_MS);
+    CHECK_EQ(pci_reset_finish(d), -EAGAIN);
+    CHECK_EQ(peek(at, reg, 2) & bits, 0);
+    fake_time_advance(90 * NS_PER_MS);
+    CHECK_EQ(pci_reset_finish(d), -EAGAIN);
+    CHECK_EQ(peek(m, 0x10, 4), 0); /* not touched yet */
+    fake_time_advance(10 * NS_PER_MS);
+    CHECK_EQ(pci_reset_finish(d), 0);
+    check_restored(m);
+}
+
+TEST(reset_by_power_state)
+{
+    struct model *m;
+    struct pci_dev *d;
+
+    reset();
+    m = add_high_igb(0x28);
+    poke(m, 0x54, 2, 0x0100); /* PME enable stays */
+    CHECK_EQ(scan(), 0);
+    d = pci_find((rid_t){0x28});
+    d->reset = BOOT_RESET_PM;
+    hold_and_release(d, m, m, 0x54, 3);
+    CHECK_EQ(peek(m, 0x54, 2), 0x0100);
+}
+
+TEST(reset_of_the_bus_above)
+{
+    struct model *m, *bridge;
+    struct pci_dev *d;
+
+    reset();
+    add_bridge(0x08, 1, 2);
+    bridge = add_bridge(0x108, 2, 2);
+    poke(bridge, PCI_BRIDGE_CTRL, 2, 0x3);
+    m = add_high_igb(0x200);
+    CHECK_EQ(scan(), 0);
+    d = pci_find((rid_t){0x200});
+    d->reset = BOOT_RESET_BUS;
+    hold_and_release(d, m, bridge, PCI_BRIDGE_CTRL, 0x40);
+    CHECK_EQ(peek(bridge, PCI_BRIDGE_CTRL, 2), 3);
+    CHECK_EQ(peek(model_at(8), PCI_BRIDGE_CTRL, 2), 0);
 }
 
 TEST(transactions_under_way_are_waited_for)
@@ -448,28 +550,29 @@ TEST(transactions_under_way_are_waited_for)
     m = add_igb(0x28);
     CHECK_EQ(scan(), 0);
     d = pci_find((rid_t){0x28});
+    d->reset = BOOT_RESET_FLR;
     poke(m, 0xa0 + PCIE_DEVSTA, 2, PCIE_DEVSTA_TRPND);
     began = fake_now_ns;
-    CHECK_EQ(pci_flr_start(d), 0);
+    CHECK_EQ(pci_reset_start(d), 0);
     CHECK_EQ(peek(m, PCI_COMMAND, 2), 0);
     CHECK(fake_now_ns - began < NS_PER_MS); /* not here */
     fake_time_advance(200 * NS_PER_MS);
-    CHECK_EQ(pci_flr_finish(d), -EAGAIN);
+    CHECK_EQ(pci_reset_finish(d), -EAGAIN);
     CHECK_EQ(m->resets, 0);
     poke(m, 0xa0 + PCIE_DEVSTA, 2, 0);
-    CHECK_EQ(pci_flr_finish(d), -EAGAIN); /* begins now, and takes its time */
+    CHECK_EQ(pci_reset_finish(d), -EAGAIN); /* begins now, and takes its time */
     CHECK_EQ(m->resets, 1);
     fake_time_advance(90 * NS_PER_MS);
-    CHECK_EQ(pci_flr_finish(d), -EAGAIN);
-    CHECK_EQ(pci_flr_wait(d), 0);
+    CHECK_EQ(pci_reset_finish(d), -EAGAIN);
+    CHECK_EQ(pci_reset_wait(d), 0);
     CHECK_EQ(m->resets, 1);
     CHECK_EQ(fake_log_lines, 1);
     poke(m, 0xa0 + PCIE_DEVSTA, 2, PCIE_DEVSTA_TRPND); /* for ever */
-    CHECK_EQ(pci_flr_start(d), 0);
+    CHECK_EQ(pci_reset_start(d), 0);
     fake_time_advance(490 * NS_PER_MS);
-    CHECK_EQ(pci_flr_finish(d), -EAGAIN);
+    CHECK_EQ(pci_reset_finish(d), -EAGAIN);
     CHECK_EQ(m->resets, 1);
-    CHECK_EQ(pci_flr_wait(d), 0);
+    CHECK_EQ(pci_reset_wait(d), 0);
     CHECK_EQ(m->resets, 2);
     CHECK(fake_log_has("00:05.0: transactions pending"));
 }

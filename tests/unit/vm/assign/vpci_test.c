@@ -82,8 +82,8 @@ static void set_up(void)
     memset(&vm, 0, sizeof(vm));
     memset(fake_iommu_devs, 0, sizeof(fake_iommu_devs));
     fake_iommu_dev_count = 0;
-    fake_pci_flrs = messages = 0;
-    fake_pci_flr_rc = fake_iommu_rc = 0;
+    fake_pci_resets = messages = 0;
+    fake_pci_reset_rc = fake_iommu_rc = 0;
     fake_this_cpu(0);
     strcpy(vm.name, "web");
     vm.iommu = iommu_domain_create("web");
@@ -91,6 +91,7 @@ static void set_up(void)
     vf = &hw->dev;
     vf->class_rev = 0x02000001;
     vf->is_vf = true;
+    vf->reset = BOOT_RESET_FLR;
     vf->bar[0] = (struct pci_bar){.base = hpa(0xfe000000), .size = 0x4000, .wide64 = true};
     vf->bar[3] = (struct pci_bar){.base = hpa(0xfe100000), .size = 0x4000, .wide64 = true};
     vf->cap_pcie = 0xa0;
@@ -186,7 +187,7 @@ TEST(function_is_reset_attached_and_shown)
 {
     set_up();
     CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
-    CHECK_EQ(fake_pci_flrs, 1);
+    CHECK_EQ(fake_pci_resets, 1);
     CHECK(fake_iommu_dev(vf->rid)->domain == vm.iommu);
     CHECK_EQ(cfg_r(1, 0), 0x10ca8086);
     CHECK_EQ(cfg_r(1, 8), 0x02000001);
@@ -208,7 +209,7 @@ TEST(attach_failure_leaves_nothing)
 TEST(failed_reset_refuses_the_assignment)
 {
     set_up();
-    fake_pci_flr_rc = -ETIMEDOUT;
+    fake_pci_reset_rc = -ETIMEDOUT;
     CHECK_EQ(assign_function(&vm, vf, "lan0/0"), -ETIMEDOUT);
     CHECK(!fake_iommu_dev(vf->rid));
     tear_down();
@@ -392,12 +393,12 @@ TEST(guest_reset_of_a_vf_clears_its_state)
     cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
     CHECK(irte(0)->routed);
     cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
-    CHECK_EQ(fake_pci_flrs, 2);
+    CHECK_EQ(fake_pci_resets, 2);
     CHECK(!irte(0)->routed);
-    fake_pci_flr_rc = -EAGAIN;
+    fake_pci_reset_rc = -EAGAIN;
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM); /* is lost */
     CHECK_EQ(cfg_r(1, PCI_COMMAND), 0xffffffff);
-    fake_pci_flr_rc = 0;
+    fake_pci_reset_rc = 0;
     CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, 0);
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
     CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 16, 2);
@@ -408,16 +409,16 @@ TEST(the_time_of_a_reset_is_waited_for_elsewhere)
 {
     set_up();
     CHECK(!assign_must_wait(vf));
-    vf->flr_ns = time_ns();
-    fake_pci_flr_rc = -EAGAIN;
+    vf->reset_ns = time_ns();
+    fake_pci_reset_rc = -EAGAIN;
     CHECK(assign_must_wait(vf));
-    fake_pci_flr_rc = -ETIMEDOUT;
+    fake_pci_reset_rc = -ETIMEDOUT;
     CHECK(!assign_must_wait(vf));
-    fake_pci_flr_rc = 0;
+    fake_pci_reset_rc = 0;
     CHECK(!assign_must_wait(vf));
     CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
-    CHECK_EQ(fake_pci_flrs, 0); /* no second one */
-    CHECK_EQ(vf->flr_ns, 0);
+    CHECK_EQ(fake_pci_resets, 0); /* no second one */
+    CHECK_EQ(vf->reset_ns, 0);
     tear_down();
 }
 
@@ -427,12 +428,12 @@ TEST(release_of_a_vf_in_reset)
     set_up();
     CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
     cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
-    CHECK_EQ(fake_pci_flrs, 2);
+    CHECK_EQ(fake_pci_resets, 2);
     CHECK(fake_pci_in_reset);
     fake_pci_wr = in_order;
     assign_release_all(&vm);
     fake_pci_wr = NULL;
-    CHECK_EQ(fake_pci_flrs, 3);
+    CHECK_EQ(fake_pci_resets, 3);
     tear_down();
 }
 
@@ -440,13 +441,14 @@ TEST(a_pf_is_not_reset_and_cannot_be)
 {
     set_up();
     vf->is_vf = false;
+    vf->reset = BOOT_RESET_NONE;
     CHECK_EQ(assign_function(&vm, vf, "lan0"), 0);
-    CHECK_EQ(fake_pci_flrs, 0);
+    CHECK_EQ(fake_pci_resets, 0);
     CHECK_EQ(cfg_r(1, VCAP_PCIE + PCIE_DEVCAP) & PCIE_DEVCAP_FLR, 0);
     cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
-    CHECK_EQ(fake_pci_flrs, 0);
+    CHECK_EQ(fake_pci_resets, 0);
     tear_down();
-    CHECK_EQ(fake_pci_flrs, 0);
+    CHECK_EQ(fake_pci_resets, 0);
 }
 
 TEST(two_functions_get_their_own_slots_and_addresses)
