@@ -217,6 +217,15 @@ int iommu_detach(struct iommu_domain *d, rid_t id)
     return dev && dev->domain == d ? close_dev(dev) : -ENODEV;
 }
 
+unsigned iommu_device_count(void)
+{
+    unsigned n = 0;
+
+    for (const struct iommu_dev *dev = devs; dev < devs + IOMMU_DEVS; dev++)
+        n += dev->domain != NULL;
+    return n;
+}
+
 int iommu_irq_route(rid_t id, unsigned index, uint32_t apic_id, uint8_t vector, struct iommu_msi *msi)
 {
     struct iommu_dev *dev;

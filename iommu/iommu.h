@@ -43,6 +43,9 @@ MUST_USE int iommu_unmap(struct iommu_domain *d, iova_t start, uint64_t size);
 MUST_USE int iommu_attach(struct iommu_domain *d, rid_t dev);
 MUST_USE int iommu_detach(struct iommu_domain *d, rid_t dev);
 
+/* Devices that are out of quarantine. */
+unsigned iommu_device_count(void);
+
 /*
  * Interrupts. A device has up to IOMMU_IRQS entries of its own, index 0 up; each is either blocked or
  * delivers one fixed, edge interrupt `vector` to the CPU with x2APIC id `apic_id`. iommu_irq_route() fills in

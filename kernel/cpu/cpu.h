@@ -79,3 +79,6 @@ MUST_USE int irq_alloc(unsigned cpu, irq_handler_t *handler, void *arg);
  * takes.
  */
 void irq_free(unsigned cpu, unsigned vector);
+
+/* Vectors that are given out, on all CPUs. */
+unsigned irq_count(void);

@@ -35,6 +35,7 @@ static struct irq_cpu {
 } irqs[CPU_MAX];
 
 static struct spinlock irq_lock; /* of all tables */
+static unsigned irqs_used;       /* atomic */
 static struct ratelimit nmi_lines = RATELIMIT_INIT(5, 1);
 static struct gate idt[VECTORS];
 
@@ -130,6 +131,7 @@ int irq_alloc(unsigned cpu, irq_handler_t *handler, void *arg)
         if (!c->table[v].handler) {
             c->last = v;
             c->table[v].arg = arg;
+            __atomic_fetch_add(&irqs_used, 1, __ATOMIC_RELAXED);
             __atomic_store_n(&c->table[v].handler, handler, __ATOMIC_RELEASE);
             return (int)v;
         }
@@ -143,6 +145,12 @@ void irq_free(unsigned cpu, unsigned vector)
 
     ASSERT(vector >= VECTOR_DEVICE_LO && vector <= VECTOR_DEVICE_HI);
     __atomic_store_n(&c->table[vector].handler, NULL, __ATOMIC_SEQ_CST);
+    __atomic_fetch_sub(&irqs_used, 1, __ATOMIC_RELAXED);
     while (cpu != cpu_id() && __atomic_load_n(&c->running, __ATOMIC_SEQ_CST) == vector)
         __builtin_ia32_pause();
+}
+
+unsigned irq_count(void)
+{
+    return __atomic_load_n(&irqs_used, __ATOMIC_RELAXED);
 }

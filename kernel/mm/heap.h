@@ -12,3 +12,6 @@ MUST_USE void *heap_alloc(size_t size);
 
 /* Gives back what heap_alloc(size) returned; the caller passes the same size. NULL is allowed. */
 void heap_free(void *p, size_t size);
+
+/* Bytes that are given out, as they were asked for. */
+uint64_t heap_bytes_used(void);
