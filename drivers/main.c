@@ -37,7 +37,21 @@ static void on_link(struct nic *nic)
 static void on_channel(struct nic *nic, unsigned channel, bool ready)
 {
     printf("%s/%u: %s\n", nic->name, channel, ready ? "driver is up" : "reset");
-    (void)hypercall(HC_VF_STATUS, index_of(nic), channel, ready);
+    if (ready)
+        (void)hypercall(HC_VF_STATUS, index_of(nic), channel, true);
+}
+
+static uint64_t on_resetting(struct nic *nic, unsigned channel)
+{
+    long number = hypercall(HC_VF_STATUS, index_of(nic), channel, false);
+
+    return number > 0 ? (uint64_t)number : 0;
+}
+
+/* Refused if the VF has been reset again: then it comes again. */
+static void on_cleaned(struct nic *nic, unsigned channel, uint64_t number)
+{
+    (void)hypercall(HC_VF_CLEAN, index_of(nic), channel, number);
 }
 
 static const struct nic_events events = {
@@ -45,6 +59,8 @@ static const struct nic_events events = {
     .sent = stack_sent,
     .link = on_link,
     .channel = on_channel,
+    .resetting = on_resetting,
+    .cleaned = on_cleaned,
 };
 
 static void print_channel(const char *name, unsigned i, const struct iodom_vf *vf)
@@ -78,14 +94,15 @@ static void open_nic(unsigned i, const struct iodom_nic *cfg)
     }
     if (nic_open(&config, &events, &nic) != 0)
         return;
+    nics[i] = nic;
     err = nic->ops->start(nic);
     if (!err)
         err = stack_attach(nic, &address);
     if (err) {
         printf("%s: does not start (error %d)\n", cfg->name, -err);
+        nics[i] = NULL;
         return;
     }
-    nics[i] = nic;
     printf("%s: mac %02x:%02x:%02x:%02x:%02x:%02x, driver %s, %u VFs\n", nic->name, nic->mac[0], nic->mac[1],
            nic->mac[2], nic->mac[3], nic->mac[4], nic->mac[5], nic->ops->driver, nic->channels);
     for (unsigned v = 0; v < cfg->vfs; v++)

@@ -42,6 +42,11 @@ static int64_t hc_vf_status(struct vcpu *v)
     return v->gpr[RDX] > 1 ? -EINVAL : setup_vf_status(v->vm, v->gpr[RDI], v->gpr[RSI], v->gpr[RDX]);
 }
 
+static int64_t hc_vf_clean(struct vcpu *v)
+{
+    return setup_vf_clean(v->gpr[RDI], v->gpr[RSI], v->gpr[RDX]);
+}
+
 static int64_t hc_cycles(struct vcpu *v)
 {
     uint64_t kind = v->gpr[RDI], total = 0;
@@ -65,6 +70,7 @@ static const struct {
     [HC_NIC_READY] = {HC_PRIVILEGED, hc_nic_ready},
     [HC_VF_STATUS] = {HC_PRIVILEGED, hc_vf_status},
     [HC_CYCLES] = {HC_ANY, hc_cycles},
+    [HC_VF_CLEAN] = {HC_PRIVILEGED, hc_vf_clean},
 };
 
 static int64_t call(struct vcpu *v, uint64_t number)

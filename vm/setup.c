@@ -9,6 +9,7 @@
 #include "kernel/mm/paging.h"
 #include "vm/abi/iodom.h"
 #include "vm/assign/assign.h"
+#include "vm/assign/vf.h"
 #include "vm/loader.h"
 #include "vm/vm.h"
 
@@ -18,8 +19,6 @@ static struct {
     const struct boot_config *cfg;
     struct boot_guest iodom; /* what the I/O domain is built from */
     struct pci_dev *pf[BOOT_NICS_MAX];
-    struct vm *guest[BOOT_GUESTS_MAX];
-    uint32_t ready;         /* bit per NIC: its PF answers mailboxes */
     bool complete;          /* every guest has been built, or has failed to be */
     struct ratelimit calls; /* log lines that the I/O domain's hypercalls can cause */
     struct spinlock lock;
@@ -42,6 +41,8 @@ static struct pci_dev *nic_enable(const struct boot_nic *n)
     if (!pf || n->vfs == 0)
         return pf;
     rc = pci_sriov_enable(pf, n->vfs, n->vf_bar);
+    if (rc == 0)
+        rc = vf_add(pf, n->name);
     if (rc != 0) {
         log_error("%s: %u VFs cannot be enabled (error %d)", n->name, n->vfs, -rc);
         return NULL;
@@ -95,73 +96,40 @@ static void iodom_start(const struct bootinfo *bi)
     setup.iodom = bi->iodom;
     setup.iodom.cpus = cpu_count() > 1 ? ~BIT(0) : 0; /* the first CPU polls the console and writes the log */
     vm = vm_create(&setup.iodom, true);
-    if (vm && setup_assign(vm) == 0 && vm_start(vm) != 0)
+    if (vm && vm_start(vm) != 0)
         log_error("iodom: cannot be started");
 }
 
 /* --- guests --- */
 
-static struct pci_dev *vf_dev(const struct boot_vf *vf)
+/* -EAGAIN: a function of the guest cannot be had yet. */
+static int check(struct vm *vm)
 {
-    struct pci_dev *pf = setup.pf[vf->nic];
+    int rc = vf_check_all(vm);
 
-    return pf && vf->index < pf->num_vfs ? pf->vf[vf->index] : NULL;
-}
-
-bool setup_can_assign(const struct vm *vm)
-{
-    bool ready = true;
-
-    for (uint32_t i = 0; i < vm->cfg->nvfs; i++) {
-        struct pci_dev *d = vf_dev(&vm->cfg->vf[i]);
-
-        ready &= !d || !assign_must_wait(d);
-    }
-    for (uint32_t i = 0; i < vm->cfg->nfunctions; i++) {
+    for (uint32_t i = 0; i < vm->cfg->nfunctions && rc == 0; i++) {
         struct pci_dev *d = function_dev(&vm->cfg->function[i]);
 
-        ready &= !d || !assign_must_wait(d);
-    }
-    return ready;
-}
-
-static int assign_to_guest(struct vm *vm, struct pci_dev *d, const char *label)
-{
-    int rc;
-
-    if (!d) {
-        log_error("%s: %s does not exist", vm->name, label);
-        return -ENODEV;
-    }
-    rc = assign_function(vm, d, label);
-    if (rc == 0 && !setup.complete) /* of restarts there may be many */
-        log_info("%s: has %s", vm->name, label);
-    return rc;
-}
-
-static int assign_vfs(struct vm *vm)
-{
-    char label[BOOT_NAME_MAX + 8];
-    int rc = 0;
-
-    for (uint32_t i = 0; i < vm->cfg->nvfs && rc == 0; i++) {
-        const struct boot_vf *vf = &vm->cfg->vf[i];
-
-        snprintf(label, sizeof(label), "%s/%u", setup.cfg->nic[vf->nic].name, vf->index);
-        rc = assign_to_guest(vm, vf_dev(vf), label);
+        rc = d && assign_must_wait(d) ? -EAGAIN : 0;
     }
     return rc;
 }
 
 static int assign_functions(struct vm *vm)
 {
-    char name[PCI_NAME_LEN];
     int rc = 0;
 
     for (uint32_t i = 0; i < vm->cfg->nfunctions && rc == 0; i++) {
         const struct boot_function *fn = &vm->cfg->function[i];
+        struct pci_dev *d = function_dev(fn);
+        char name[PCI_NAME_LEN];
 
-        rc = assign_to_guest(vm, function_dev(fn), pci_name((rid_t){fn->rid}, name));
+        pci_name((rid_t){fn->rid}, name);
+        if (!d)
+            log_error("%s: %s does not exist", vm->name, name);
+        rc = d ? assign_function(vm, d, name) : -ENODEV;
+        if (rc == 0 && vm->end == VM_HELD) /* of restarts there may be many */
+            log_info("%s: has %s", vm->name, name);
     }
     return rc;
 }
@@ -178,27 +146,42 @@ static int assign_pfs(struct vm *vm)
 
 int setup_assign(struct vm *vm)
 {
-    int rc = vm->privileged ? assign_pfs(vm) : assign_vfs(vm);
+    int rc = check(vm);
 
+    if (rc != 0)
+        return rc;
+    if (vm->privileged || vm->nvfs + vm->cfg->nfunctions > 0)
+        rc = vm_iommu_create(vm);
+    if (rc == 0)
+        rc = vm->privileged ? assign_pfs(vm) : vf_assign_all(vm);
     if (rc == 0)
         rc = assign_functions(vm);
     if (rc != 0)
-        assign_release_all(vm);
+        setup_release(vm);
     return rc;
 }
 
-/* Starts every guest whose NICs all answer. The caller holds the lock. */
-static void start_ready(void)
+void setup_release(struct vm *vm)
 {
-    for (uint32_t g = 0; g < setup.cfg->nguests; g++) {
-        struct vm *vm = setup.guest[g];
+    vf_end_use(vm);
+    assign_release_all(vm);
+}
 
-        if (!vm || (vm->cfg->nics & ~setup.ready))
-            continue;
-        setup.guest[g] = NULL;
-        if (vm_start(vm) != 0)
-            log_error("%s: cannot be started", vm->name);
+/* The VFs that the configuration names. */
+static int give_vfs(struct vm *vm)
+{
+    for (const struct boot_vf *c = vm->cfg->vf; c < vm->cfg->vf + vm->cfg->nvfs; c++) {
+        const struct pci_dev *pf = setup.pf[c->nic];
+        struct vf *f = pf && c->index < pf->num_vfs ? vf_of(pf->vf[c->index]) : NULL;
+
+        if (!f || vf_give(f, vm) != 0) {
+            log_error("[%s] not started: %s/%u cannot be had", vm->name, setup.cfg->nic[c->nic].name,
+                      c->index);
+            return -ENODEV;
+        }
+        f->mac = c->mac;
     }
+    return 0;
 }
 
 static void guests_create(void)
@@ -206,24 +189,16 @@ static void guests_create(void)
     for (uint32_t g = 0; g < setup.cfg->nguests; g++) {
         struct vm *vm = vm_create(&setup.cfg->guest[g], false);
 
-        if (!vm || setup_assign(vm) != 0)
-            continue;
-        spin_lock(&setup.lock);
-        setup.guest[g] = vm;
-        start_ready();
-        spin_unlock(&setup.lock);
+        if (vm && give_vfs(vm) == 0 && vm_start(vm) != 0)
+            log_error("%s: cannot be started", vm->name);
     }
 }
 
-/* A guest that waits for its NIC, or crashed, is the operator's to look at; one that restarts is stopped for
- * a moment only. */
+/* A guest that the operator stopped, that could not be started, or crashed, is the operator's to look at. */
 static bool all_off(void)
 {
     bool any = false;
 
-    for (uint32_t g = 0; g < setup.cfg->nguests; g++)
-        if (setup.guest[g])
-            return false;
     for (const struct vm *vm = vm_first(); vm; vm = vm->next) {
         if (vm->privileged)
             continue;
@@ -247,13 +222,10 @@ void setup_stopped(void)
 /* The I/O domain has had its time: say who still waits, and for what. The wait goes on. */
 static void report_late(UNUSED struct timer *t)
 {
-    spin_guard(&setup.lock);
-
-    for (uint32_t g = 0; g < setup.cfg->nguests; g++)
-        for (uint32_t n = 0; setup.guest[g] && n < setup.cfg->nnics; n++)
-            if (setup.cfg->guest[g].nics & ~setup.ready & (1u << n))
-                log_error("%s: still waits for %s, which the I/O domain has not brought up",
-                          setup.guest[g]->name, setup.cfg->nic[n].name);
+    for (const struct vf *f = vf_first(); f; f = f->next)
+        if (!f->up_ns && f->owner && f->owner->state == VM_STARTING)
+            log_error("%s: still waits for %s, whose NIC the I/O domain has not brought up", f->owner->name,
+                      f->label);
 }
 
 /* Position in setup.cfg->nic of the I/O domain's NIC `nic`, or -EINVAL. */
@@ -274,22 +246,36 @@ int setup_nic_ready(struct vm *caller, uint64_t nic)
         return i;
     if (ratelimit_ok(&setup.calls))
         log_info("%s: %s is up", caller->name, setup.cfg->nic[i].name);
-    setup.ready |= 1u << i;
-    start_ready();
+    for (unsigned n = 0; n < setup.pf[i]->num_vfs; n++)
+        vf_of(setup.pf[i]->vf[n])->up_ns = time_ns();
     return 0;
 }
 
-int setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
+/* The VF of the I/O domain's numbers, or NULL. */
+static struct vf *vf_numbered(uint64_t nic, uint64_t vf)
 {
     int i = nic_index(nic);
+
+    return i >= 0 && vf < setup.pf[i]->num_vfs ? vf_of(setup.pf[i]->vf[vf]) : NULL;
+}
+
+int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
+{
+    const struct vf *f = vf_numbered(nic, vf);
     spin_guard(&setup.lock);
 
-    if (i < 0 || vf >= setup.pf[i]->num_vfs)
+    if (!f)
         return -EINVAL;
     if (ratelimit_ok(&setup.calls))
-        log_debug("%s: %s/%u %s", caller->name, setup.cfg->nic[i].name, (unsigned)vf,
-                  ready ? "driver ready" : "reset");
-    return 0;
+        log_debug("%s: %s %s", caller->name, f->label, ready ? "driver ready" : "reset");
+    return (int64_t)vf_reset_number(f);
+}
+
+int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number)
+{
+    struct vf *f = vf_numbered(nic, vf);
+
+    return f ? vf_set_clean(f, number) : -EINVAL;
 }
 
 static void report_memory(void)

@@ -15,24 +15,22 @@ struct vm;
 void setup_init(const struct bootinfo *bi);
 
 /*
- * Gives a VM the functions that its configuration names (guests: their VFs, cleanly reset; the I/O domain:
- * every NIC's PF). For a first start and for every restart, after assign_release_all(). Negative errno,
- * logged; then the VM has none of them.
+ * Gives a VM that starts its functions (guests: the VFs that it was given, once they are clean; the I/O domain: every
+ * NIC's PF), and the address space that they need. -EAGAIN: not yet, ask again in some ms. Other negative errno,
+ * logged. Unless it is 0 the VM has none of them.
  */
 MUST_USE int setup_assign(struct vm *vm);
 
-/* False while a function of the VM is still in the reset that assign_release_all() began. */
-MUST_USE bool setup_can_assign(const struct vm *vm);
+/* Takes all functions of a VM back, as assign_release_all() says. */
+void setup_release(struct vm *vm);
 
 /* A VM has stopped for good. Powers the machine off when every guest has powered itself off: nobody is left to serve. */
 void setup_stopped(void);
 
 /*
- * Hypercall HC_NIC_READY: the PF of NIC `nic` answers mailboxes; starts the guests that waited only for it.
- * -EINVAL: no such NIC.
+ * Hypercalls HC_NIC_READY, HC_VF_STATUS and HC_VF_CLEAN. -EINVAL: no such NIC or VF; or the VF was reset again since,
+ * or is used.
  */
 int setup_nic_ready(struct vm *caller, uint64_t nic);
-
-/* Hypercall HC_VF_STATUS: the VF's driver completed its reset handshake, or the VF was reset. -EINVAL: no
- * such NIC or VF. */
-int setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready);
+int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready);
+int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number);

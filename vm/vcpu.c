@@ -206,8 +206,11 @@ enum vcpu_state vcpu_run(struct vcpu *v)
     enum vcpu_state next;
     struct vm_exit e;
 
-    if (v->vm->state == VM_RESTARTING && !vm_restart(v))
-        return v->vm->state == VM_RESTARTING ? VCPU_READY : VCPU_OFF;
+    if (v->vm->state == VM_STARTING) {
+        next = vm_prepare(v);
+        if (next != VCPU_RUNNING)
+            return next;
+    }
     hvm->load(v);
     v->recheck = true;
     for (;;) {

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 
 #define LINE_MAX 280
+#define RETRY_NS (5 * NS_PER_MS)
 
 static struct vm *vms, **vms_tail = &vms;
 
@@ -56,18 +57,19 @@ void vm_complain(struct vm *vm, const char *fmt, ...)
 
 /* --- building --- */
 
-/* The address space of the VM's functions: its RAM at the guest's own addresses. */
-static int iommu_create(struct vm *vm)
+int vm_iommu_create(struct vm *vm)
 {
-    int err = 0;
+    struct iommu_domain *d = vm->iommu ? vm->iommu : iommu_domain_create(vm->name);
+    int err = d ? 0 : -ENOMEM;
 
-    if (!vm->privileged && vm->cfg->nvfs + vm->cfg->nfunctions == 0)
-        return 0;
-    vm->iommu = iommu_domain_create(vm->name);
-    if (!vm->iommu)
-        return -ENOMEM;
+    if (vm->iommu || err)
+        return err;
     for (const struct p2m_chunk *c = vm->p2m.chunks; c < vm->p2m.chunks + vm->p2m.nchunks && !err; c++)
-        err = iommu_map(vm->iommu, iova(c->at), c->block, c->size, IOMMU_R | IOMMU_W);
+        err = iommu_map(d, iova(c->at), c->block, c->size, IOMMU_R | IOMMU_W);
+    if (!err)
+        vm->iommu = d;
+    else if (iommu_domain_destroy(d) != 0)
+        log_error("[%s] its IOMMU domain cannot be taken down and stays", vm->name);
     return err;
 }
 
@@ -85,19 +87,17 @@ static int vcpus_create(struct vm *vm)
 
 static int build(struct vm *vm)
 {
-    static int (*const steps[])(struct vm * vm) = {iommu_create, ioapic_create, uart_create, rtc_create,
-                                                   vpci_create,  power_create,  vcpus_create};
+    static int (*const steps[])(struct vm * vm) = {ioapic_create, uart_create,  rtc_create,
+                                                   vpci_create,   power_create, vcpus_create};
     int err = p2m_init(&vm->p2m, vm->cfg->memory);
 
     cpuid_init();
     for (unsigned i = 0; i < ARRAY_SIZE(steps) && !err; i++)
         err = steps[i](vm);
-    while (!err && (err = loader_load(vm, &vm->loaded)) > 0)
-        err = 0;
     return err;
 }
 
-/* Whatever build() has made of it. */
+/* Whatever build() has made of it; it has not run yet. */
 static void destroy(struct vm *vm)
 {
     while (vm->nvcpus > 0)
@@ -105,10 +105,18 @@ static void destroy(struct vm *vm)
     vpci_destroy(vm);
     uart_destroy(vm);
     ioapic_destroy(vm);
-    if (vm->iommu && iommu_domain_destroy(vm->iommu) != 0)
-        log_error("[%s] its IOMMU domain is still in use and stays", vm->name);
     p2m_destroy(&vm->p2m);
     heap_free(vm, sizeof(*vm));
+}
+
+/* The functions that a starting VM waits for may be there now. */
+static void retry(struct timer *t)
+{
+    struct vm *vm = container_of(t, struct vm, retry);
+    spin_guard(&vm->lock);
+
+    if (vm->state == VM_STARTING)
+        sched_wake(vm->vcpu[0]);
 }
 
 static bool usable(const struct boot_guest *cfg)
@@ -136,6 +144,7 @@ struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
     strlcpy(vm->name, cfg->name, sizeof(vm->name));
     vm->cfg = cfg;
     vm->privileged = privileged;
+    timer_init(&vm->retry, retry);
     vm->complaints = (struct ratelimit)RATELIMIT_INIT(20, 5);
     vm->news = (struct ratelimit)RATELIMIT_INIT(10, 1);
     err = build(vm);
@@ -144,6 +153,7 @@ struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
         destroy(vm);
         return NULL;
     }
+    vm->zeroed = vm->p2m.ram_low + vm->p2m.ram_high;
     __atomic_store_n(vms_tail, vm, __ATOMIC_RELEASE);
     vms_tail = &vm->next;
     log_info("[%s] %lu MiB, %u vCPU%s", vm->name, (cfg->memory >> 20), vm->nvcpus,
@@ -151,7 +161,7 @@ struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
     return vm;
 }
 
-/* --- life: vm_start(), vm_stop(), last_left() and vm_restart() are the only ones that change `state` --- */
+/* --- life: vm_start(), vm_stop(), last_left() and vm_prepare() are the only ones that change `state` --- */
 
 /* The caller holds the lock. */
 static void enter(struct vcpu *v)
@@ -174,7 +184,8 @@ int vm_start(struct vm *vm)
 
     if (vm->state != VM_STOPPED)
         return -EBUSY;
-    vm->state = VM_RUNNING;
+    vm->end = VM_HELD;
+    vm->state = VM_STARTING;
     enter(vm->vcpu[0]);
     return 0;
 }
@@ -187,7 +198,7 @@ static bool ask_to_stop(struct vm *vm, enum vm_end end, const char *fmt, va_list
 {
     spin_guard(&vm->lock);
 
-    if (vm->state != VM_RUNNING)
+    if (vm->state != VM_RUNNING && vm->state != VM_STARTING)
         return false;
     vm->state = VM_DYING;
     vm->end = end;
@@ -207,7 +218,7 @@ void vm_stop(struct vm *vm, struct vcpu *culprit, enum vm_end end, const char *f
     va_start(ap, fmt);
     runs = ask_to_stop(vm, end, fmt, ap);
     va_end(ap);
-    if (runs && (end == VM_CRASH || may_log(vm, &vm->news)))
+    if (runs && (end == VM_CRASH || end == VM_HELD || may_log(vm, &vm->news)))
         log_print(end == VM_CRASH ? LOG_ERROR : LOG_INFO, "[%s] stops: %s", vm->name, vm->stop_reason);
     if (runs && culprit)
         vcpu_log(culprit);
@@ -243,13 +254,13 @@ static void last_left(struct vm *vm)
 {
     bool again = wants_restart(vm);
 
-    assign_release_all(vm);
+    setup_release(vm);
     for (unsigned i = 0; i < vm->nvcpus; i++)
         vcpu_reset(vm->vcpu[i]);
     ioapic_reset(vm);
     vm->zeroed = vm->loaded = 0;
     spin_lock(&vm->lock);
-    vm->state = again ? VM_RESTARTING : VM_STOPPED;
+    vm->state = again ? VM_STARTING : VM_STOPPED;
     if (again)
         enter(vm->vcpu[0]);
     spin_unlock(&vm->lock);
@@ -274,32 +285,47 @@ void vm_vcpu_left(struct vcpu *v)
         vm_vcpu_enter(v); /* the message came before VCPU_OFF was announced, and woke nobody */
 }
 
+/* A start that failed ends like any other run: with vm_vcpu_left(). */
+static enum vcpu_state start_done(struct vm *vm, int err)
+{
+    spin_guard(&vm->lock);
+
+    if (vm->state != VM_STARTING)
+        return VCPU_OFF;
+    vm->state = err ? VM_DYING : VM_RUNNING;
+    if (!err)
+        return VCPU_RUNNING;
+    vm->end = VM_HELD;
+    snprintf(vm->stop_reason, sizeof(vm->stop_reason), "it could not be started (error %d)", -err);
+    return VCPU_OFF;
+}
+
 /*
  * In the VM's own time, for memory and image may be large and functions take 100 ms to come out of their
  * reset. The console's UART, the clock and the virtual PCI bus stay as they are; every driver sets them up
  * anyway.
  */
-bool vm_restart(struct vcpu *v)
+enum vcpu_state vm_prepare(struct vcpu *v)
 {
     struct vm *vm = v->vm;
+    enum vcpu_state next;
     int err;
 
-    while (p2m_zero(&vm->p2m, &vm->zeroed) || !setup_can_assign(vm) ||
-           (err = loader_load(vm, &vm->loaded)) > 0) {
+    while (p2m_zero(&vm->p2m, &vm->zeroed) || (err = loader_load(vm, &vm->loaded)) > 0) {
         cpu_take_interrupts();
-        if (sched_must_yield(v))
-            return false;
+        if (vm->state != VM_STARTING || sched_must_yield(v))
+            return VCPU_READY;
     }
     if (!err)
         err = setup_assign(vm);
-    spin_lock(&vm->lock);
-    vm->state = err ? VM_STOPPED : VM_RUNNING;
-    spin_unlock(&vm->lock);
-    if (err)
-        log_error("[%s] cannot be restarted (error %d): it stays down", vm->name, -err);
-    else if (may_log(vm, &vm->news))
-        log_info("[%s] restarted", vm->name);
-    return err == 0;
+    if (err == -EAGAIN) {
+        timer_arm(&vm->retry, time_ns() + RETRY_NS);
+        return VCPU_BLOCKED;
+    }
+    next = start_done(vm, err);
+    if (next == VCPU_RUNNING && (vm->end == VM_HELD || may_log(vm, &vm->news)))
+        log_info("[%s] %s", vm->name, vm->end == VM_HELD ? "started" : "restarted");
+    return next;
 }
 
 void vm_interrupt(struct vm *vm)

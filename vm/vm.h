@@ -9,11 +9,12 @@
 #include "kernel/lib/spinlock.h"
 #include "kernel/lib/types.h"
 #include "vm/p2m.h"
+#include "vm/vcpu.h"
 
 #define VM_VCPUS_MAX BOOT_VCPUS_MAX
 #define VM_NAME_MAX  BOOT_NAME_MAX
 
-struct vcpu;
+struct vf;
 struct ioapic;
 struct uart;
 struct vpci;
@@ -21,12 +22,13 @@ struct vpci;
 enum vm_state {
     VM_STOPPED, /* no vCPU runs; nothing of it is scheduled */
     VM_RUNNING,
-    VM_DYING,      /* asked to stop, until all its vCPUs have left their CPUs and its devices are back */
-    VM_RESTARTING, /* vCPU 0 makes it anew: vm_restart() */
+    VM_DYING,    /* asked to stop, until all its vCPUs have left their CPUs and its devices are back */
+    VM_STARTING, /* vCPU 0 makes it: vm_prepare() */
 };
 
-/* How a VM stops: for good, to start again, or by a fault of its own. */
-enum vm_end { VM_POWER_OFF, VM_POWER_RESET, VM_CRASH };
+/* How a VM stops: by the operator's will (or it was never started), for good, to start again, or by a fault of
+ * its own. */
+enum vm_end { VM_HELD, VM_POWER_OFF, VM_POWER_RESET, VM_CRASH };
 
 /* One access to a trapped port or address. `data` holds what is written, or takes what is read, in its low
  * `size` bytes. */
@@ -65,7 +67,10 @@ struct vm {
     struct spinlock lock;      /* state, running, stop reason; taken before a run queue's */
     struct spinlock leaf_lock; /* io[], nio[], complaints; nothing is taken inside it */
     struct p2m p2m;
-    struct iommu_domain *iommu; /* its devices' address space, or NULL if it has none */
+    struct iommu_domain *iommu; /* its devices' address space, or NULL if it never had one */
+    struct vf
+        *vf[BOOT_GUEST_VFS]; /* that it is given at every start, in this order; changed while it is stopped */
+    unsigned nvfs;
     unsigned nvcpus;
     struct vcpu *vcpu[VM_VCPUS_MAX];
     struct io_region io[IO_SPACES][VM_IO_REGIONS];
@@ -80,7 +85,8 @@ struct vm {
     enum vm_end end;               /* of its last stop */
     uint64_t crash_ns[VM_CRASHES]; /* when it crashed last, a ring */
     unsigned ncrashes;
-    uint64_t zeroed, loaded; /* while VM_RESTARTING: bytes of RAM, and of the image, that are done */
+    uint64_t zeroed, loaded; /* bytes of RAM, and of the image, that are ready for the next start */
+    struct timer retry;      /* while VM_STARTING: looks again whether its functions can be had */
     char stop_reason[96];
     struct vm *next;
 };
@@ -89,19 +95,26 @@ struct vm {
 struct vm *vm_first(void);
 
 /*
- * Builds a VM as its configuration says: memory, platform devices, vCPUs, image loaded, nothing running. NULL
- * on failure, logged with the reason; nothing is left behind. The devices that it owns are assigned by the
- * caller (vm/assign/) before vm_start(). One caller at a time.
+ * Builds a VM as its configuration says: memory, platform devices, vCPUs, nothing running. NULL on failure,
+ * logged with the reason; nothing is left behind. It keeps all this for good. One caller at a time.
  */
 MUST_USE struct vm *vm_create(const struct boot_guest *cfg, bool privileged);
 
-/* Puts vCPU 0 into the run queues. -EBUSY if it runs already. */
+/*
+ * Starts a stopped VM: its image, its functions (setup_assign()) and then its vCPU 0, all of it by vm_prepare()
+ * some time later; what fails then is logged and leaves it stopped. -EBUSY if it is not stopped. Any CPU.
+ */
 MUST_USE int vm_start(struct vm *vm);
+
+/* The address space of its functions, made when the first is to be assigned: its RAM at its own addresses.
+ * Negative errno. */
+MUST_USE int vm_iommu_create(struct vm *vm);
 
 /*
  * Asks the VM to stop and says why in the log (with the registers of `culprit` if there is one). Safe from
  * any CPU, and from a vCPU of the VM itself, which leaves the guest at its next exit check. What follows once
- * all its vCPUs are off the CPUs is decided by `end`; after a crash, by the guest's on_crash policy.
+ * all its vCPUs are off the CPUs is decided by `end`; after a crash, by the guest's on_crash policy. No
+ * effect on one that is stopped or stopping.
  */
 void vm_stop(struct vm *vm, struct vcpu *culprit, enum vm_end end, const char *fmt, ...) PRINTF(4, 5);
 
@@ -115,16 +128,16 @@ bool vm_io_exists(struct vm *vm, enum io_space space, uint64_t addr);
 
 /*
  * For the scheduler: a vCPU has become VCPU_OFF. When it was the last one of a VM that is to stop, the VM is
- * VM_STOPPED, its devices are taken back, and its restart begins if its policy says so: the vCPU may run again
+ * VM_STOPPED, its devices are taken back, and it starts again if its policy says so: the vCPU may run again
  * when it returns.
  */
 void vm_vcpu_left(struct vcpu *v);
 
 /*
- * For vcpu_run() of vCPU 0 while the VM is VM_RESTARTING: goes on with the restart until it is done or another
- * vCPU wants the CPU. False: not done, or it failed and the VM is VM_STOPPED.
+ * For vcpu_run() of vCPU 0 while the VM is VM_STARTING: goes on with it until it is done (VCPU_RUNNING), another
+ * vCPU wants the CPU (VCPU_READY), its functions are not there yet (VCPU_BLOCKED), or it failed (VCPU_OFF).
  */
-MUST_USE bool vm_restart(struct vcpu *v);
+MUST_USE enum vcpu_state vm_prepare(struct vcpu *v);
 
 /* VCPU_OFF -> VCPU_READY, if the VM runs. Any CPU. */
 void vm_vcpu_enter(struct vcpu *v);

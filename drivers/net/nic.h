@@ -46,6 +46,13 @@ struct nic_events {
     void (*link)(struct nic *nic);
     /* The guest's driver of `channel` completed its handshake (ready), or was reset (not ready). */
     void (*channel)(struct nic *nic, unsigned channel, bool ready);
+    /*
+     * The channel was reset, and is about to be put to its defaults. Returns what cleaned() needs; 0 if a guest
+     * uses the channel and went through the reset itself: what it does next must not be lost.
+     */
+    uint64_t (*resetting)(struct nic *nic, unsigned channel);
+    /* Since resetting() returned `number`, not 0, all that the last guest left has been removed, and verified. */
+    void (*cleaned)(struct nic *nic, unsigned channel, uint64_t number);
 };
 
 struct nic_ops {

@@ -34,6 +34,7 @@ struct pci_dev {
     uint64_t reset_ns; /* when the last reset came to its present step; 0: there was none */
     enum { PCI_RESET_ASKED, PCI_RESET_HELD, PCI_RESET_OVER } reset_step;
     uint16_t devctl;           /* PCIe Device Control before it */
+    uint64_t resets;           /* that were begun so far, by whomever; read from any CPU */
     volatile void *msix_table; /* mapped once, by whoever assigns it first */
     struct pci_dev *next;      /* all functions, in discovery order */
 };

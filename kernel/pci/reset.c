@@ -88,6 +88,7 @@ static bool advance(struct pci_dev *d)
                 return false;
             log_warn("PCI: %s: transactions pending before its reset", pci_name(d->rid, name));
         }
+        __atomic_fetch_add(&d->resets, 1, __ATOMIC_SEQ_CST); /* first: who sees the reset finds its number */
         change(&m, true);
         d->reset_ns = now;
         d->reset_step = m.hold ? PCI_RESET_HELD : PCI_RESET_OVER;

@@ -24,7 +24,21 @@ static void on_channel(struct nic *n, unsigned channel, bool ready)
         abort();
 }
 
-static const struct nic_events events = {.channel = on_channel};
+/* VF 3 is handed over at each reset. */
+static uint64_t on_resetting(struct nic *n, unsigned channel)
+{
+    return channel < n->channels ? channel == 3 : 0;
+}
+
+static void on_cleaned(struct nic *n, unsigned channel, uint64_t number)
+{
+    (void)n;
+    if (channel != 3 || number != 1 || *fake_reg(IGB_VMBMEM(3)) != 0)
+        abort();
+}
+
+static const struct nic_events events = {
+    .channel = on_channel, .resetting = on_resetting, .cleaned = on_cleaned};
 
 static void start(void)
 {
@@ -35,7 +49,8 @@ static void start(void)
     nic.nic.channels = VFS;
     memcpy(nic.nic.mac, (uint8_t[]){0x52, 0x54, 0, 0x12, 0x34, 0x56}, 6);
     for (unsigned v = 0; v < VFS; v++) {
-        memcpy(nic.vf[v].mac, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)(v + 1)}, 6);
+        memcpy(nic.vf[v].given, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)(v + 1)}, 6);
+        memcpy(nic.vf[v].mac, nic.vf[v].given, 6);
         if (v < 2)
             memcpy(nic.vf[v].policy.mac, nic.vf[v].mac, 6);
         nic.vf[v].allowed = true;

@@ -28,9 +28,10 @@ static int igb_channel_set(struct nic *nic, unsigned channel, const struct nic_c
     s = &igb_of(nic)->vf[channel];
     s->policy = *policy;
     if (nic_mac_is_zero(policy->mac))
-        random_mac(s->mac);
+        random_mac(s->given);
     else
-        memcpy(s->mac, policy->mac, NIC_MAC_LEN);
+        memcpy(s->given, policy->mac, NIC_MAC_LEN);
+    memcpy(s->mac, s->given, NIC_MAC_LEN);
     return 0;
 }
 

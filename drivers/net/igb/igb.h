@@ -49,12 +49,13 @@ struct igb_tx {
 
 struct igb_vf {
     struct nic_channel policy;
-    uint8_t mac[NIC_MAC_LEN]; /* in force */
-    bool allowed;             /* channel_enable() */
-    bool cts;                 /* "clear to send": the reset handshake is done, requests are looked at */
-    bool broken;              /* did not come back clean from a reset: cut off for good */
-    bool mc_all;              /* asked for all multicast */
-    uint16_t max_frame;       /* 0: the standard size */
+    uint8_t given[NIC_MAC_LEN]; /* what it has after a reset: the configured one, or a random one */
+    uint8_t mac[NIC_MAC_LEN];   /* in force */
+    bool allowed;               /* channel_enable() */
+    bool cts;                   /* "clear to send": the reset handshake is done, requests are looked at */
+    bool broken;                /* did not come back clean from a reset: cut off for good */
+    bool mc_all;                /* asked for all multicast */
+    uint16_t max_frame;         /* 0: the standard size */
     uint16_t mc_hash[IGB_MC_HASHES];
     unsigned mc_hashes;
     unsigned extra_macs;
@@ -70,7 +71,8 @@ struct igb {
     struct igb_rx rx;
     struct igb_tx tx;
     struct igb_vf vf[IGB_VFS_MAX];
-    uint64_t events_due; /* when mailboxes, VF resets and link must be looked at, ns */
+    uint32_t rxctl, txctl; /* of a queue, as the global reset leaves them */
+    uint64_t events_due;   /* when mailboxes, VF resets and link must be looked at, ns */
 };
 
 static inline struct igb *igb_of(struct nic *nic)
@@ -102,7 +104,10 @@ void igb_intr_arm(struct igb *g);
 
 /* vf.c: pools, filters, VLANs */
 void igb_vmdq_setup(struct igb *g);
-/* Everything of the VF back to its default, verified by read-back; on failure the VF is cut off for good. */
+/*
+ * Everything of the VF back to its default, verified by read-back; on failure the VF is cut off until the next
+ * reset succeeds. Of a VF that is handed over (events->resetting()) the mailbox too.
+ */
 void igb_vf_clean(struct igb *g, unsigned vf);
 /* Opens the VF's pool with its address and VLAN. */
 void igb_vf_open(struct igb *g, unsigned vf);
@@ -127,6 +132,8 @@ struct igb_mbx_events {
 };
 /* What is pending. Resets are taken (cleared), requests stay until igb_mbx_take(). */
 struct igb_mbx_events igb_mbx_pending(struct igb *g);
+/* Whether a request that was pending still is: it goes with the VF's last guest. */
+bool igb_mbx_has_request(const struct igb *g, unsigned vf);
 /* Locks the buffer for the PF; false if the VF has it. */
 bool igb_mbx_lock(struct igb *g, unsigned vf);
 void igb_mbx_unlock(struct igb *g, unsigned vf);
@@ -140,6 +147,8 @@ void igb_mbx_notify(struct igb *g, unsigned vf, uint32_t msg);
 void igb_mbx_revoke(struct igb *g, unsigned vf);
 /* Zeroes the buffer unless a message is in it or under way. */
 void igb_mbx_scrub(struct igb *g, unsigned vf);
+/* Of a VF without a guest: whatever is in the buffer or under way. False if it does not go. */
+bool igb_mbx_clean(struct igb *g, unsigned vf);
 /* VFs whose requests raise no interrupt for now, a bit each. */
 void igb_mbx_mute(struct igb *g, uint32_t vfs);
 

@@ -51,7 +51,7 @@ void igb_mbx_reply(struct igb *g, unsigned vf, const uint32_t *msg, unsigned n)
     igb_wr(g, IGB_P2VMAILBOX(vf), n ? P2V_ACK | P2V_STS : P2V_ACK);
 }
 
-static bool has_request(const struct igb *g, unsigned vf)
+bool igb_mbx_has_request(const struct igb *g, unsigned vf)
 {
     return IGB_GET(MBVFICR_REQ, igb_rd(g, IGB_MBVFICR)) & IGB_BIT(vf);
 }
@@ -60,7 +60,7 @@ void igb_mbx_notify(struct igb *g, unsigned vf, uint32_t msg)
 {
     if (!igb_mbx_lock(g, vf))
         return;
-    if (has_request(g, vf)) {
+    if (igb_mbx_has_request(g, vf)) {
         igb_mbx_unlock(g, vf);
         return;
     }
@@ -80,11 +80,27 @@ void igb_mbx_scrub(struct igb *g, unsigned vf)
      */
     if (!igb_mbx_lock(g, vf))
         return;
-    if (!has_request(g, vf)) {
+    if (!igb_mbx_has_request(g, vf)) {
         for (unsigned i = 0; i < IGB_MSG_WORDS; i++)
             igb_wr(g, IGB_VMBMEM_WORD(vf, i), 0);
     }
     igb_mbx_unlock(g, vf);
+}
+
+bool igb_mbx_clean(struct igb *g, unsigned vf)
+{
+    uint32_t left = 0;
+
+    igb_wr(g, IGB_P2VMAILBOX(vf), P2V_RVFU);
+    igb_wr(g, IGB_V2PMAILBOX(vf), 0);
+    (void)igb_rd(g, IGB_V2PMAILBOX(vf)); /* clears what the last guest has not read */
+    igb_wr(g, IGB_MBVFICR, IGB_PREP(MBVFICR_REQ, IGB_BIT(vf)) | IGB_PREP(MBVFICR_ACK, IGB_BIT(vf)));
+    for (unsigned i = 0; i < IGB_MSG_WORDS; i++)
+        igb_wr(g, IGB_VMBMEM_WORD(vf, i), 0);
+    for (unsigned i = 0; i < IGB_MSG_WORDS; i++)
+        left |= igb_rd(g, IGB_VMBMEM_WORD(vf, i));
+    left |= igb_rd(g, IGB_V2PMAILBOX(vf)) & (V2P_VFU | V2P_PFSTS | V2P_PFACK);
+    return left == 0 && !igb_mbx_has_request(g, vf);
 }
 
 void igb_mbx_mute(struct igb *g, uint32_t vfs)

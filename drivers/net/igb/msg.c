@@ -284,7 +284,7 @@ void igb_msg_poll(struct igb *g)
     g->events_due = UINT64_MAX;
     handle_resets(g, e.resets);
     for (unsigned vf = 0; vf < g->nic.channels; vf++) {
-        if (!(e.requests & IGB_BIT(vf)))
+        if (!(e.requests & IGB_BIT(vf)) || !igb_mbx_has_request(g, vf))
             continue;
         if (take_token(&g->vf[vf], now)) {
             handle_message(g, vf, now);

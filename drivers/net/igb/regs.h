@@ -93,6 +93,7 @@ typedef struct {
 #define RAH_POOLS          IGB_MASK(25, 18)
 #define RAH_AV             IGB_BIT(31)
 #define IGB_VFTA(n)        IGB_REG(0x5600 + 4 * (n))
+#define IGB_PSRTYPE(n)     IGB_REG(0x5480 + 4 * (n))
 #define IGB_MRQC           IGB_REG(0x5818)
 #define MRQC_VMDQ          3u
 #define IGB_RDBAL(q)       IGB_REG(0xc000 + 0x40 * (q))
@@ -104,6 +105,7 @@ typedef struct {
 #define SRRCTL_ADV_ONEBUF  1u
 #define SRRCTL_DROP_EN     IGB_BIT(31)
 #define IGB_RDH(q)         IGB_REG(0xc010 + 0x40 * (q))
+#define IGB_RXCTL(q)       IGB_REG(0xc014 + 0x40 * (q)) /* DCA and relaxed ordering */
 #define IGB_RDT(q)         IGB_REG(0xc018 + 0x40 * (q))
 #define IGB_RXDCTL(q)      IGB_REG(0xc028 + 0x40 * (q))
 #define IGB_TXDCTL(q)      IGB_REG(0xe028 + 0x40 * (q))
@@ -122,6 +124,7 @@ typedef struct {
 #define IGB_TDBAH(q)  IGB_REG(0xe004 + 0x40 * (q))
 #define IGB_TDLEN(q)  IGB_REG(0xe008 + 0x40 * (q))
 #define IGB_TDH(q)    IGB_REG(0xe010 + 0x40 * (q))
+#define IGB_TXCTL(q)  IGB_REG(0xe014 + 0x40 * (q))
 #define IGB_TDT(q)    IGB_REG(0xe018 + 0x40 * (q))
 #define IGB_TDWBAL(q) IGB_REG(0xe038 + 0x40 * (q))
 #define IGB_TDWBAH(q) IGB_REG(0xe03c + 0x40 * (q))
@@ -130,11 +133,15 @@ typedef struct {
 #define IGB_VMBMEM(vf)         IGB_REG(0x0800 + 0x40 * (vf))
 #define IGB_VMBMEM_WORD(vf, w) IGB_REG(0x0800 + 0x40 * (vf) + 4 * (w))
 #define IGB_P2VMAILBOX(vf)     IGB_REG(0x0c00 + 4 * (vf))
-#define P2V_STS                IGB_BIT(0)      /* WO: message to the VF */
-#define P2V_ACK                IGB_BIT(1)      /* WO: its message was taken */
-#define P2V_VFU                IGB_BIT(2)      /* RO: the VF uses the buffer */
-#define P2V_PFU                IGB_BIT(3)      /* RW: the PF uses it; sticks only while VFU is 0 */
-#define P2V_RVFU               IGB_BIT(4)      /* WO: takes VFU away */
+#define P2V_STS                IGB_BIT(0)                 /* WO: message to the VF */
+#define P2V_ACK                IGB_BIT(1)                 /* WO: its message was taken */
+#define P2V_VFU                IGB_BIT(2)                 /* RO: the VF uses the buffer */
+#define P2V_PFU                IGB_BIT(3)                 /* RW: the PF uses it; sticks only while VFU is 0 */
+#define P2V_RVFU               IGB_BIT(4)                 /* WO: takes VFU away */
+#define IGB_V2PMAILBOX(vf)     IGB_REG(0x0c40 + 4 * (vf)) /* the VF's side */
+#define V2P_VFU                IGB_BIT(2)
+#define V2P_PFSTS              IGB_BIT(4) /* RC, as is PFACK */
+#define V2P_PFACK              IGB_BIT(5)
 #define IGB_MBVFICR            IGB_REG(0x0c80) /* W1C */
 #define MBVFICR_REQ            IGB_MASK(7, 0)
 #define MBVFICR_ACK            IGB_MASK(23, 16)
@@ -166,8 +173,15 @@ typedef struct {
 #define VLVF_VLAN_ID           IGB_MASK(11, 0)
 #define VLVF_POOLSEL           IGB_MASK(19, 12)
 #define VLVF_VI_EN             IGB_BIT(31)
-#define IGB_PVTEIMC(vf)        IGB_REG(0x10028 + 0x100 * (vf))
+#define IGB_PVTEIMS(vf)        IGB_REG(0x10024 + 0x100 * (vf)) /* RW: write 1 to set */
+#define IGB_PVTEIMC(vf)        IGB_REG(0x10028 + 0x100 * (vf)) /* WO */
+#define IGB_PVTEIAC(vf)        IGB_REG(0x1002c + 0x100 * (vf))
+#define IGB_PVTEIAM(vf)        IGB_REG(0x10030 + 0x100 * (vf))
+#define IGB_PVTEICR(vf)        IGB_REG(0x10080 + 0x100 * (vf)) /* W1C */
+#define IGB_VTIVAR(vf)         IGB_REG(0x11700 + 4 * (vf))
+#define IGB_VTIVAR_MISC(vf)    IGB_REG(0x11720 + 4 * (vf))
 #define VT_VECTORS             IGB_MASK(2, 0)
+#define IGB_VT_EITR(vf, v)     IGB_EITR(22 - 3 * (vf) + (v)) /* of its vector v: 0 to 2 */
 
 /* Statistics, all RC */
 #define IGB_MPC IGB_REG(0x4010) /* missed: no room in the packet buffer */

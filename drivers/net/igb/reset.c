@@ -32,6 +32,8 @@ int igb_reset(struct igb *g)
     igb_wr(g, IGB_EIMC, UINT32_MAX);
     (void)igb_rd(g, IGB_ICR);
     igb_wr(g, IGB_CTRL_EXT, igb_rd(g, IGB_CTRL_EXT) | CTRL_EXT_DRV_LOAD);
+    g->rxctl = igb_rd(g, IGB_RXCTL(0));
+    g->txctl = igb_rd(g, IGB_TXCTL(0));
     igb_read_mac(g);
     return nic_mac_is_station(g->nic.mac) ? 0 : -EIO;
 }

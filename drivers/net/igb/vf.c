@@ -175,26 +175,51 @@ static bool stop_queues(struct igb *g, unsigned q)
     return sys_wait(!((igb_rd(g, IGB_TXDCTL(q)) | igb_rd(g, IGB_RXDCTL(q))) & XDCTL_ENABLE), QUEUE_STOP_NS);
 }
 
-/* A queue's registers that a function-level reset need not clear; the heads follow when the queue is enabled
- * again. */
-#define QUEUE_SCRUBBED(q)                                                                                    \
-    {                                                                                                        \
-        IGB_RDBAL(q), IGB_RDBAH(q), IGB_RDLEN(q), IGB_RDT(q), IGB_TDBAL(q), IGB_TDBAH(q), IGB_TDLEN(q),      \
-            IGB_TDT(q), IGB_TDWBAL(q), IGB_TDWBAH(q)                                                         \
-    }
+/* What a register must hold when a VF is clean. A function-level reset need not see to it. */
+struct scrubbed {
+    igb_reg reg;
+    uint32_t value;
+};
+
+static bool scrub(struct igb *g, const struct scrubbed *s, unsigned n)
+{
+    bool clean = true;
+
+    for (unsigned i = 0; i < n; i++)
+        igb_wr(g, s[i].reg, s[i].value);
+    for (unsigned i = 0; i < n; i++)
+        clean &= igb_rd(g, s[i].reg) == s[i].value;
+    return clean;
+}
 
 static bool scrub_queue(struct igb *g, unsigned q)
 {
-    const igb_reg regs[] = QUEUE_SCRUBBED(q);
-    bool clean = stop_queues(g, q);
+    const struct scrubbed regs[] = {
+        {IGB_RXDCTL(q), 0}, {IGB_TXDCTL(q), 0},       {IGB_RDBAL(q), 0}, {IGB_RDBAH(q), 0},
+        {IGB_RDLEN(q), 0},  {IGB_SRRCTL(q), 0},       {IGB_RDH(q), 0},   {IGB_RXCTL(q), g->rxctl},
+        {IGB_RDT(q), 0},    {IGB_TDBAL(q), 0},        {IGB_TDBAH(q), 0}, {IGB_TDLEN(q), 0},
+        {IGB_TDH(q), 0},    {IGB_TXCTL(q), g->txctl}, {IGB_TDT(q), 0},   {IGB_TDWBAL(q), 0},
+        {IGB_TDWBAH(q), 0},
+    };
+    bool stopped = stop_queues(g, q);
 
-    igb_wr(g, IGB_RDH(q), 0);
-    igb_wr(g, IGB_TDH(q), 0);
-    for (unsigned i = 0; i < ARRAY_SIZE(regs); i++) {
-        igb_wr(g, regs[i], 0);
-        clean &= igb_rd(g, regs[i]) == 0;
-    }
-    return clean;
+    return scrub(g, regs, ARRAY_SIZE(regs)) && stopped;
+}
+
+/* Masks, causes, moderation and allocation of its three vectors. */
+static bool scrub_vectors(struct igb *g, unsigned vf)
+{
+    const struct scrubbed regs[] =
+        {
+            {IGB_PVTEIMS(vf), 0},    {IGB_PVTEIAC(vf), 0},    {IGB_PVTEIAM(vf), 0},
+            {IGB_PVTEICR(vf), 0},    {IGB_VTIVAR(vf), 0},     {IGB_VTIVAR_MISC(vf), 0},
+            {IGB_VT_EITR(vf, 0), 0}, {IGB_VT_EITR(vf, 1), 0}, {IGB_VT_EITR(vf, 2), 0},
+            {IGB_PSRTYPE(vf), 0},    {IGB_IVAR(vf), 0}, /* last: a VF's writes, and those above, may only ever add to it */
+        };
+
+    igb_wr(g, IGB_PVTEIMC(vf), VT_VECTORS);
+    igb_wr(g, IGB_PVTEICR(vf), VT_VECTORS);
+    return scrub(g, regs, ARRAY_SIZE(regs));
 }
 
 static void forget_requests(struct igb_vf *s)
@@ -205,50 +230,57 @@ static void forget_requests(struct igb_vf *s)
     s->extra_macs = 0;
     s->max_frame = 0;
     s->locked_out = 0;
-    if (!nic_mac_is_zero(s->policy.mac))
-        memcpy(s->mac, s->policy.mac, NIC_MAC_LEN);
+    memcpy(s->mac, s->given, NIC_MAC_LEN);
 }
 
-/* What must read as zero of a clean VF, beside its queues. */
-static bool is_clean(const struct igb *g, unsigned vf)
+/* What must read as zero of a clean VF, beside its queues and vectors. */
+static bool filters_clean(const struct igb *g, unsigned vf)
 {
     uint32_t left = igb_rd(g, IGB_VMOLR(vf)) & ~VMOLR_STRCRC;
 
-    left |= igb_rd(g, IGB_VMVIR(vf)) | igb_rd(g, IGB_IVAR(vf)) | igb_rd(g, IGB_RAH(IGB_RAR_VF(vf)));
+    left |= igb_rd(g, IGB_VMVIR(vf)) | igb_rd(g, IGB_RAH(IGB_RAR_VF(vf)));
     for (unsigned i = 0; i < IGB_EXTRA_MACS; i++)
         left |= igb_rd(g, IGB_RAH(IGB_RAR_EXTRA(vf, i)));
     left |= (igb_rd(g, IGB_VFRE) | igb_rd(g, IGB_VFTE)) & IGB_BIT(vf);
     return left == 0 && igb_vlan_count(g, vf) == 0;
 }
 
-void igb_vf_clean(struct igb *g, unsigned vf)
+static bool scrub_filters(struct igb *g, unsigned vf)
 {
-    struct igb_vf *s = &g->vf[vf];
-    bool clean, had_multicast = s->mc_hashes != 0;
-
-    igb_vf_enable(g, vf, false);
-    clean = scrub_queue(g, vf);
-    clean &= scrub_queue(g, vf + IGB_POOLS);
-    igb_wr(g, IGB_PVTEIMC(vf), VT_VECTORS);
-    igb_wr(g, IGB_IVAR(vf), 0); /* a VF's writes may only ever add to it */
     igb_rar_clear(g, IGB_RAR_VF(vf));
     for (unsigned i = 0; i < IGB_EXTRA_MACS; i++)
         igb_rar_clear(g, IGB_RAR_EXTRA(vf, i));
     vlan_leave_all(g, vf);
     igb_wr(g, IGB_VMVIR(vf), 0);
     igb_wr(g, IGB_VMOLR(vf), VMOLR_STRCRC);
+    return filters_clean(g, vf);
+}
+
+void igb_vf_clean(struct igb *g, unsigned vf)
+{
+    struct igb_vf *s = &g->vf[vf];
+    uint64_t number = g->nic.events->resetting(&g->nic, vf);
+    bool clean, had_multicast = s->mc_hashes != 0;
+
+    igb_vf_enable(g, vf, false);
+    clean = scrub_queue(g, vf);
+    clean &= scrub_queue(g, vf + IGB_POOLS);
+    clean &= scrub_vectors(g, vf);
+    clean &= scrub_filters(g, vf);
     forget_requests(s);
     if (had_multicast)
         igb_mta_update(g);
-    igb_mbx_scrub(g, vf);
-
-    if (clean && is_clean(g, vf)) {
-        s->broken = false;
-        return;
+    if (number == 0) {
+        igb_mbx_scrub(g, vf);
+    } else {
+        s->tokens_at = s->tokens = 0; /* a full budget at its first message */
+        clean &= igb_mbx_clean(g, vf);
     }
-    if (!s->broken)
+    if (!clean && !s->broken)
         printf("%s/%u: did not come clean out of its reset: cut off\n", g->nic.name, vf);
-    s->broken = true;
+    s->broken = !clean;
+    if (clean && number)
+        g->nic.events->cleaned(&g->nic, vf, number);
 }
 
 /* --- the whole switch --- */

@@ -11,7 +11,7 @@
 static struct vm vm = {.name = "test"};
 static struct vcpu v = {.vm = &vm};
 static char line[512];
-static unsigned nics, statuses;
+static unsigned nics, statuses, cleans;
 
 void vm_complain(struct vm *m, const char *fmt, ...)
 {
@@ -30,11 +30,17 @@ int setup_nic_ready(struct vm *caller, uint64_t nic)
     return nic == 0 ? 0 : -EINVAL;
 }
 
-int setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
+int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
 {
     (void)caller, (void)nic;
     statuses++;
     return vf >= 4 ? -EINVAL : ready ? (int)vf : 0;
+}
+
+int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number)
+{
+    cleans++;
+    return nic == 0 && vf == 3 && number == 1ull << 40 ? 0 : -EINVAL;
 }
 
 static int64_t hc(uint64_t nr, uint64_t rdi, uint64_t rsi, uint64_t rdx)
@@ -51,13 +57,13 @@ static int64_t hc(uint64_t nr, uint64_t rdi, uint64_t rsi, uint64_t rdx)
 
 TEST(permissions)
 {
-    static const bool privileged_only[] = {[HC_NIC_READY] = true, [HC_VF_STATUS] = true, [HC_CYCLES] = false};
+    static const bool privileged_only[] = {[HC_NIC_READY] = true, [HC_VF_STATUS] = true, [HC_CYCLES] = false, [HC_VF_CLEAN] = true};
 
     vm.privileged = false;
     fake_hvm.reg[REG_CPL] = 0;
     for (unsigned nr = 0; nr < ARRAY_SIZE(privileged_only); nr++)
         CHECK_EQ(hc(nr, 0, 0, 0) == -EPERM, privileged_only[nr]);
-    CHECK_EQ(nics + statuses, 0);
+    CHECK_EQ(nics + statuses + cleans, 0);
     vm.privileged = true;
     for (unsigned nr = 0; nr < ARRAY_SIZE(privileged_only); nr++)
         CHECK(hc(nr, 0, 0, 0) != -EPERM);
@@ -111,6 +117,9 @@ TEST(nic_arguments_are_not_cut)
     CHECK_EQ(hc(HC_VF_STATUS, 0, 3, 1), 3);
     CHECK_EQ(hc(HC_VF_STATUS, 0, 1ull << 32, 1), -EINVAL);
     CHECK_EQ(hc(HC_VF_STATUS, 0, 3, 2), -EINVAL);
+    CHECK_EQ(hc(HC_VF_CLEAN, 0, 3, 1ull << 40), 0);
+    CHECK_EQ(hc(HC_VF_CLEAN, 1ull << 32, 3, 1ull << 40), -EINVAL);
+    CHECK_EQ(hc(HC_VF_CLEAN, 0, 1ull << 32 | 3, 1ull << 40), -EINVAL);
 }
 
 TEST(cycles)

@@ -8,7 +8,84 @@
 #include "vm/operator.c"
 
 static struct vcpu vcpu = {.run_ns = 7 * NS_PER_MS};
-static struct vm web = {.name = "web", .state = VM_RUNNING, .nvcpus = 1, .vcpu = {&vcpu}};
+static struct vm iodom = {.name = "iodom", .state = VM_RUNNING, .privileged = true};
+static struct vm web = {.name = "web", .state = VM_RUNNING, .nvcpus = 1, .vcpu = {&vcpu}, .next = &iodom};
+static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+static struct vf vf1 = {.label = "lan0/1"},
+                 vf0 = {.label = "lan0/0", .owner = &web, .mac = mac, .next = &vf1};
+static unsigned starts, stops;
+static enum vm_end last_end;
+static int start_rc, give_rc, take_rc;
+static struct vm *given;
+
+int vm_start(struct vm *vm)
+{
+    CHECK(vm == &web);
+    starts++;
+    return start_rc;
+}
+
+void vm_stop(struct vm *vm, struct vcpu *culprit, enum vm_end how, const char *fmt, ...)
+{
+    CHECK(vm == &web && !culprit && fmt);
+    last_end = how;
+    stops++;
+}
+
+struct vf *vf_first(void)
+{
+    return &vf0;
+}
+
+struct vf *vf_find(const char *label)
+{
+    return !strcmp(label, vf0.label) ? &vf0 : !strcmp(label, vf1.label) ? &vf1 : NULL;
+}
+
+const char *vf_state(const struct vf *f)
+{
+    return f == &vf0 ? "used" : "clean";
+}
+
+int vf_give(struct vf *f, struct vm *vm)
+{
+    CHECK(f == &vf0 || f == &vf1);
+    given = vm;
+    return give_rc;
+}
+
+int vf_take(struct vf *f)
+{
+    CHECK(f == &vf0);
+    given = NULL;
+    return take_rc;
+}
+
+/* What a leak shows in. */
+uint64_t frame_bytes_used(void)
+{
+    return 3 * PAGE_SIZE;
+}
+
+uint64_t heap_bytes_used(void)
+{
+    return 4;
+}
+
+uint64_t radix_tables(void)
+{
+    return 5;
+}
+
+unsigned irq_count(void)
+{
+    return 6;
+}
+
+unsigned iommu_device_count(void)
+{
+    return 7;
+}
 
 struct vm *vm_first(void)
 {
@@ -40,7 +117,7 @@ TEST(list_shows_each_vm)
     web.p2m.ram_low = 256 << 20;
     type("list\r");
     CHECK(!strncmp(fake_console, "list\r\n", 6));
-    CHECK(shown("    1     256       7 running  web\r\n"));
+    CHECK(shown("    1     256       7 running web\r\n"));
 }
 
 TEST(exits_are_counted_by_kind)
@@ -70,7 +147,7 @@ TEST(unknown_commands_and_long_lines_do_no_harm)
 TEST(a_key_can_be_taken_back)
 {
     type("\x7flisx\x7ft\r");
-    CHECK(shown("running  web"));
+    CHECK(shown("running web"));
 }
 
 TEST(help_names_every_command)
@@ -78,6 +155,105 @@ TEST(help_names_every_command)
     type("help\r");
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
         CHECK(shown(commands[i].name));
+}
+
+TEST(guests_are_started_and_stopped)
+{
+    type("start web\r");
+    CHECK_EQ(starts, 1);
+    CHECK_EQ(strcmp(fake_console, "start web\r\nlastmile> "), 0);
+    start_rc = -EBUSY;
+    type("start web\r");
+    CHECK(shown("web: is running already\r\n"));
+    type("stop web\r");
+    CHECK(stops == 1 && last_end == VM_HELD);
+    type("  restart   web \r");
+    CHECK(stops == 2 && last_end == VM_POWER_RESET);
+    web.state = VM_STOPPED;
+    type("stop web\r");
+    CHECK(shown("web: is stopped already\r\n"));
+    CHECK_EQ(stops, 2);
+    web.state = VM_STARTING;
+    type("stop web\r");
+    CHECK_EQ(stops, 3);
+    web.state = VM_RUNNING;
+    start_rc = 0;
+}
+
+TEST(only_guests_that_are_there)
+{
+    static const char *const keys[] = {"start db\r", "stop iodom\r", "restart web2\r"};
+
+    starts = stops = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+        type(keys[i]);
+        CHECK(shown("no such guest; `list` names them\r\n"));
+    }
+    CHECK_EQ(starts + stops, 0);
+}
+
+TEST(the_number_of_words_is_checked)
+{
+    type("start\r");
+    CHECK(shown("usage: start GUEST\r\n"));
+    type("stop web now\r");
+    CHECK(shown("usage: stop GUEST\r\n"));
+    type("list all of them that there are in there\r");
+    CHECK(shown("usage: list\r\n"));
+    type("vf a b c d\r");
+    CHECK(shown("usage: vf [VF attach GUEST | VF detach]\r\n"));
+    type("    \r");
+    CHECK(!shown("no such"));
+    CHECK_EQ(starts + stops, 0);
+}
+
+TEST(vfs_are_listed)
+{
+    type("vf\r");
+    CHECK(shown("used 02:00:00:00:00:01 lan0/0 web\r\nclean 00:00:00:00:00:00 lan0/1 -\r\n"));
+}
+
+TEST(vfs_are_attached_and_detached)
+{
+    type("vf lan0/1 attach web\r");
+    CHECK(given == &web);
+    type("vf lan0/0 detach\r");
+    CHECK(given == NULL);
+    CHECK(!shown(": "));
+    take_rc = give_rc = -EBUSY;
+    type("vf lan0/0 detach\r");
+    CHECK(shown("lan0/0: web is not stopped\r\n"));
+    type("vf lan0/1 attach web\r");
+    CHECK(shown("lan0/1: web is not stopped\r\n"));
+    give_rc = -ENOSPC;
+    type("vf lan0/1 attach web\r");
+    CHECK(shown("lan0/1: web has as many"));
+    give_rc = -EEXIST;
+    type("vf lan0/0 attach web\r");
+    CHECK(shown("lan0/0: web has it: `vf lan0/0 detach` first\r\n"));
+    type("vf lan0/1 detach\r");
+    CHECK(shown("lan0/1: nobody has it\r\n"));
+}
+
+TEST(bad_words_after_vf)
+{
+    static const char *const keys[] = {"vf lan0/0\r", "vf lan0/0 attach\r", "vf lan0/0 detach web\r",
+                                       "vf lan0/0 give web\r"};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+        type(keys[i]);
+        CHECK(shown("vf lan0/0: `attach GUEST` or `detach` must follow\r\n"));
+    }
+    type("vf lan0/7 detach\r");
+    CHECK(shown("lan0/7: no such VF; `vf` names them\r\n"));
+    type("vf lan0/1 attach db\r");
+    CHECK(shown("db: no such guest"));
+}
+
+TEST(usage_in_one_line)
+{
+    type("usage\r");
+    CHECK(shown("frames 3 heap 4 tables 5 vectors 6 devices 7\r\n"));
 }
 
 TEST(power)

@@ -40,12 +40,12 @@ bool sched_must_yield(const struct vcpu *x)
     return must_yield;
 }
 
-static bool made_anew, stays_down;
+static enum vcpu_state prepared;
 
-bool vm_restart(struct vcpu *x)
+enum vcpu_state vm_prepare(struct vcpu *x)
 {
-    x->vm->state = made_anew ? VM_RUNNING : stays_down ? VM_STOPPED : VM_RESTARTING;
-    return made_anew;
+    (void)x;
+    return prepared;
 }
 
 void vm_vcpu_enter(struct vcpu *x)
@@ -220,17 +220,18 @@ TEST(stop)
     CHECK_EQ(v->requests, 0);
 }
 
-TEST(a_restart_comes_before_the_guest)
+TEST(what_it_needs_comes_before_the_guest)
 {
+    static const enum vcpu_state not_yet[] = {VCPU_READY, VCPU_BLOCKED, VCPU_OFF};
+
     setup(0);
-    vm.state = VM_RESTARTING;
-    CHECK_EQ(run(1), VCPU_READY);
-    CHECK_EQ(step, 0);
-    stays_down = true;
-    CHECK_EQ(run(1), VCPU_OFF);
-    CHECK_EQ(step, 0);
-    vm.state = VM_RESTARTING;
-    made_anew = true;
+    vm.state = VM_STARTING;
+    for (unsigned i = 0; i < ARRAY_SIZE(not_yet); i++) {
+        prepared = not_yet[i];
+        CHECK_EQ(run(1), prepared);
+        CHECK_EQ(step, 0);
+    }
+    prepared = VCPU_RUNNING;
     CHECK_EQ(run(1), VCPU_OFF); /* the script's end */
     CHECK_EQ(step, 1);
     vm.state = VM_RUNNING;

@@ -129,8 +129,9 @@ int loader_load(struct vm *vm, uint64_t *done)
     CHECK(done == &vm->loaded);
     if (++at_step == fail_at)
         return -EFAULT;
-    loads += *done;
-    return (*done)++ == 0;
+    loads += *done == 1;
+    *done += *done < 2;
+    return *done == 1;
 }
 
 static unsigned stopped_for_good;
@@ -140,14 +141,8 @@ void setup_stopped(void)
     stopped_for_good++;
 }
 
-static bool in_reset, must_yield;
+static bool must_yield;
 static int assign_rc;
-
-bool setup_can_assign(const struct vm *vm)
-{
-    (void)vm;
-    return !in_reset;
-}
 
 bool sched_must_yield(const struct vcpu *v)
 {
@@ -158,12 +153,11 @@ bool sched_must_yield(const struct vcpu *v)
 int setup_assign(struct vm *vm)
 {
     (void)vm;
-    CHECK(!in_reset);
     assigns++;
     return assign_rc;
 }
 
-void assign_release_all(struct vm *vm)
+void setup_release(struct vm *vm)
 {
     (void)vm;
     releases++;
@@ -188,7 +182,7 @@ TEST(unwinds_from_every_step)
     vm = create();
     CHECK(vm != NULL);
     steps = at_step;
-    CHECK_EQ(steps, 9); /* 5 devices, 2 vCPUs, image in two */
+    CHECK_EQ(steps, 7); /* 5 devices, 2 vCPUs */
     for (unsigned i = 1; i <= steps; i++) {
         long objects = fake_heap_out, domains = fake_iommu_domains_out, frames = fake_frames_out;
         int before = out;
@@ -203,22 +197,24 @@ TEST(unwinds_from_every_step)
         CHECK(fake_log_has("[web] not started"));
     }
     CHECK(vm_first() == vm && !vm->next);
-    fake_iommu_rc = -ENOMEM;
-    CHECK(create() == NULL);
-    fake_iommu_rc = 0;
 }
 
 TEST(the_iommu_domain_holds_the_ram)
 {
     struct vm *vm = create();
+    long domains = fake_iommu_domains_out;
 
-    CHECK(vm->iommu != NULL);
+    CHECK(vm->iommu == NULL);
+    fake_iommu_rc = -ENOMEM;
+    CHECK_EQ(vm_iommu_create(vm), -ENOMEM);
+    fake_iommu_rc = 0;
+    CHECK(vm->iommu == NULL);
+    CHECK_EQ(fake_iommu_domains_out, domains);
+    CHECK_EQ(vm_iommu_create(vm), 0);
+    CHECK_EQ(vm_iommu_create(vm), 0);
+    CHECK_EQ(fake_iommu_domains_out, domains + 1);
     CHECK(fake_iommu_lookup(vm->iommu, iova(0)) != NULL);
     CHECK(fake_iommu_lookup(vm->iommu, iova(SIZE_2M)) == NULL);
-    cfg.nvfs = 0;
-    CHECK(create()->iommu == NULL);
-    CHECK(vm_create(&cfg, true)->iommu != NULL); /* the I/O domain will own a PF */
-    cfg.nvfs = 1;
 }
 
 TEST(bad_configurations)
@@ -238,13 +234,22 @@ TEST(bad_configurations)
     cfg.start.refusal[0] = 0;
 }
 
-/* The vCPU leaves its CPU, as sched.c does it; a restart is done at once. */
+/* The vCPU leaves its CPU, as sched.c does it; a start is done at once. */
 static void leave(struct vcpu *v)
 {
     v->state = VCPU_OFF;
     vm_vcpu_left(v);
-    if (v->vm->state == VM_RESTARTING)
-        CHECK(vm_restart(v->vm->vcpu[0]));
+    if (v->vm->state == VM_STARTING)
+        CHECK_EQ(vm_prepare(v->vm->vcpu[0]), VCPU_RUNNING);
+}
+
+static void start(struct vm *vm)
+{
+    CHECK_EQ(vm_start(vm), 0);
+    CHECK_EQ(vm->state, VM_STARTING);
+    CHECK_EQ(vm->vcpu[0]->state, VCPU_READY);
+    CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_RUNNING);
+    CHECK_EQ(vm->state, VM_RUNNING);
 }
 
 TEST(start_and_stop)
@@ -252,7 +257,7 @@ TEST(start_and_stop)
     struct vm *vm = create();
 
     CHECK_EQ(vm->state, VM_STOPPED);
-    CHECK_EQ(vm_start(vm), 0);
+    start(vm);
     CHECK_EQ(vm_start(vm), -EBUSY);
     CHECK_EQ(vm->running, 1);
     CHECK_EQ(vm->vcpu[0]->state, VCPU_READY);
@@ -278,7 +283,7 @@ TEST(stopping_one_whose_vcpus_are_all_off)
 {
     struct vm *vm = create();
 
-    CHECK_EQ(vm_start(vm), 0);
+    start(vm);
     leave(vm->vcpu[0]); /* INIT to itself */
     CHECK_EQ(vm->running, 0);
     CHECK_EQ(vm->state, VM_RUNNING);
@@ -292,7 +297,7 @@ TEST(a_late_sipi_is_not_lost)
 {
     struct vm *vm = create();
 
-    CHECK_EQ(vm_start(vm), 0);
+    start(vm);
     vm_vcpu_enter(vm->vcpu[1]);
     vm->vcpu[1]->requests = VCPU_REQ_SIPI; /* while it was still RUNNING */
     leave(vm->vcpu[1]);
@@ -311,7 +316,7 @@ TEST(crash_and_restart)
     struct vm *vm = create();
 
     *(char *)p2m_ram(&vm->p2m, gpa(0x5000), 1) = 1;
-    CHECK_EQ(vm_start(vm), 0);
+    start(vm);
     crash(vm);
     CHECK(fake_log_has("error: [web] stops: triple fault"));
     CHECK(fake_log_has("registers of 0"));
@@ -322,7 +327,7 @@ TEST(crash_and_restart)
     CHECK_EQ(resets, 2);
     CHECK_EQ(loads, 2);
     CHECK_EQ(releases, 1);
-    CHECK_EQ(assigns, 1);
+    CHECK_EQ(assigns, 2);
     CHECK_EQ(vm->vcpu[0]->requests, 0);
     CHECK_EQ(ioapic_resets, 1);
 }
@@ -334,65 +339,115 @@ TEST(a_restart_lets_others_have_the_cpu)
     cfg.memory = 3 * SIZE_2M;
     vm = create();
     cfg.memory = SIZE_2M;
-    CHECK_EQ(vm_start(vm), 0);
+    start(vm);
     *(char *)p2m_ram(&vm->p2m, gpa(3 * SIZE_2M - 1), 1) = 1;
     vm_stop(vm, NULL, VM_POWER_RESET, "reset by the guest");
     vm->vcpu[0]->state = VCPU_OFF;
     vm_vcpu_left(vm->vcpu[0]);
-    CHECK_EQ(vm->state, VM_RESTARTING);
+    CHECK_EQ(vm->state, VM_STARTING);
     CHECK_EQ(vm->vcpu[0]->state, VCPU_READY);
     CHECK_EQ(resets, 2);
     must_yield = true;
     for (unsigned i = 1; i <= 3; i++) {
-        CHECK(!vm_restart(vm->vcpu[0]));
+        CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_READY);
         CHECK_EQ(vm->zeroed, i * SIZE_2M);
     }
     CHECK_EQ(*(char *)p2m_ram(&vm->p2m, gpa(3 * SIZE_2M - 1), 1), 0);
-    in_reset = true;
-    CHECK(!vm_restart(vm->vcpu[0]));
     CHECK_EQ(loads, 1);
-    vm_stop(vm, NULL, VM_POWER_OFF, "asked"); /* nothing runs yet that could be stopped */
-    vm_vcpu_enter(vm->vcpu[1]);
+    vm_vcpu_enter(vm->vcpu[1]); /* nothing runs yet */
     CHECK_EQ(vm_start(vm), -EBUSY);
     CHECK_EQ(vm->running, 1);
-    in_reset = false;
-    CHECK(!vm_restart(vm->vcpu[0]));
+    CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_READY);
     CHECK_EQ(vm->loaded, 1);
-    CHECK(vm_restart(vm->vcpu[0]));
+    CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_RUNNING);
     must_yield = false;
     CHECK_EQ(vm->state, VM_RUNNING);
     CHECK_EQ(loads, 2);
-    CHECK_EQ(assigns, 1);
+    CHECK_EQ(assigns, 2);
     vm_stop(vm, NULL, VM_POWER_OFF, "powered off by the guest");
     leave(vm->vcpu[0]);
     CHECK_EQ(vm->state, VM_STOPPED);
     CHECK_EQ(resets, 4); /* no timer of its goes on */
 }
 
-TEST(a_restart_that_fails)
+TEST(a_first_start_finds_zeroed_memory)
 {
     struct vm *vm = create();
 
+    *(char *)p2m_ram(&vm->p2m, gpa(0x5000), 1) = 1;
+    start(vm);
+    CHECK_EQ(*(char *)p2m_ram(&vm->p2m, gpa(0x5000), 1), 1);
+    CHECK(fake_log_has("[web] started"));
+}
+
+/* The vCPU sleeps, and a timer wakes it. */
+static void wait_for_functions(struct vm *vm)
+{
+    assign_rc = -EAGAIN;
     CHECK_EQ(vm_start(vm), 0);
+    CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_BLOCKED);
+    vm->vcpu[0]->state = VCPU_BLOCKED;
+    assign_rc = 0;
+}
+
+TEST(a_start_waits_for_its_functions)
+{
+    struct vm *vm = create();
+
+    wait_for_functions(vm);
+    fake_time_advance(RETRY_NS);
+    CHECK_EQ(vm->vcpu[0]->state, VCPU_READY);
+    CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_RUNNING);
+    CHECK_EQ(loads, 1);
+    CHECK_EQ(assigns, 2);
+    vm->vcpu[0]->state = VCPU_BLOCKED; /* as a guest that sleeps */
+    fake_time_advance(RETRY_NS);
+    CHECK_EQ(vm->vcpu[0]->state, VCPU_BLOCKED);
+}
+
+TEST(a_start_that_waits_can_be_stopped)
+{
+    struct vm *vm = create();
+
+    wait_for_functions(vm);
+    vm_stop(vm, NULL, VM_HELD, "stopped by the operator");
+    CHECK_EQ(vm->state, VM_DYING);
+    CHECK_EQ(vm->vcpu[0]->requests, VCPU_REQ_STOP);
+    fake_time_advance(RETRY_NS);
+    CHECK_EQ(vm->vcpu[0]->state, VCPU_BLOCKED);
+    CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_OFF); /* it was asked while it was at it */
+    leave(vm->vcpu[0]);
+    CHECK_EQ(vm->state, VM_STOPPED);
+    CHECK_EQ(vm->end, VM_HELD);
+    CHECK_EQ(releases, 1);
+    start(vm);
+    CHECK(fake_log_has("[web] is stopped: stopped by the operator"));
+}
+
+TEST(a_start_that_fails)
+{
+    struct vm *vm = create();
+
+    start(vm);
     assign_rc = -ETIMEDOUT;
     vm_stop(vm, NULL, VM_POWER_RESET, "reset by the guest");
     vm->vcpu[0]->state = VCPU_OFF;
     vm_vcpu_left(vm->vcpu[0]);
-    CHECK(!vm_restart(vm->vcpu[0]));
+    CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_OFF);
     assign_rc = 0;
-    CHECK_EQ(vm->state, VM_STOPPED);
-    CHECK(fake_log_has("stays down"));
-    vm->vcpu[0]->state = VCPU_OFF; /* vcpu_run() says so */
-    vm_vcpu_left(vm->vcpu[0]);
+    leave(vm->vcpu[0]);
     CHECK_EQ(vm->running, 0);
     CHECK_EQ(vm->state, VM_STOPPED);
+    CHECK_EQ(vm->end, VM_HELD); /* it did not power itself off */
+    CHECK(fake_log_has("[web] is stopped: it could not be started (error 110)"));
+    start(vm);
 }
 
 TEST(resets_do_not_flood_the_log)
 {
     struct vm *vm = create();
 
-    CHECK_EQ(vm_start(vm), 0);
+    start(vm);
     fake_log_reset();
     fake_ratelimit_full = true;
     vm_stop(vm, NULL, VM_POWER_RESET, "reset by the guest");
@@ -422,7 +477,7 @@ TEST(three_crashes_in_a_minute_are_enough)
 {
     struct vm *vm = create();
 
-    CHECK_EQ(vm_start(vm), 0);
+    start(vm);
     crash(vm);
     fake_time_advance(25 * NS_PER_S);
     crash(vm);
@@ -442,7 +497,7 @@ TEST(on_crash_stop)
 
     cfg.on_crash = BOOT_CRASH_STOP;
     vm = create();
-    CHECK_EQ(vm_start(vm), 0);
+    start(vm);
     crash(vm);
     CHECK_EQ(vm->state, VM_STOPPED);
     CHECK_EQ(loads, 1);
@@ -453,7 +508,7 @@ TEST(guests_power)
 {
     struct vm *vm = create();
 
-    CHECK_EQ(vm_start(vm), 0);
+    start(vm);
     for (unsigned i = 0; i < 5; i++) { /* resets are not crashes */
         vm_stop(vm, NULL, VM_POWER_RESET, "reset by the guest");
         leave(vm->vcpu[0]);

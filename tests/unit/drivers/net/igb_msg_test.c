@@ -16,6 +16,8 @@
 
 static struct igb nic;
 static unsigned channel_events[VFS], channel_ready[VFS];
+/* Of the reset that hands a VF over, and of the one that it was last said clean after. */
+static uint64_t number[VFS], cleaned[VFS];
 
 static void on_channel(struct nic *n, unsigned channel, bool ready)
 {
@@ -24,7 +26,20 @@ static void on_channel(struct nic *n, unsigned channel, bool ready)
     channel_ready[channel] = ready;
 }
 
-static const struct nic_events events = {.channel = on_channel};
+static uint64_t on_resetting(struct nic *n, unsigned channel)
+{
+    (void)n;
+    return number[channel];
+}
+
+static void on_cleaned(struct nic *n, unsigned channel, uint64_t of)
+{
+    (void)n;
+    cleaned[channel] = of;
+}
+
+static const struct nic_events events = {
+    .channel = on_channel, .resetting = on_resetting, .cleaned = on_cleaned};
 
 /* VF 0 and 1 have a configured address, VF 2 the VLAN 100 too, VF 3 may choose. */
 static void start(void)
@@ -32,12 +47,16 @@ static void start(void)
     fake_reset();
     memset(&nic, 0, sizeof(nic));
     memset(channel_events, 0, sizeof(channel_events));
+    memset(number, 0, sizeof(number));
+    memset(cleaned, 0, sizeof(cleaned));
+    nic.rxctl = nic.txctl = 0;
     nic.nic.events = &events;
     nic.nic.name = "lan0";
     nic.nic.channels = VFS;
     memcpy(nic.nic.mac, (uint8_t[]){0x52, 0x54, 0, 0x12, 0x34, 0x56}, 6);
     for (unsigned v = 0; v < VFS; v++) {
-        memcpy(nic.vf[v].mac, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)(v + 1)}, 6);
+        memcpy(nic.vf[v].given, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)(v + 1)}, 6);
+        memcpy(nic.vf[v].mac, nic.vf[v].given, 6);
         if (v != 3)
             memcpy(nic.vf[v].policy.mac, nic.vf[v].mac, 6);
         nic.vf[v].allowed = true;
@@ -308,6 +327,13 @@ TEST(a_vf_that_keeps_the_buffer_loses_it)
     CHECK_EQ(send(0, VF_SET_LPE, 1518, 0), VF_SET_LPE | NACK);
 }
 
+/* Of queue 0: all that a VF reaches of a queue. */
+static const uint32_t queue_regs[] = {0xc000, 0xc004, 0xc008, 0xc00c, 0xc010, 0xc014, 0xc018, 0xc028, 0xe000,
+                                      0xe004, 0xe008, 0xe010, 0xe014, 0xe018, 0xe028, 0xe038, 0xe03c};
+/* Of VF 3: masks, auto clear, auto mask, causes; allocation as the VF and as the PF see it; moderation; PSRTYPE. */
+static const uint32_t vector_regs[] = {0x10324, 0x1032c, 0x10330, 0x10380, 0x1170c, 0x1172c,
+                                       0x170c,  0x16b4,  0x16b8,  0x16bc,  0x548c};
+
 static void use_everything(unsigned vf)
 {
     handshake(vf);
@@ -316,14 +342,11 @@ static void use_everything(unsigned vf)
     CHECK(send(vf, VF_SET_LPE, 9000, 0) & ACK);
     CHECK(send(vf, VF_SET_PROMISC | 2 << 16, 0, 0) & ACK);
     CHECK(send(vf, VF_SET_MAC_ADDR | 2 << 16, 0x6, 0) & ACK);
-    for (unsigned q = vf; q < 16; q += 8) {
-        const igb_reg regs[] = QUEUE_SCRUBBED(q);
-
-        for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
-            *fake_reg(regs[i]) = 0x12340;
-        *fake_reg(IGB_RXDCTL(q)) = *fake_reg(IGB_TXDCTL(q)) = XDCTL_ENABLE;
-    }
-    *fake_reg(IGB_IVAR(vf)) = 0x80818081;
+    for (unsigned q = vf; q < 16; q += 8)
+        for (unsigned i = 0; i < ARRAY_SIZE(queue_regs); i++)
+            *fake_reg(IGB_REG(queue_regs[i] + 0x40 * q)) = 0x12340 | XDCTL_ENABLE;
+    for (unsigned i = 0; i < ARRAY_SIZE(vector_regs); i++)
+        *fake_reg(IGB_REG(vector_regs[i])) = 0x80818081;
 }
 
 TEST(reset_cleans_everything)
@@ -339,16 +362,53 @@ TEST(reset_cleans_everything)
     CHECK_EQ(reg(IGB_VFRE), 0x80);
     CHECK_EQ(reg(IGB_VFTE), 0x80);
     CHECK_EQ(reg(IGB_VMOLR(3)), VMOLR_STRCRC);
-    CHECK_EQ(reg(IGB_IVAR(3)), 0);
     CHECK_EQ(reg(IGB_VLVF(0)) | reg(IGB_VFTA(0)) | reg(IGB_MTA(0)), 0);
     CHECK_EQ(reg(IGB_RAH(4)) | reg(IGB_RAH(IGB_RAR_EXTRA(3, 0))), 0);
     for (unsigned q = 3; q < 16; q += 8)
-        CHECK_EQ(reg(IGB_RDBAL(q)) | reg(IGB_TDBAL(q)) | reg(IGB_RXDCTL(q)) | reg(IGB_TXDCTL(q)) |
-                     reg(IGB_TDT(q)),
-                 0);
+        for (unsigned i = 0; i < ARRAY_SIZE(queue_regs); i++)
+            CHECK_EQ(reg(IGB_REG(queue_regs[i] + 0x40 * q)), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(vector_regs); i++)
+        CHECK_EQ(reg(IGB_REG(vector_regs[i])), 0);
     for (unsigned w = 0; w < IGB_MSG_WORDS; w++)
         CHECK_EQ(fake_vf_word(3, w), 0);
+    CHECK_EQ(cleaned[3], 0); /* it was its guest that reset it */
     CHECK_EQ(send(3, VF_SET_LPE, 1518, 0), VF_SET_LPE | NACK);
+}
+
+TEST(queues_get_back_what_the_global_reset_left)
+{
+    start();
+    nic.rxctl = 0xa200;
+    nic.txctl = 0x2a00;
+    use_everything(3);
+    *fake_reg(IGB_VFLRE) = 1u << 3;
+    igb_msg_poll(&nic);
+    CHECK(reg(IGB_RXCTL(3)) == 0xa200 && reg(IGB_TXCTL(11)) == 0x2a00);
+}
+
+TEST(a_vf_that_is_handed_over_is_said_to_be_clean)
+{
+    const uint8_t own[6] = {6, 1, 2, 3, 4, 5};
+
+    start();
+    use_everything(3);
+    CHECK(send(3, VF_SET_MAC_ADDR, 0x03020106, 0x0504) & ACK);
+    CHECK(!memcmp(nic.vf[3].mac, own, 6));
+    nic.vf[3].tokens = 1;
+    fake_vf_send(3, (const uint32_t[]){VF_RESET, 0x5ec2e7}, 2); /* the last guest's, which nobody shall get */
+    *fake_reg(IGB_P2VMAILBOX(3)) = P2V_VFU;
+    *fake_reg(IGB_V2PMAILBOX(3)) = V2P_VFU;
+    number[3] = 77;
+    *fake_reg(IGB_VFLRE) = 1u << 3;
+    igb_msg_poll(&nic);
+    CHECK_EQ(cleaned[3], 77);
+    CHECK(!nic.vf[3].broken && !nic.vf[3].cts);
+    CHECK_EQ(reg(IGB_MBVFICR) | reg(IGB_V2PMAILBOX(3)) | (reg(IGB_P2VMAILBOX(3)) & P2V_VFU), 0);
+    for (unsigned w = 0; w < IGB_MSG_WORDS; w++)
+        CHECK_EQ(fake_vf_word(3, w), 0);
+    CHECK(!memcmp(nic.vf[3].mac, nic.vf[3].given, 6));
+    CHECK_EQ(nic.vf[3].tokens + nic.vf[3].tokens_at, 0);
+    CHECK_EQ(cleaned[0] + cleaned[1] + cleaned[2], 0);
 }
 
 TEST(reset_keeps_the_first_message_after_it)
@@ -366,10 +426,19 @@ TEST(reset_keeps_the_first_message_after_it)
 
 TEST(a_vf_that_does_not_come_clean_is_cut_off)
 {
-    const uint32_t regs[] = {
-        IGB_RDBAL(3).off,  IGB_TDLEN(11).off, IGB_IVAR(3).off, IGB_VMVIR(3).off,
-        IGB_RXDCTL(3).off, IGB_VMOLR(3).off,  IGB_RAH(4).off,  IGB_RAH(IGB_RAR_EXTRA(3, 0)).off,
-        IGB_VLVF(0).off};
+    const uint32_t regs[] = {IGB_RDBAL(3).off,
+                             IGB_TDLEN(11).off,
+                             IGB_IVAR(3).off,
+                             IGB_VMVIR(3).off,
+                             IGB_VMBMEM_WORD(3, 15).off,
+                             IGB_SRRCTL(3).off,
+                             IGB_VT_EITR(3, 0).off,
+                             IGB_RDH(3).off,
+                             IGB_RXDCTL(3).off,
+                             IGB_VMOLR(3).off,
+                             IGB_RAH(4).off,
+                             IGB_RAH(IGB_RAR_EXTRA(3, 0)).off,
+                             IGB_VLVF(0).off};
 
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++) {
         start();
@@ -378,9 +447,11 @@ TEST(a_vf_that_does_not_come_clean_is_cut_off)
         if (regs[i] == IGB_RXDCTL(3).off)
             *fake_reg(IGB_RXDCTL(3)) = XDCTL_ENABLE;
         fake_stuck = regs[i];
+        number[3] = 5;
         *fake_reg(IGB_VFLRE) = 1u << 3;
         igb_msg_poll(&nic);
         CHECK(nic.vf[3].broken);
+        CHECK_EQ(cleaned[3], 0);
         fake_stuck = 0;
         CHECK_EQ(send(3, VF_RESET, 0, 0), VF_RESET | NACK);
         CHECK_EQ(reg(IGB_VFRE), 0x80);

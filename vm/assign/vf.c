@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vm/assign/vf.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/heap.h"
+#include "vm/assign/assign.h"
+
+#define CLEAN_LIMIT_NS (5 * NS_PER_S)
+
+static struct vf *first, **last = &first;
+
+int vf_add(const struct pci_dev *pf, const char *nic)
+{
+    struct vf *f = pf->num_vfs ? heap_alloc(pf->num_vfs * sizeof(*f)) : NULL;
+
+    if (pf->num_vfs && !f)
+        return -ENOMEM;
+    for (unsigned i = 0; i < pf->num_vfs; i++, f++) {
+        f->dev = pf->vf[i];
+        snprintf(f->label, sizeof(f->label), "%s/%u", nic, i);
+        *last = f;
+        last = &f->next;
+    }
+    return 0;
+}
+
+struct vf *vf_first(void)
+{
+    return first;
+}
+
+struct vf *vf_find(const char *label)
+{
+    struct vf *f = first;
+
+    while (f && strcmp(f->label, label) != 0)
+        f = f->next;
+    return f;
+}
+
+struct vf *vf_of(const struct pci_dev *dev)
+{
+    struct vf *f = first;
+
+    while (f && f->dev != dev)
+        f = f->next;
+    return f;
+}
+
+static uint64_t resets(const struct vf *f)
+{
+    return __atomic_load_n(&f->dev->resets, __ATOMIC_SEQ_CST);
+}
+
+static bool is_clean(const struct vf *f)
+{
+    uint64_t clean = __atomic_load_n(&f->clean, __ATOMIC_SEQ_CST);
+
+    return clean != 0 && clean == resets(f);
+}
+
+const char *vf_state(const struct vf *f)
+{
+    return f->used ? "used" : is_clean(f) ? "clean" : "dirty";
+}
+
+int vf_give(struct vf *f, struct vm *vm)
+{
+    spin_guard(&vm->lock);
+
+    if (f->owner)
+        return -EEXIST;
+    if (vm->state != VM_STOPPED)
+        return -EBUSY;
+    if (vm->nvfs == BOOT_GUEST_VFS)
+        return -ENOSPC;
+    vm->vf[vm->nvfs++] = f;
+    f->owner = vm;
+    return 0;
+}
+
+int vf_take(struct vf *f)
+{
+    struct vm *vm = f->owner;
+    unsigned i = 0;
+    spin_guard(&vm->lock);
+
+    if (vm->state != VM_STOPPED)
+        return -EBUSY;
+    while (vm->vf[i] != f)
+        i++;
+    for (vm->nvfs--; i < vm->nvfs; i++)
+        vm->vf[i] = vm->vf[i + 1];
+    f->owner = NULL;
+    return 0;
+}
+
+/* --- hand-over --- */
+
+/* 0: out of its reset, and clean since. -EAGAIN: not yet. The next attempt after an error begins with a new reset. */
+static int is_ready(const struct vf *f)
+{
+    struct pci_dev *d = f->dev;
+    const char *why = "does not come out of its reset";
+    int rc = d->reset_ns ? 0 : pci_reset_start(d);
+
+    if (rc == 0)
+        rc = pci_reset_finish(d);
+    if (rc == 0 && (!f->up_ns || !is_clean(f))) {
+        why = "was not reported clean by the I/O domain";
+        rc = f->up_ns && time_ns() > MAX(d->reset_ns, f->up_ns) + CLEAN_LIMIT_NS ? -ETIMEDOUT : -EAGAIN;
+    }
+    if (rc != 0 && rc != -EAGAIN) {
+        log_error("%s: cannot be given to %s: it %s (error %d)", f->label, f->owner->name, why, -rc);
+        d->reset_ns = 0;
+    }
+    return rc;
+}
+
+int vf_check_all(struct vm *vm)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < vm->nvfs && rc == 0; i++)
+        rc = is_ready(vm->vf[i]);
+    return rc;
+}
+
+int vf_assign_all(struct vm *vm)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < vm->nvfs && rc == 0; i++) {
+        vm->vf[i]->used = true;
+        rc = assign_function(vm, vm->vf[i]->dev, vm->vf[i]->label);
+        if (rc == 0 && vm->end == VM_HELD) /* of restarts there may be many */
+            log_info("%s: has %s", vm->name, vm->vf[i]->label);
+    }
+    return rc;
+}
+
+void vf_end_use(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->nvfs; i++)
+        __atomic_store_n(&vm->vf[i]->used, false, __ATOMIC_SEQ_CST);
+}
+
+uint64_t vf_reset_number(const struct vf *f)
+{
+    return __atomic_load_n(&f->used, __ATOMIC_SEQ_CST) ? 0 : resets(f);
+}
+
+int vf_set_clean(struct vf *f, uint64_t number)
+{
+    if (number == 0 || number != vf_reset_number(f))
+        return -EINVAL;
+    __atomic_store_n(&f->clean, number, __ATOMIC_SEQ_CST);
+    return 0;
+}
