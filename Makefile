@@ -52,7 +52,7 @@ setup:
 	@tools/setup.sh
 
 .PHONY: images
-images: $(IMAGES) guests
+images: $(IMAGES) guests piix4
 	@:
 
 # --- hv.elf: the trusted computing base -------------------------------------------------------------------------

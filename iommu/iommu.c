@@ -27,13 +27,21 @@ int iommu_init(void)
         ops = back_ends[i];
         rc = ops->init();
     }
-    return rc;
+    if (rc != -ENODEV)
+        return rc;
+    ops = NULL;
+    log_warn("IOMMU: there is none that can be used: no device can be given to a guest, and devices' DMA is not held back");
+    return 0;
 }
 
 struct iommu_domain *iommu_domain_create(const char *name)
 {
     struct iommu_domain *d = &domains[IOMMU_DOMAIN_QUARANTINE + 1];
 
+    if (!ops) {
+        log_error("%s: no device can be given to it: there is no IOMMU that can be used", name);
+        return NULL;
+    }
     spin_guard(&lock);
     while (d < domains + IOMMU_DOMAINS && d->name)
         d++;
@@ -268,7 +276,7 @@ void iommu_poll_faults(void)
     struct iommu_fault f;
 
     spin_guard(&lock);
-    for (unsigned i = 0; i < FAULTS_A_POLL && ops->next_fault(&f); i++) {
+    for (unsigned i = 0; i < FAULTS_A_POLL && ops && ops->next_fault(&f); i++) {
         if (!ratelimit_ok(&budget))
             continue;
         log_fault(&f);

@@ -13,11 +13,13 @@
 
 struct iommu_domain; /* one I/O address space */
 
-/* Finds the units in ACPI, closes every requester id, switches translation and interrupt remapping on.
- * -ENODEV: no usable unit. */
+/*
+ * Finds the units in ACPI, closes every requester id, switches translation and interrupt remapping on. 0 with a warning on a
+ * machine that has none of use: then there are no domains, and so no function can be given away. Others: hardware that does not answer, no memory.
+ */
 MUST_USE int iommu_init(void);
 
-/* A domain that maps nothing, or NULL without memory or domain ids. `name` (for fault records) must outlive
+/* A domain that maps nothing, or NULL without memory, domain ids or (logged) units. `name` (for fault records) must outlive
  * it. */
 MUST_USE struct iommu_domain *iommu_domain_create(const char *name);
 

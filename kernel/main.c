@@ -49,8 +49,8 @@ void hv_main(const struct bootinfo *bi)
     acpi_init(bi);                                   /* the tables that boot/ has checked */
     time_init(bi->machine.power.pm_timer);           /* TSC and timers */
     time_set_wall(bi);                               /* what the firmware's clock said */
-    if (pci_init(bi) != 0)                           /* every function behind ECAM */
-        panic("PCI: no usable MCFG table");
+    if (pci_init(bi) != 0)                           /* every function */
+        panic("PCI: no memory for configuration space");
     pci_silence_all();                               /* nothing of the firmware's goes on */
     if (iommu_init() != 0)                           /* every requester id closed */
         panic("IOMMU: no unit can be used; nothing can be isolated");

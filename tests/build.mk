@@ -37,21 +37,22 @@ guest-backports: $(GUEST_DIR)/backports/initrd.cpio.gz
 $(GUEST_DIR)/backports/initrd.cpio.gz: $(THIRD)/linux-backports/.fetched $(GUEST_INPUT)
 	$(call say,INITRD)tools/guest.py --kernel $(THIRD)/linux-backports --init tests/guest/linux --traffic $(GUEST_DIR)/traffic --out $(@D)
 
-# --- the firmware's application that bends ACPI tables, on files of boot/ -------------------------------------------
+# --- the firmware's applications that stand before BOOTX64.EFI, on files of boot/ -----------------------------------
 
-BEND_OBJ := $(BUILD)/bend/bend.o $(patsubst %,$(BUILD)/boot/%.c.o,file firmware libc text)
+PRE_OBJ := $(BUILD)/pre/chain.o $(patsubst %,$(BUILD)/boot/%.c.o,file firmware libc text)
 
-$(BUILD)/bend/bend.o: tests/boot/bend.c
+$(BUILD)/pre/%.o: tests/boot/%.c $(THIRD)/inih/.fetched
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(BOOT_CFLAGS) -c $< -o $@
 
-$(BUILD)/bend/bend.so: $(BEND_OBJ)
+$(BUILD)/pre/%.so: $(BUILD)/pre/%.o $(PRE_OBJ)
 	$(call say,LD)$(EFI_LINK)
 
-.PHONY: bend
-bend: $(BUILD)/bend/bend.efi
-$(BUILD)/bend/bend.efi: $(BUILD)/bend/bend.so
+$(BUILD)/pre/%.efi: $(BUILD)/pre/%.so
 	$(call say,PE)$(EFI_PE)
+
+.PHONY: bend piix4
+bend piix4: %: $(BUILD)/pre/%.efi
 
 # --- unit tests: the real files on the host ------------------------------------------------------------------------
 
@@ -87,4 +88,4 @@ $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c | $(THIRD)/inih/.fetched
 tcb-objects: $(HV_OBJ)
 bare-guests: $(GUEST_ELFS)
 
--include $(BUILD)/bend/bend.d $(UNIT_TESTS:=.d) $(FUZZ_TARGETS:=.d) $(GUEST_LIB:.o=.d) $(GUEST_ELFS:$(GUEST_DIR)/%.elf=$(GUEST_DIR)/obj/tests/guest/%.c.d)
+-include $(wildcard $(BUILD)/pre/*.d) $(UNIT_TESTS:=.d) $(FUZZ_TARGETS:=.d) $(GUEST_LIB:.o=.d) $(GUEST_ELFS:$(GUEST_DIR)/%.elf=$(GUEST_DIR)/obj/tests/guest/%.c.d)

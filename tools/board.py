@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The boards: QEMU's command line for each (ARCHITECTURE.md, "Boards"), and a running machine whose console a program can drive.
+"""The boards: the emulator and its settings for each (README.md, "Boards"), and a running machine whose console a program can drive.
 
-Environment: QEMU (program), OVMF (firmware code file; the variable store is looked for beside it), SMP, MEM, NETDEV (a -netdev value),
-QEMU_ARGS (appended as they are).
+Environment: QEMU and BOCHS (programs), OVMF (QEMU: firmware code file, the variable store is looked for beside it; Bochs: the whole
+firmware), SMP, MEM, NETDEV (a -netdev value), QEMU_ARGS (appended as they are).
 """
 import ctypes
 import json
@@ -18,7 +18,8 @@ import subprocess
 import tempfile
 import time
 
-BOARDS = ("amd", "vtd")
+BOCHS_MODELS = {"vmx": "corei7_skylake_x", "ryzen": "ryzen"}  # neither has an IOMMU, ECAM or a NIC
+BOARDS = ("amd", "vtd", *BOCHS_MODELS)
 CPU = "EPYC,+x2apic,+umip,+vgif,+svme-addr-chk"
 PR_SET_PDEATHSIG = 1
 NIC_SLOT = 5  # not 3 or 4: a VF's requester id would be the I/O APIC's (CAVEATS.md)
@@ -26,6 +27,8 @@ FIRMWARE = (
     "/usr/share/OVMF/OVMF_CODE_4M.fd",
     "/usr/share/OVMF/OVMF_CODE.fd",
 )
+WHOLE_FIRMWARE = "/usr/share/ovmf/OVMF.fd"  # of at most 2 MiB: what Bochs 2.7 takes
+BOCHS_MIPS = 300  # what its clocks take for the speed: the hypervisor wants a TSC of 250 MHz at least
 RESETS = "resets"  # QEMU's log of them, in the scratch folder, unless `extra` has another
 IDLE_WORDS = r"TCG doesn't support requested feature|QEMU waiting for connection"  # of QEMU, whatever happens
 
@@ -70,11 +73,66 @@ def netdev():
     return value if "id=n0" in value.split(",") else value + ",id=n0"
 
 
+def check(board):
+    if board not in BOARDS:
+        raise BoardError(f"BOARD: {board}: accepted are {', '.join(BOARDS)}")
+
+
+def image_files(board, build):
+    """NAME=PATH pairs that the board's disk image needs beyond what its configuration names: OVMF in Bochs makes no ACPI tables."""
+    check(board)
+    if board not in BOCHS_MODELS:
+        return ()
+    return (f"BOOTX64.EFI={build}/pre/piix4.efi", f"lastmile.efi={build}/BOOTX64.EFI")
+
+
+def bochs_command(board, scratch, port, *, disk=None, **others):
+    """Bochs' argument list; its settings become a file in `scratch`. port: where its serial port connects to on this machine."""
+    program = os.environ.get("BOCHS") or "bochs"
+    if not shutil.which(program):
+        raise BoardError(f"{program}: not found; install bochs or set BOCHS")
+    firmware_file = os.environ.get("OVMF") or WHOLE_FIRMWARE
+    if not os.path.exists(firmware_file):
+        raise BoardError(f"{firmware_file}: no such firmware; install ovmf or set OVMF")
+    if not disk or any(others.values()):
+        raise BoardError(f"board {board}: boots a disk image and nothing else")
+    mem = re.fullmatch(r"(\d+)([MG])", os.environ.get("MEM") or "1G")
+    if not mem:
+        raise BoardError(f"MEM: {os.environ['MEM']}: accepted is a number with M or G")
+    mib = int(mem[1]) << (10 if mem[2] == "G" else 0)
+    settings = pathlib.Path(scratch) / "bochsrc"
+    settings.write_text(f"""\
+cpu: model={BOCHS_MODELS[board]}, count={os.environ.get("SMP") or 1}, ips={BOCHS_MIPS}000000, reset_on_triple_fault=0
+memory: guest={mib}, host={mib}
+romimage: file={firmware_file}
+vgaromimage: file=/usr/share/vgabios/vgabios.stdvga.bin
+vga: extension=vbe
+display_library: rfb, options="timeout=0"
+pci: enabled=1, chipset=i440fx
+com1: enabled=1, mode=socket-client, dev=localhost:{port}
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=disk, path={disk}, mode=volatile, journal={scratch}/changes
+boot: disk
+clock: sync=none, time0=utc
+sound: waveoutdrv=dummy
+plugin_ctrl: speaker=0, parallel=0, gameport=0
+log: {scratch}/log
+panic: action=fatal
+error: action=ignore
+info: action=ignore
+""")
+    args = [program, "-q", "-f", str(settings)]
+    # One that is built with its debugger (Debian's is) waits for a command before it starts.
+    if "-rc" in subprocess.run([program, "--help"], capture_output=True, text=True, check=False).stderr:
+        start = pathlib.Path(scratch) / "start"
+        start.write_text("c\n")
+        args += ["-rc", str(start)]
+    return args
+
+
 def command(board, scratch, serial, *, disk=None, linux=None, iommu=True, nic=True, qmp=None, extra=()):
     """QEMU's argument list. serial: a -chardev value without its id. disk: image to boot under OVMF. linux: (kernel, initrd or None,
     command line) to boot directly. scratch: a folder for the writable firmware variables."""
-    if board not in BOARDS:
-        raise BoardError(f"BOARD: {board}: accepted are {', '.join(BOARDS)}")
     program = qemu_program()
     args = [program, "-machine", "q35", "-cpu", CPU, "-smp", os.environ.get("SMP") or "4", "-m", os.environ.get("MEM") or "2G",
             "-nodefaults", "-display", "none", "-no-reboot", "-d", "cpu_reset", "-D", f"{scratch}/{RESETS}"]
@@ -114,16 +172,36 @@ class Machine:
         self.seen = 0  # where the next wait() begins
         self.log = open(log, "wb") if log else None
         self.process = self.port = None
-        path = f"{self.scratch}/com1"
         try:
-            args = command(board, self.scratch, f"socket,path={path},server=on,wait=on", qmp=f"{self.scratch}/qmp", **options)
-            with open(f"{self.scratch}/stderr", "wb") as errors:
-                self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-                                                start_new_session=True, preexec_fn=end_with_parent)
-            self.port = self.connect(path)
+            check(board)
+            (self.start_bochs if board in BOCHS_MODELS else self.start_qemu)(board, options)
         except BaseException:
             self.close()
             raise
+
+    def execute(self, args):
+        with open(f"{self.scratch}/stderr", "wb") as errors:
+            self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                                            start_new_session=True, preexec_fn=end_with_parent)
+
+    def start_qemu(self, board, options):
+        path = f"{self.scratch}/com1"
+        self.execute(command(board, self.scratch, f"socket,path={path},server=on,wait=on", qmp=f"{self.scratch}/qmp", **options))
+        self.port = self.connect(path)
+
+    def start_bochs(self, board, options):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.execute(bochs_command(board, self.scratch, server.getsockname()[1], **options))
+            server.settimeout(1)
+            for _ in range(20):
+                try:
+                    self.port = server.accept()[0]
+                    self.port.setblocking(False)
+                    return
+                except TimeoutError:
+                    if self.process.poll() is not None:
+                        break
+        raise BoardError("Bochs: does not connect its serial port: " + self.epitaph())
 
     def connect(self, path):
         end = time.monotonic() + 20
@@ -161,13 +239,14 @@ class Machine:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def epitaph(self):
-        """How QEMU ended and with what words; and, as it runs with -no-reboot, whether a triple fault of the machine was the reason."""
+        """How the emulator ended and with what words; and whether a triple fault of the machine was the reason."""
         try:
             status = self.process.wait(10)
         except subprocess.TimeoutExpired:
             return "it closed the serial port and still runs"
         lines = [f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"]
         lines += [line for line in self.scratch_text("stderr").splitlines() if not re.search(IDLE_WORDS, line)][-10:]
+        lines += re.findall(r">>PANIC<< (.*)", self.scratch_text("log"))
         if "Triple fault" in self.scratch_text(RESETS):
             lines.append("the machine has had a triple fault")
         return ", ".join(lines)

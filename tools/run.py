@@ -62,10 +62,13 @@ def main():
     parser.add_argument("--build", default="build")
     args = parser.parse_args()
     image = f"{args.build}/run.img"
-    made = subprocess.run([str(ROOT / "tools/mkimage.py"), "--cfg", args.cfg, "--out", image, "--build", args.build], check=False)
-    if made.returncode:
-        return made.returncode
     try:
+        command = [str(ROOT / "tools/mkimage.py"), "--cfg", args.cfg, "--out", image, "--build", args.build]
+        for item in board.image_files(args.board, args.build):
+            command += ["--file", item]
+        made = subprocess.run(command, check=False)
+        if made.returncode:
+            return made.returncode
         with board.Machine(args.board, disk=image) as machine:
             print(f"run: board {args.board}; Ctrl-] ends the machine, Ctrl-A three times moves the console on", flush=True)
             if operate(machine):

@@ -4,7 +4,7 @@
 
 #include "kernel/pci/pci.h"
 
-/* One ECAM window, for buses first..last; the registers are those of the first one. */
+/* One ECAM window, for buses first..last; the registers are those of the first one, NULL: behind the ports. */
 struct ecam_window {
     volatile char *registers;
     uint16_t segment;
@@ -14,7 +14,7 @@ struct ecam_window {
 #define ECAM_BUS_SIZE BIT(20)
 #define ECAM_FN_SHIFT 12
 
-/* Maps the windows that boot/ found in the MCFG. -ENOENT: there is none; -ENOMEM. */
+/* Maps the windows that boot/ found in the MCFG; without one, segment 0 is reached through the ports. -ENOMEM. */
 MUST_USE int ecam_init(const struct bootinfo *bi);
 
 /* Window `i`, or NULL behind the last. */

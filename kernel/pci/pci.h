@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * PCI Express through ECAM (PCIe base 7.2.2; windows from the MCFG). Functions are found once, at boot, and
- * VFs when they are enabled; a struct pci_dev lives for ever. Configuration accessors take naturally aligned
- * offsets below 4096 and need no lock (ECAM accesses are independent); sequences on one function are the
- * owner's to serialise.
+ * PCI Express through ECAM (PCIe base 7.2.2; windows from the MCFG), or PCI through the configuration ports where
+ * there is none. Functions are found once, at boot, and VFs when they are enabled; a struct pci_dev lives for ever.
+ * Configuration accessors take naturally aligned offsets below 4096 (through the ports, what is behind the first 256
+ * bytes reads as ones) and need no lock; sequences on one function are the owner's to serialise.
  */
 #pragma once
 
@@ -41,7 +41,7 @@ struct pci_dev {
 
 /*
  * Maps the ECAM windows and enumerates all buses that are reachable through bridges as the firmware numbered
- * them. -ENOENT without a valid MCFG, -ENOMEM. Boot CPU, after acpi_init().
+ * them. -ENOMEM. Boot CPU, after acpi_init().
  */
 MUST_USE int pci_init(const struct bootinfo *bi);
 

@@ -8,7 +8,7 @@
  *   IVRS sum             its checksum made right again
  *   IVRS to 1234         the XSDT's entry for it leads there; or to a table that is named
  */
-#include "boot/firmware.h"
+#include "tests/boot/chain.h"
 #include <string.h>
 
 #define CHANGES_MAX 256
@@ -20,7 +20,6 @@
 #define ENTRIES     36
 
 static EFI_GUID acpi20 = ACPI_20_TABLE_GUID;
-static EFI_GUID loaded_image_guid = LOADED_IMAGE_PROTOCOL;
 
 static struct {
     uint8_t *at, was;
@@ -118,27 +117,10 @@ static bool bend(const char *line)
     return true;
 }
 
-/* From memory, and as if it had come from the volume that this image came from. */
-static EFI_STATUS start_lastmile(void)
-{
-    EFI_BOOT_SERVICES *bs = fw->BootServices;
-    EFI_LOADED_IMAGE *self, *other;
-    EFI_HANDLE image;
-    EFI_STATUS status;
-
-    status = bs->LoadImage(FALSE, fw_image(), NULL, (void *)lastmile.base, lastmile.size, &image);
-    if (EFI_ERROR(status))
-        return status;
-    bs->HandleProtocol(fw_image(), &loaded_image_guid, (void **)&self);
-    bs->HandleProtocol(image, &loaded_image_guid, (void **)&other);
-    other->DeviceHandle = self->DeviceHandle;
-    return bs->StartImage(image, NULL, NULL);
-}
-
 static void end_case(bool any)
 {
     if (any)
-        fw_print("bend: it returned %lx\n", (uint64_t)start_lastmile());
+        fw_print("bend: it returned %lx\n", (uint64_t)chain_start(&lastmile));
     undo();
 }
 

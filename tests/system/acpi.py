@@ -36,7 +36,7 @@ def acpi(build):
     plan = build / "system/bend.txt"
     plan.parent.mkdir(parents=True, exist_ok=True)
     plan.write_text("".join(f"case {title}\n" + "".join(line + "\n" for line in lines) for title, (lines, _, _) in CASES.items()))
-    files = (f"BOOTX64.EFI={build}/bend/bend.efi", f"lastmile.efi={build}/BOOTX64.EFI", f"bend.txt={plan}")
+    files = (f"BOOTX64.EFI={build}/pre/bend.efi", f"lastmile.efi={build}/BOOTX64.EFI", f"bend.txt={plan}")
     return {"cfg": config.GOOD, "files": files}
 
 

@@ -81,6 +81,12 @@ static void start(void)
     frames_before = fake_frames_out;
 }
 
+/* The start goes on, but nothing can be given away. */
+static bool nothing_of_use(void)
+{
+    return iommu_init() == 0 && !iommu_domain_create("guest");
+}
+
 static void no_leaks(void)
 {
     CHECK_EQ(fake_frames_out, frames_before);
@@ -350,6 +356,19 @@ TEST(queues_wrap)
     }
     CHECK_EQ(iommu_detach(d, SIBLING), 0);
     scrap(d);
+}
+
+TEST(a_machine_without_a_unit)
+{
+    const struct acpi_header *first = fake_acpi_tables[0];
+
+    free_domains();
+    hw.power_on();
+    fake_acpi_tables[0] = NULL;
+    CHECK(nothing_of_use());
+    iommu_poll_faults();
+    fake_acpi_tables[0] = first;
+    start();
 }
 
 TEST(hardware_that_does_not_answer)
