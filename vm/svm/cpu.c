@@ -16,19 +16,10 @@ struct svm_cpu *svm_this_cpu(void)
     return &svm_cpus[cpu_id()];
 }
 
-static void find_xstate(struct svm_features *f)
-{
-    struct cpuid_regs r = cpuid(CPUID_XSTATE, 0);
-
-    f->xcr0 = (uint64_t)r.edx << 32 | r.eax;
-    f->xstate_size = r.ecx;
-    f->xsaveopt = cpuid(CPUID_XSTATE, 1).eax & CPUID_XSTATE1_EAX_OPT;
-}
-
 bool svm_supported(const char **why)
 {
     struct svm_features *f = &svm_features;
-    uint32_t edx, ext_edx = 0;
+    uint32_t edx;
 
     *why = "the CPU has no SVM";
     if (cpuid(0x80000000, 0).eax < CPUID_SVM || !(cpuid(CPUID_EXT, 0).ecx & CPUID_EXT_ECX_SVM))
@@ -36,8 +27,7 @@ bool svm_supported(const char **why)
     *why = "SVM is disabled by the firmware (VM_CR.SVMDIS)";
     if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
         return false;
-    *why = "the CPU has no XSAVE";
-    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE))
+    if (!cpustate_supported(why))
         return false;
     edx = cpuid(CPUID_SVM, 0).edx;
     *why = "the CPU has no nested paging";
@@ -47,15 +37,11 @@ bool svm_supported(const char **why)
     *why = "the CPU has no address space ids for guests";
     if (f->asids < ASIDS_MIN)
         return false;
-    ext_edx = cpuid(CPUID_EXT, 0).edx;
     f->nrips = edx & CPUID_SVM_EDX_NRIPS;
     f->clean = edx & CPUID_SVM_EDX_CLEAN;
     f->flush_by_asid = edx & CPUID_SVM_EDX_FLUSH;
     f->decode_assists = edx & CPUID_SVM_EDX_DECODE;
-    f->rdtscp = ext_edx & CPUID_EXT_EDX_RDTSCP;
-    f->ibpb = cpuid(CPUID_EXT8, 0).ebx & CPUID_EXT8_EBX_IBPB;
-    f->leaf_1g = ext_edx & CPUID_80000001_EDX_1G;
-    find_xstate(f);
+    f->leaf_1g = cpuid(CPUID_EXT, 0).edx & CPUID_80000001_EDX_1G;
     return true;
 }
 

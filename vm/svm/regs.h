@@ -8,21 +8,12 @@
 /* CPUID (APM 3 appendix E.4) */
 #define CPUID_EXT             0x80000001
 #define CPUID_EXT_ECX_SVM     BIT32(2)
-#define CPUID_EXT_EDX_RDTSCP  BIT32(27)
-#define CPUID_EXT8            0x80000008
-#define CPUID_EXT8_EBX_IBPB   BIT32(12)
 #define CPUID_SVM             0x8000000a
 #define CPUID_SVM_EDX_NP      BIT32(0)
 #define CPUID_SVM_EDX_NRIPS   BIT32(3)
 #define CPUID_SVM_EDX_CLEAN   BIT32(5)
 #define CPUID_SVM_EDX_FLUSH   BIT32(6)
 #define CPUID_SVM_EDX_DECODE  BIT32(7)
-#define CPUID_XSTATE          0xd
-#define CPUID_XSTATE1_EAX_OPT BIT32(0)
-
-/* Indirect branch control (Architecture Guidelines Update, publication 111006) */
-#define MSR_PRED_CMD  0x49
-#define PRED_CMD_IBPB BIT(0)
 
 /* MSRs (15.30) */
 #define MSR_VM_CR       0xc0010114

@@ -4,16 +4,12 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/lib/string.h"
-#include "vm/svm/insn.h"
 #include "vm/svm/svm.h"
 
 #define CR0_RESET    (CR0_CD | CR0_NW | CR0_ET)
 #define DR6_RESET    0xffff0ff0
 #define DR7_RESET    0x400
 #define RFLAGS_RESET 2
-#define FCW_RESET    0x37f /* as FNINIT: what XRSTOR gives for an untouched state */
-#define MXCSR_RESET  0x1f80
-#define FX_MXCSR     24 /* offset in the FXSAVE area (APM 2 figure 11-7) */
 
 /* --- registers --- */
 
@@ -76,17 +72,6 @@ void svm_set_segment(struct vcpu *v, enum vm_seg s, const struct vm_segment *seg
 
 /* --- reset (APM 2 tables 14-1 and 14-2) --- */
 
-static void reset_xstate(struct vcpu_hw *hw)
-{
-    const uint16_t fcw = FCW_RESET;
-    const uint32_t mxcsr = MXCSR_RESET;
-
-    memset(hw->xstate, 0, svm_features.xstate_size);
-    memcpy(hw->xstate, &fcw, sizeof(fcw));
-    memcpy((char *)hw->xstate + FX_MXCSR, &mxcsr, sizeof(mxcsr));
-    hw->xcr0 = 1;
-}
-
 void svm_reset(struct vcpu *v)
 {
     struct vcpu_hw *hw = v->hw;
@@ -112,13 +97,11 @@ void svm_reset(struct vcpu *v)
     svm_want_window(v, false);
     svm_nmi_iret(v);
     hw->nmi_iret = ~(uint64_t)0;
-    memset(hw->dr, 0, sizeof(hw->dr));
-    hw->tsc_aux = 0;
     hw->vmcb->control.v_intr = V_INTR_MASKING;
     hw->vmcb->control.int_state = 0;
     hw->vmcb->control.clean = 0;
     hw->tlb_flush = true;
-    reset_xstate(hw);
+    cpustate_reset(&hw->state);
 }
 
 /* --- address space ids (15.16) --- */
@@ -158,57 +141,22 @@ void svm_flush_now(struct vcpu *v)
 
 /* --- switching vCPUs --- */
 
-/* The guest may have states that its XCR0 has switched off for now: they move as well. */
-static void xstate_load(const struct vcpu_hw *hw)
-{
-    xsetbv(0, svm_features.xcr0);
-    xrstor(hw->xstate);
-    xsetbv(0, hw->xcr0);
-}
-
-static void xstate_put(struct vcpu_hw *hw)
-{
-    hw->xcr0 = xgetbv0();
-    xsetbv(0, svm_features.xcr0);
-    if (svm_features.xsaveopt)
-        xsaveopt(hw->xstate);
-    else
-        xsave(hw->xstate);
-}
-
-/* What one guest has taught the branch predictor must not steer another one. */
-static void forget_branches(struct svm_cpu *c, const struct vm *vm)
-{
-    if (c->vm == vm)
-        return;
-    c->vm = vm;
-    if (svm_features.ibpb)
-        wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
-}
-
 void svm_load(struct vcpu *v)
 {
     struct vcpu_hw *hw = v->hw;
     struct svm_cpu *c = svm_this_cpu();
 
     hw->host_hpa = c->host_vmcb;
-    forget_branches(c, v->vm);
     if (hw->cpu != cpu_id() || hw->asid_generation != c->asid_generation) {
         hw->cpu = cpu_id();
         hw->asid_generation = 0;
         hw->tlb_flush = true;
         hw->vmcb->control.clean = 0; /* this CPU has not seen the VMCB (15.15.1) */
     }
-    write_dr(hw->dr);
-    if (svm_features.rdtscp)
-        wrmsr(MSR_TSC_AUX, hw->tsc_aux);
-    xstate_load(hw);
+    cpustate_load(&hw->state, v->vm);
 }
 
 void svm_put(struct vcpu *v)
 {
-    read_dr(v->hw->dr);
-    if (svm_features.rdtscp)
-        v->hw->tsc_aux = rdmsr(MSR_TSC_AUX);
-    xstate_put(v->hw);
+    cpustate_put(&v->hw->state);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernel/lib/types.h"
+#include "vm/cpustate.h"
 #include "vm/hvm.h"
 #include "vm/svm/regs.h"
 #include "vm/svm/vmcb.h"
@@ -19,16 +20,13 @@ struct vcpu_hw {
     uint64_t nmi_iret;        /* RIP of the IRET that ends the handler of an NMI, or ~0 */
     unsigned cpu;             /* whose ASID it has */
     uint64_t asid_generation;
-    void *xstate; /* XSAVE area */
-    uint64_t xcr0, dr[4], tsc_aux;
+    struct cpustate state;
 };
 
 /* Filled once by svm_supported(): what this machine's CPUs have. */
 struct svm_features {
-    bool nrips, clean, flush_by_asid, decode_assists, xsaveopt, rdtscp, leaf_1g, ibpb;
-    uint32_t asids;       /* valid ones are 1 .. asids - 1 */
-    uint32_t xstate_size; /* bytes */
-    uint64_t xcr0;        /* all states there are */
+    bool nrips, clean, flush_by_asid, decode_assists, leaf_1g;
+    uint32_t asids; /* valid ones are 1 .. asids - 1 */
 };
 
 extern struct svm_features svm_features;
@@ -38,7 +36,6 @@ struct svm_cpu {
     hpa_t host_vmcb;
     uint32_t next_asid;
     uint64_t asid_generation; /* ASIDs of older ones are void */
-    const struct vm *vm;      /* whose vCPU was here last */
 };
 
 /* cpu.c */

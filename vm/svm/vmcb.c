@@ -42,7 +42,7 @@ static int maps_create(void)
     memset(hpa_to_ptr(maps), 0xff, IOPM_SIZE + MSRPM_SIZE);
     for (unsigned i = 0; i < ARRAY_SIZE(direct); i++)
         msr_direct(direct[i]);
-    if (svm_features.rdtscp)
+    if (cpustate_has_tsc_aux())
         msr_direct(MSR_TSC_AUX);
     return 0;
 }
@@ -55,9 +55,8 @@ int svm_vcpu_create(struct vcpu *v)
         return -ENOMEM;
     v->hw = hw;
     hw->clean = svm_features.clean ? CLEAN_ALL : 0;
-    hw->xstate = heap_alloc(svm_features.xstate_size);
     hw->vmcb_hpa = frame_alloc(FRAME_ORDER_4K);
-    if (!hw->xstate || hw->vmcb_hpa.a == 0 || maps_create() != 0) {
+    if (cpustate_create(&hw->state) != 0 || hw->vmcb_hpa.a == 0 || maps_create() != 0) {
         svm_vcpu_destroy(v);
         return -ENOMEM;
     }
@@ -76,7 +75,7 @@ void svm_vcpu_destroy(struct vcpu *v)
 
     if (hw->vmcb_hpa.a != 0)
         frame_free(hw->vmcb_hpa, FRAME_ORDER_4K);
-    heap_free(hw->xstate, svm_features.xstate_size);
+    cpustate_destroy(&hw->state);
     heap_free(hw, sizeof(*hw));
     v->hw = NULL;
 }

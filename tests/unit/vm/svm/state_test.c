@@ -9,6 +9,7 @@
 #include "tests/unit/fake/svm_insn.c"
 
 #include "kernel/mm/radix.c"
+#include "vm/cpustate.c"
 #include "vm/svm/cpu.c"
 #include "vm/svm/exit.c"
 #include "vm/svm/inject.c"
@@ -223,7 +224,7 @@ TEST(direct_msrs)
     CHECK_EQ(msr_bits(MSR_EFER), 3);
     CHECK_EQ(msr_bits(0x277), 3);
     teardown();
-    svm_features.rdtscp = false;
+    features.tsc_aux = false;
     maps = hpa(0);
     CHECK_EQ(svm_vcpu_create(&v), 0);
     CHECK_EQ(msr_bits(MSR_TSC_AUX), 3); /* nobody moves it */
@@ -253,8 +254,8 @@ TEST(reset_state)
     CHECK_EQ(s.attr, 0x9b);
     CHECK_EQ(svm_segment(&v, SEG_GDTR).limit, 0xffff);
     CHECK_EQ(svm_reg(&v, REG_CPL), 0);
-    CHECK_EQ(*(uint16_t *)v.hw->xstate, 0x37f);
-    CHECK_EQ(*(uint32_t *)((char *)v.hw->xstate + 24), 0x1f80);
+    CHECK_EQ(*(uint16_t *)v.hw->state.xstate, 0x37f);
+    CHECK_EQ(*(uint32_t *)((char *)v.hw->state.xstate + 24), 0x1f80);
     teardown();
 }
 
@@ -444,28 +445,28 @@ TEST(flush_by_asid_keeps_the_asid)
 TEST(what_moves_with_the_vcpu)
 {
     setup(1);
-    fake_svm.xcr0 = 0;
-    fake_svm.xsaves = fake_svm.xsaveopts = 0;
-    v.hw->dr[2] = 0x1234;
-    v.hw->tsc_aux = 7;
+    fake_insn.xcr0 = 0;
+    fake_insn.xsaves = fake_insn.xsaveopts = 0;
+    v.hw->state.dr[2] = 0x1234;
+    v.hw->state.tsc_aux = 7;
     svm_load(&v);
-    CHECK_EQ(fake_svm.dr[2], 0x1234);
+    CHECK_EQ(fake_insn.dr[2], 0x1234);
     CHECK_EQ(msrs[2], 7);
-    fake_svm.dr[1] = 5;
-    fake_svm.xcr0 = 3;
+    fake_insn.dr[1] = 5;
+    fake_insn.xcr0 = 3;
     msrs[2] = 8;
     svm_put(&v);
-    CHECK_EQ(v.hw->dr[1], 5);
-    CHECK_EQ(v.hw->tsc_aux, 8);
-    CHECK_EQ(v.hw->xcr0, 3);
-    CHECK_EQ(fake_svm.xsaveopts, 1);
-    CHECK_EQ(fake_svm.xsaves, 0);
+    CHECK_EQ(v.hw->state.dr[1], 5);
+    CHECK_EQ(v.hw->state.tsc_aux, 8);
+    CHECK_EQ(v.hw->state.xcr0, 3);
+    CHECK_EQ(fake_insn.xsaveopts, 1);
+    CHECK_EQ(fake_insn.xsaves, 0);
     teardown();
     setup(1);
-    svm_features.xsaveopt = false;
+    features.xsaveopt = false;
     svm_load(&v);
     svm_put(&v);
-    CHECK_EQ(fake_svm.xsaves, 1);
+    CHECK_EQ(fake_insn.xsaves, 1);
     teardown();
 }
 
@@ -475,7 +476,7 @@ TEST(a_barrier_between_guests)
 
     ext8_ebx = BIT32(12);
     setup(1);
-    svm_this_cpu()->vm = NULL;
+    last_vm[0] = NULL;
     barriers = 0;
     svm_load(&v);
     svm_put(&v);
@@ -484,7 +485,7 @@ TEST(a_barrier_between_guests)
     v.vm = &other;
     svm_load(&v);
     CHECK_EQ(barriers, 2);
-    svm_features.ibpb = false;
+    features.ibpb = false;
     v.vm = &vm;
     svm_load(&v);
     CHECK_EQ(barriers, 2);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What moves with a vCPU whatever the vendor, beside what the control block holds: FPU and vector registers, DR0 to DR3,
+ * TSC_AUX, and what a guest has taught the branch predictor. For the back ends.
+ */
+#pragma once
+
+#include "kernel/lib/types.h"
+
+struct vm;
+
+struct cpustate {
+    void *xstate;  /* XSAVE area */
+    uint64_t xcr0; /* the guest's, while the vCPU is on no CPU */
+    uint64_t dr[4], tsc_aux;
+};
+
+/* True if the CPU can save all that guests may use; otherwise `*why`. Before all others, on the boot CPU. */
+bool cpustate_supported(const char **why);
+/* True if there is a TSC_AUX register. */
+bool cpustate_has_tsc_aux(void);
+
+/* -ENOMEM. */
+MUST_USE int cpustate_create(struct cpustate *s);
+void cpustate_destroy(struct cpustate *s);
+/* As after power-up (SDM 3A table 10-1). */
+void cpustate_reset(struct cpustate *s);
+
+/* Into this CPU, for a vCPU of `vm`, and back. */
+void cpustate_load(const struct cpustate *s, const struct vm *vm);
+void cpustate_put(struct cpustate *s);
