@@ -31,12 +31,12 @@ static bool check_acpi(const struct boot_facts *f, struct boot_error *err)
 }
 
 /*
- * Guests with a device need the IOMMU; without any NIC the machine is safe enough to go on, and the caller
+ * Guests with a device need the IOMMU; without any the machine is safe enough to go on, and the caller
  * has warned.
  */
 static bool check_iommu(const struct config *cfg, const struct boot_facts *f, struct boot_error *err)
 {
-    if (!cfg->boot.nnics)
+    if (!config_has_devices(cfg))
         return true;
     if (f->iommu == IOMMU_NONE)
         return error_set(err, "IOMMU: no valid IVRS or DMAR table, accepted: AMD-Vi or VT-d, switched on in "
@@ -129,6 +129,8 @@ bool check_machine(const struct config *cfg, const struct boot_facts *f, struct 
     for (unsigned i = 0; i < cfg->boot.nnics; i++)
         if (!check_nic(cfg, f, i, err))
             return false;
+    if (f->refused.line)
+        return config_error(cfg, err, f->refused.line, "device", "%s", f->refused.why);
     for (unsigned g = 0; g < cfg->boot.nguests; g++)
         if (!check_cpus(cfg, f, g, err))
             return false;

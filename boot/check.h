@@ -23,6 +23,14 @@ struct nic_facts {
     uint64_t vf_bar_align; /* the largest of them: what the VFs' block is aligned to */
 };
 
+#define FUNCTION_WHY_MAX 256
+
+/* The first `device =` that cannot be isolated. */
+struct function_refusal {
+    unsigned line; /* of the configuration; 0: there is none */
+    char why[FUNCTION_WHY_MAX];
+};
+
 struct boot_facts {
     enum boot_virt virt;
     bool virt_locked;   /* switched off, and locked, by the firmware */
@@ -44,6 +52,7 @@ struct boot_facts {
     uint64_t mmio32_gap;                      /* largest free stretch of 32-bit MMIO space */
 
     struct nic_facts nic[BOOT_NICS_MAX];
+    struct function_refusal refused;
 };
 
 /* False at the first thing that does not fit, with one line in `err`. */

@@ -343,6 +343,15 @@ static bool check_whole(struct parser *p)
     return true;
 }
 
+bool config_has_devices(const struct config *cfg)
+{
+    uint32_t devices = cfg->boot.nnics;
+
+    for (unsigned g = 0; g < cfg->boot.nguests; g++)
+        devices += cfg->boot.guest[g].nfunctions;
+    return devices != 0;
+}
+
 bool config_parse(struct config *cfg, const char *file, const char *text, size_t size, struct boot_error *err)
 {
     struct parser p = {.cfg = cfg, .err = err};

@@ -6,7 +6,7 @@
  *
  *   [global]      console loglevel
  *   [nic NAME]    pf | mac, vfs, mode, ip
- *   [guest NAME]  kernel initrd cmdline memory vcpus cpus vf (repeated) on_crash
+ *   [guest NAME]  kernel initrd cmdline memory vcpus cpus vf device (both repeated) on_crash
  */
 #pragma once
 
@@ -29,6 +29,7 @@ enum config_guest_key {
     GUEST_VCPUS,
     GUEST_CPUS,
     GUEST_VF,
+    GUEST_DEVICE,
     GUEST_ON_CRASH,
     GUEST_KEYS
 };
@@ -45,6 +46,7 @@ struct config_guest {
     char cmdline[CONFIG_CMDLINE_MAX];
     unsigned vf_line[BOOT_GUEST_VFS];
     char vf_nic[BOOT_GUEST_VFS][BOOT_NAME_MAX];
+    unsigned device_line[BOOT_GUEST_FUNCTIONS];
 };
 
 struct config {
@@ -62,6 +64,9 @@ struct config {
  */
 bool config_parse(struct config *cfg, const char *file, const char *text, size_t size,
                   struct boot_error *err);
+
+/* Is there a NIC, or a device for a guest? */
+bool config_has_devices(const struct config *cfg);
 
 /* "FILE:LINE: KEY: what" into `err`; returns false. For the checks that follow. */
 bool config_error(const struct config *cfg, struct boot_error *err, unsigned line, const char *key,

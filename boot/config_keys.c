@@ -359,6 +359,27 @@ static bool set_vf(struct parser *p, unsigned index, const char *value)
     return true;
 }
 
+static bool set_device(struct parser *p, unsigned index, const char *value)
+{
+    struct boot_guest *b = &p->cfg->boot.guest[index];
+    uint32_t rid;
+
+    if (!parse_rid(value, &rid))
+        return bad_value(p, value, "is no PCI address");
+    if (b->nfunctions == BOOT_GUEST_FUNCTIONS)
+        return config_error(p->cfg, p->err, p->line, "device",
+                            "one device too many, accepted: at most %u for each guest", BOOT_GUEST_FUNCTIONS);
+    for (unsigned g = 0; g < p->cfg->boot.nguests; g++)
+        for (unsigned i = 0; i < p->cfg->boot.guest[g].nfunctions; i++)
+            if (p->cfg->boot.guest[g].function[i].rid == rid)
+                return config_error(p->cfg, p->err, p->line, "device",
+                                    "is already given to [guest %s], accepted: each device once",
+                                    p->cfg->boot.guest[g].name);
+    p->cfg->guest[index].device_line[b->nfunctions] = p->line;
+    b->function[b->nfunctions++].rid = rid;
+    return true;
+}
+
 static bool set_on_crash(struct parser *p, unsigned index, const char *value)
 {
     static const char *const words[] = {"restart", "stop", NULL};
@@ -407,6 +428,10 @@ static const struct key guest_keys[GUEST_KEYS] = {
                   .set = set_vf,
                   .accepted = "NIC/INDEX [mac=ADDRESS] [vlan=1..4094], such as lan0/0 mac=02:00:00:00:00:01",
                   .repeated = true},
+    [GUEST_DEVICE] = {.name = "device",
+                      .set = set_device,
+                      .accepted = "[SEGMENT:]BUS:DEVICE.FUNCTION in hexadecimal, such as 00:06.0",
+                      .repeated = true},
     [GUEST_ON_CRASH] = {.name = "on_crash", .set = set_on_crash, .accepted = "restart, stop"},
 };
 

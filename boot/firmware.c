@@ -2,6 +2,7 @@
 #include "boot/firmware.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/lib/types.h"
+#include <efipciio.h>
 #include <string.h>
 
 #define CALIBRATION_US 5000
@@ -115,6 +116,26 @@ void *fw_table(const EFI_GUID *guid)
         if (memcmp(&fw->ConfigurationTable[i].VendorGuid, guid, sizeof(*guid)) == 0)
             return fw->ConfigurationTable[i].VendorTable;
     return NULL;
+}
+
+uint32_t fw_boot_function(void)
+{
+    static EFI_GUID loaded_image = EFI_LOADED_IMAGE_PROTOCOL_GUID,
+                    device_path = EFI_DEVICE_PATH_PROTOCOL_GUID, pci_io = EFI_PCI_IO_PROTOCOL_GUID;
+    EFI_BOOT_SERVICES *bs = fw->BootServices;
+    EFI_LOADED_IMAGE *self;
+    EFI_DEVICE_PATH *path;
+    EFI_PCI_IO_PROTOCOL *pci;
+    EFI_HANDLE handle;
+    UINTN segment, bus, device, function;
+
+    if (EFI_ERROR(bs->HandleProtocol(this_image, &loaded_image, (void **)&self)) || !self->DeviceHandle ||
+        EFI_ERROR(bs->HandleProtocol(self->DeviceHandle, &device_path, (void **)&path)) ||
+        EFI_ERROR(bs->LocateDevicePath(&pci_io, &path, &handle)) ||
+        EFI_ERROR(bs->HandleProtocol(handle, &pci_io, (void **)&pci)) ||
+        EFI_ERROR(pci->GetLocation(pci, &segment, &bus, &device, &function)))
+        return UINT32_MAX;
+    return (uint32_t)(segment << 16 | bus << 8 | device << 3 | function);
 }
 
 /* --- clock --- */

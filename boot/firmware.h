@@ -17,6 +17,9 @@ void fw_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 /* The handle of this image. */
 EFI_HANDLE fw_image(void);
 
+/* The PCI function behind which this image lies (segment << 16 | bus << 8 | devfn), or all ones if there is none. */
+uint32_t fw_boot_function(void);
+
 /* Gives back to the firmware all pages that were allocated here. */
 void fw_release(void);
 

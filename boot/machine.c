@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/machine.h"
 #include "boot/firmware.h"
+#include "boot/function.h"
 #include "boot/memmap.h"
 #include "boot/pci.h"
 #include "kernel/cpu/x86.h"
@@ -89,24 +90,31 @@ static struct boot_mem *read_memory(size_t *n)
     return *n ? mem : NULL;
 }
 
-static void look_at_nics(struct boot_facts *f, struct config *cfg, const struct acpi_facts *a,
-                         const struct boot_mem *mem, size_t nmem)
+static struct acpi_facts acpi;
+
+static void look_at_devices(struct boot_facts *f, struct config *cfg, const struct boot_mem *mem, size_t nmem)
 {
-    bool vfs = false;
+    uint32_t booted_from = fw_boot_function();
     EFI_TPL tpl;
 
     for (unsigned i = 0; i < cfg->boot.nnics; i++) {
-        if (cfg->nic[i].key_line[NIC_MAC] && !pci_find_mac(a, cfg->nic[i].mac, &cfg->boot.nic[i].rid))
+        if (cfg->nic[i].key_line[NIC_MAC] && !pci_find_mac(&acpi, cfg->nic[i].mac, &cfg->boot.nic[i].rid))
             continue;
-        pci_nic_facts(a, cfg->boot.nic[i].rid, &f->nic[i]);
-        vfs |= f->nic[i].vf_bar_bytes != 0;
+        pci_nic_facts(&acpi, cfg->boot.nic[i].rid, &f->nic[i]);
     }
-    if (!vfs)
+    if (!config_has_devices(cfg))
         return;
     tpl =
         fw->BootServices->RaiseTPL(TPL_HIGH_LEVEL); /* no driver of the firmware runs while BARs are sized */
-    f->mmio32_gap = pci_place_vfs(a, mem, nmem, &cfg->boot, f->nic);
+    f->mmio32_gap = pci_place_vfs(&acpi, mem, nmem, &cfg->boot, f->nic);
+    function_look(&acpi, cfg, booted_from, &f->refused);
     fw->BootServices->RestoreTPL(tpl);
+}
+
+void machine_isolate(void)
+{
+    if (acpi.iommu != IOMMU_NONE)
+        function_isolate(&acpi);
 }
 
 /* VT-d specification 4.1, section 11.4.3: queued invalidation, interrupt remapping, x2APIC destinations. */
@@ -125,7 +133,6 @@ static bool vtd_units_remap(const struct acpi_facts *a)
 
 bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *err)
 {
-    struct acpi_facts a;
     struct boot_mem *mem;
     size_t nmem;
 
@@ -134,17 +141,17 @@ bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *e
     if (!mem)
         return error_set(err, "memory: the firmware's memory map cannot be read");
     f->usable = memmap_usable(mem, nmem);
-    acpi_read(&a, (uint64_t)fw_table(&acpi20), mem, nmem, warn);
-    f->machine = a.machine;
-    f->ntables = a.ntables;
-    memcpy(f->table, a.table, sizeof(f->table));
-    f->cpus = a.machine.ncpus;
-    f->iommu = a.iommu;
-    f->remapping = a.remapping && (a.iommu != IOMMU_VTD || vtd_units_remap(&a));
-    f->ecam = a.machine.necam != 0;
-    f->xsdt = a.xsdt;
-    if (f->iommu == IOMMU_NONE && !cfg->boot.nnics)
+    acpi_read(&acpi, (uint64_t)fw_table(&acpi20), mem, nmem, warn);
+    f->machine = acpi.machine;
+    f->ntables = acpi.ntables;
+    memcpy(f->table, acpi.table, sizeof(f->table));
+    f->cpus = acpi.machine.ncpus;
+    f->iommu = acpi.iommu;
+    f->remapping = acpi.remapping && (acpi.iommu != IOMMU_VTD || vtd_units_remap(&acpi));
+    f->ecam = acpi.machine.necam != 0;
+    f->xsdt = acpi.xsdt;
+    if (f->iommu == IOMMU_NONE && !config_has_devices(cfg))
         warn("no IOMMU: no device can be given to a guest, and devices' DMA is not held back");
-    look_at_nics(f, cfg, &a, mem, nmem);
+    look_at_devices(f, cfg, mem, nmem);
     return true;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Looks at the machine while the firmware still runs: CPUID, ACPI tables, PCI. Changes nothing that lasts. */
+/* Looks at the machine while the firmware still runs: CPUID, ACPI tables, PCI. Changes nothing that lasts, but for
+ * machine_isolate(). */
 #pragma once
 
 #include "boot/check.h"
@@ -9,3 +10,6 @@
  * something is so wrong that looking on makes no sense.
  */
 bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *err);
+
+/* After machine_look(), when all else is well: what can be isolated in the machine, is. */
+void machine_isolate(void);

@@ -168,7 +168,10 @@ static bool copy_tables(struct boot_error *err)
 
 static bool prepare(struct boot_error *err)
 {
-    return copy_tables(err) && handoff_prepare(info, &image, err);
+    if (!copy_tables(err) || !handoff_prepare(info, &image, err))
+        return false;
+    machine_isolate();
+    return true;
 }
 
 static const struct {

@@ -14,10 +14,14 @@ import shutil
 import stat
 import sys
 
-# igbvf for a guest; igb only for the bare boot that guests are compared with.
-MODULES = ("igbvf", "igb")
+# igbvf, nvme and e1000e for guests; igb only for the bare boot that guests are compared with.
+MODULES = ("igbvf", "igb", "nvme", "e1000e")
+
+# What a module asks the kernel for by an alias when it is loaded; kernels from 6.14 have these built in.
+PROVIDERS = {"crc_t10dif": "crct10dif_generic", "crc64_rocksoft": "crc64_rocksoft_generic"}
 
 COMMANDS = {
+    "load": 'name=$1; shift; while read -r m; do [ "$m" = "$name.ko" ] || insmod /modules/$m; done </modules/$name.list; insmod /modules/$name.ko "$@"',
     "lmping": 'exec traffic ping "$@"',
     "lmserve": "traffic serve </dev/null & usleep 300000",
     "lmget": 'exec traffic get "$@"',
@@ -87,7 +91,7 @@ def load_order(name, bodies, files, order):
     if name not in files:
         sys.exit(f"guest: the kernel package has no module {name}")
     bodies[name] = module_body(files[name])
-    for other in depends(bodies[name]):
+    for other in depends(bodies[name]) + [p for p in [PROVIDERS.get(name)] if p in files]:
         load_order(other, bodies, files, order)
     order.append(name)
 

@@ -33,6 +33,7 @@ static void must_be_sound(const struct config *cfg, unsigned g)
     must(b->vcpus >= 1 && b->vcpus <= BOOT_VCPUS_MAX, "vcpus");
     must(b->on_crash <= BOOT_CRASH_STOP, "on_crash");
     must(b->nvfs <= BOOT_GUEST_VFS, "number of VFs");
+    must(b->nfunctions <= BOOT_GUEST_FUNCTIONS, "number of devices");
     must(cfg->guest[g].kernel[0] && cfg->guest[g].kernel[0] != '/' && !strstr(cfg->guest[g].kernel, "../"),
          "kernel");
     must(strlen(cfg->guest[g].initrd) < CONFIG_FILE_MAX, "initrd");

@@ -90,6 +90,8 @@ TEST(iommu)
     REFUSED("IOMMU: VT-d does not remap interrupts", facts.iommu = IOMMU_VTD; facts.remapping = false);
     REFUSED("PCI: no valid MCFG table", facts.ecam = false);
     TAKEN(facts.iommu = IOMMU_NONE; facts.ecam = false; cfg.boot.nnics = 0);
+    REFUSED("IOMMU: no valid IVRS or DMAR", facts.iommu = IOMMU_NONE; cfg.boot.nnics = 0;
+            cfg.boot.guest[1].nfunctions = 1);
 }
 
 TEST(nics)
@@ -125,6 +127,12 @@ TEST(memory)
     REFUSED("t.cfg:12: memory: 64 MiB, but 63 MiB are left of the machine's 372 MiB", facts.usable -= MIB);
     REFUSED("t.cfg:8: memory: 256 MiB, but 0 MiB are left", facts.usable = MIB);
     REFUSED("t.cfg:12: memory: 64 MiB, but 63 MiB", facts.file_bytes += 4096);
+}
+
+TEST(whole_functions)
+{
+    REFUSED("t.cfg:9: device: it must not be, accepted: another", facts.refused.line = 9;
+            strcpy(facts.refused.why, "it must not be, accepted: another"));
 }
 
 TEST_MAIN()

@@ -105,6 +105,25 @@ TEST(defaults)
     CHECK_EQ(cfg.guest[0].initrd[0], 0);
 }
 
+TEST(devices)
+{
+    const struct boot_guest *b = cfg.boot.guest;
+
+    CHECK(parse("[guest g]\nkernel = k\nmemory = 2M\n" NIC));
+    CHECK(config_has_devices(&cfg));
+    CHECK(parse(GUEST));
+    CHECK(!config_has_devices(&cfg));
+    CHECK(parse(
+        GUEST "device = 00:06.0\ndevice = 1:0a:1f.7\n[guest h]\nkernel = k\nmemory = 2M\ndevice = 6:0.0\n"));
+    CHECK(config_has_devices(&cfg));
+    CHECK_EQ(b[0].nfunctions, 2);
+    CHECK_EQ(b[0].function[0].rid, 0x30);
+    CHECK_EQ(b[0].function[1].rid, 0x10aff);
+    CHECK_EQ(b[1].function[0].rid, 0x600);
+    CHECK_EQ(cfg.guest[0].device_line[1], 5);
+    CHECK_EQ(cfg.guest[1].device_line[0], 9);
+}
+
 /* What must be taken. */
 TEST(good_values)
 {
@@ -246,6 +265,14 @@ TEST(bad_values)
         {GUEST "vf = lan0\n", "t.cfg:4: vf: \"lan0\" does not begin with NIC/INDEX"},
         {GUEST "vf = /0\n", "t.cfg:4: vf: \"/0\" does not begin with NIC/INDEX"},
         {GUEST "vf = lan0/256\n", "t.cfg:4: vf: \"lan0/256\" does not begin with NIC/INDEX"},
+        {GUEST "device = 6\n",
+         "t.cfg:4: device: \"6\" is no PCI address, accepted: [SEGMENT:]BUS:DEVICE.FUNCTION"},
+        {GUEST "device = 0:6.0\ndevice = 0:7.0\ndevice = 00:06.0\n",
+         "t.cfg:6: device: is already given to [guest g], accepted: each device once"},
+        {GUEST
+         "device=0:1.0\ndevice=0:1.1\ndevice=0:1.2\ndevice=0:1.3\ndevice=0:1.4\ndevice=0:1.5\ndevice=0:1.6\n"
+         "device=0:1.7\ndevice=0:2.0\n",
+         "t.cfg:12: device: one device too many, accepted: at most 8 for each guest"},
         {GUEST "vf = lan0/0 vlan=0\n", "t.cfg:4: vf: \"lan0/0 vlan=0\" has a VLAN that is not 1 to 4094"},
         {GUEST "vf = lan0/0 vlan=4095\n", "t.cfg:4: vf: \"lan0/0 vlan=4095\" has a VLAN that is not"},
         {GUEST "vf = lan0/0 rate=1\n", "t.cfg:4: vf: \"lan0/0 rate=1\" has an option that is unknown"},
