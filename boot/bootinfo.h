@@ -101,6 +101,7 @@ struct boot_guest {
     char name[BOOT_NAME_MAX];
     uint64_t memory;   /* bytes, a multiple of 2 MiB */
     uint64_t cpus;     /* bit n: may run on CPU n; 0: on all */
+    uint32_t own_cpus; /* 1: as many CPUs as vCPUs, which nobody else may use, and not the first one */
     uint32_t vcpus;    /* 1 .. BOOT_VCPUS_MAX */
     uint32_t on_crash; /* enum boot_on_crash */
     uint32_t nics;     /* bit n: it has a VF of nic[n] */

@@ -326,9 +326,23 @@ static bool guest_is_whole(struct parser *p, unsigned g)
     return true;
 }
 
+/* Each vCPU a CPU to itself; the first CPU has the hypervisor's own work. A guest without `cpus` may run anywhere. */
+static bool has_own_cpus(const struct boot_config *b, const struct boot_guest *g)
+{
+    uint64_t left = g->cpus;
+    uint32_t n = 0;
+
+    for (const struct boot_guest *other = b->guest; other < b->guest + b->nguests; other++)
+        if (other != g && (!other->cpus || (other->cpus & g->cpus)))
+            return false;
+    for (; left; left &= left - 1)
+        n++;
+    return n == g->vcpus && !(g->cpus & 1);
+}
+
 static bool check_whole(struct parser *p)
 {
-    const struct boot_config *b = &p->cfg->boot;
+    struct boot_config *b = &p->cfg->boot;
 
     if (b->nnics + b->nguests == 0)
         return config_error(
@@ -337,9 +351,11 @@ static bool check_whole(struct parser *p)
     for (unsigned i = 0; i < b->nnics; i++)
         if (!nic_is_whole(p, i))
             return false;
-    for (unsigned g = 0; g < b->nguests; g++)
+    for (unsigned g = 0; g < b->nguests; g++) {
         if (!guest_is_whole(p, g))
             return false;
+        b->guest[g].own_cpus = has_own_cpus(b, &b->guest[g]);
+    }
     return true;
 }
 

@@ -82,6 +82,12 @@ struct hvm_ops {
     void (*clear_shadow)(struct vcpu *v);
     /* Drops cached nested translations of the vCPU before its next entry. */
     void (*flush)(struct vcpu *v);
+    /*
+     * The vCPU's CPU lends it its local APIC (vm/emul/lapic.h), or no longer: physical interrupts go to the guest, HLT halts the CPU, CR8 and the
+     * registers that lapic_lent() names are the CPU's own. Only an NMI still ends the guest (VM_EXIT_HOST_INTR). Between exits, own CPU. False: the
+     * back end cannot do it, and nothing has changed.
+     */
+    bool (*lend_apic)(struct vcpu *v, bool lend);
 };
 
 /* The back end of this machine. */

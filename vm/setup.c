@@ -82,6 +82,17 @@ static void functions_reset(const struct boot_guest *g)
 
 /* --- the I/O domain --- */
 
+/* Those that no guest has to itself, but for the first, which polls the console and writes the log; that one if it is the last. */
+static uint64_t iodom_cpus(void)
+{
+    uint64_t cpus = (GENMASK(63, 0) >> (CPU_MAX - cpu_count())) & ~BIT(0);
+
+    for (uint32_t g = 0; g < setup.cfg->nguests; g++)
+        if (setup.cfg->guest[g].own_cpus)
+            cpus &= ~setup.cfg->guest[g].cpus;
+    return cpus != 0 ? cpus : BIT(0);
+}
+
 /* NIC i of the information is PCI slot i + 1, so NICs that failed are left out and do not take a number. */
 static void iodom_start(const struct bootinfo *bi)
 {
@@ -94,7 +105,7 @@ static void iodom_start(const struct bootinfo *bi)
         if (setup.pf[i])
             info->nic[info->nnics++] = info->nic[i];
     setup.iodom = bi->iodom;
-    setup.iodom.cpus = cpu_count() > 1 ? ~BIT(0) : 0; /* the first CPU polls the console and writes the log */
+    setup.iodom.cpus = iodom_cpus();
     vm = vm_create(&setup.iodom, true);
     if (vm && vm_start(vm) != 0)
         log_error("iodom: cannot be started");

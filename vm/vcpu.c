@@ -13,6 +13,16 @@
 
 /* --- life --- */
 
+/* The CPU of its number among those of the VM, which has as many as vCPUs. */
+static void take_own_cpu(struct vcpu *v)
+{
+    for (unsigned i = 0; i < v->id; i++)
+        v->cpus &= v->cpus - 1;
+    v->cpus &= -v->cpus;
+    v->own_cpu = true;
+    cpu_set_apart((unsigned)__builtin_ctzll(v->cpus));
+}
+
 int vcpu_create(struct vm *vm, unsigned id)
 {
     struct vcpu *v = heap_alloc(sizeof(*v));
@@ -24,6 +34,8 @@ int vcpu_create(struct vm *vm, unsigned id)
     v->vm = vm;
     v->id = id;
     v->cpus = vm->cfg->cpus ? vm->cfg->cpus & online : online;
+    if (vm->cfg->own_cpus && !(vm->cfg->cpus & ~online)) /* one that did not start leaves too few */
+        take_own_cpu(v);
     sched_vcpu_init(v);
     err = hvm->vcpu_create(v);
     if (err)
@@ -53,6 +65,7 @@ void vcpu_destroy(struct vcpu *v)
 /* What INIT does (APM 2 14.1.3): the vCPU waits for a start-up message. */
 static void init_state(struct vcpu *v)
 {
+    lapic_take_back(v);
     hvm->reset(v);
     lapic_reset(v);
     v->inject.valid = false;
@@ -145,8 +158,8 @@ static void deliver_pending(struct vcpu *v)
         v->inject = (struct vm_event){true, false, VM_EVENT_NMI, 2, 0};
         v->halted = false;
     }
-    v->recheck = v->nmi_pending; /* nothing tells when an NMI could go in: ask after each exit */
-    vector = lapic_pending(v);
+    v->recheck = v->nmi_pending;              /* nothing tells when an NMI could go in: ask after each exit */
+    vector = v->lent ? -1 : lapic_pending(v); /* lapic_lend() hands on what comes now at the next turn */
     if (vector >= 0 && hvm->can_take_intr(v))
         v->halted = false;
     if (vector >= 0 && !v->halted && !v->nmi_pending && hvm->queue_intr(v, (uint8_t)vector)) {
@@ -185,6 +198,8 @@ static enum vcpu_state prepare(struct vcpu *v)
         sipi_start(v);
     if (v->wait_sipi)
         return VCPU_OFF;
+    if (v->own_cpu)
+        lapic_lend(v);
     deliver_pending(v);
     return v->halted ? VCPU_BLOCKED : VCPU_RUNNING;
 }
@@ -232,6 +247,7 @@ enum vcpu_state vcpu_run(struct vcpu *v)
             break;
         }
     }
+    lapic_take_back(v);
     hvm->put(v);
     return next;
 }

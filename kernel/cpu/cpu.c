@@ -134,7 +134,32 @@ void cpu_init_boot(void)
 
 void cpu_kick(unsigned id)
 {
-    apic_send(cpus[id].cpu.apic_id, ICR_LEVEL_ASSERT | VECTOR_KICK);
+    const struct cpu *c = &cpus[id].cpu;
+
+    apic_send(c->apic_id, ICR_LEVEL_ASSERT | (c->apart ? FIELD_PREP(ICR_MODE, ICR_MODE_NMI) : VECTOR_KICK));
+}
+
+void cpu_set_apart(unsigned id)
+{
+    ASSERT(id != 0);
+    cpus[id].cpu.apart = true;
+}
+
+void cpu_lend_apic(void (*collect)(void *arg, uint8_t vector), void *arg)
+{
+    ASSERT(cpu_this()->apart);
+    cpu_this()->collect_arg = arg;
+    __atomic_store_n(&cpu_this()->collect, collect, __ATOMIC_SEQ_CST);
+}
+
+void cpu_take_apic(void)
+{
+    __atomic_store_n(&cpu_this()->collect, NULL, __ATOMIC_SEQ_CST);
+}
+
+bool cpu_nudged(void)
+{
+    return __atomic_exchange_n(&cpu_this()->nudged, false, __ATOMIC_SEQ_CST);
 }
 
 /* STI holds interrupts off for one more instruction: none slips in between it and HLT. */

@@ -14,6 +14,10 @@ struct cpu {
     struct cpu *self; /* first: read through gs:0 */
     unsigned id;      /* 0 .. cpu_count() - 1, the number that the configuration's `cpus` uses */
     uint32_t apic_id; /* x2APIC id */
+    bool apart;       /* cpu_set_apart() */
+    bool nudged;      /* atomic: an NMI has come since cpu_nudged() last looked */
+    void (*collect)(void *arg, uint8_t vector); /* whom its local APIC is lent to, or NULL */
+    void *collect_arg;
 };
 
 /* The CPU that executes this. */
@@ -45,9 +49,24 @@ unsigned smp_start(const struct bootinfo *bi, void (*entry)(void));
  * guard page. */
 _Noreturn void cpu_enter(void (*entry)(void));
 
-/* Sends a bare wake-up interrupt (VECTOR_KICK) to a CPU: it leaves its guest, or its halt. May be called for
- * this CPU. */
+/* Makes a CPU leave its guest, or its halt: by a bare interrupt (VECTOR_KICK), or an NMI if it is set apart. May be called for this CPU. */
 void cpu_kick(unsigned id);
+
+/*
+ * Sets a CPU apart, for good, before it has run anything: no device vector of it is given out, no timer runs there, and kicks come as NMIs. So the
+ * hypervisor has no use for its local APIC, and can lend it to the one guest that runs there. Not the boot CPU, which runs this CPU's timers.
+ */
+void cpu_set_apart(unsigned id);
+
+/*
+ * This CPU, which is set apart: its local APIC belongs to a guest until cpu_take_apic(). Every interrupt that the host takes meanwhile is handed to `collect`
+ * and ended with an EOI; a kick only leaves a note.
+ */
+void cpu_lend_apic(void (*collect)(void *arg, uint8_t vector), void *arg);
+void cpu_take_apic(void);
+
+/* Whether this CPU has been kicked since the last call. With NMIs held off, so that the next one ends the guest. */
+bool cpu_nudged(void);
 
 /* Halts with interrupts on until one has been taken, then off again. The caller has seen no work with
  * interrupts off. */
@@ -67,7 +86,7 @@ void cpu_take_interrupts(void);
 typedef void irq_handler_t(void *arg);
 
 /*
- * A free device vector on `cpu` with its handler. Returns the vector (0x20..0xdf) or -ENOSPC. Own lock, any
+ * A free device vector on `cpu` with its handler. Returns the vector (0x20..0xdf) or -ENOSPC: all are taken, or the CPU is set apart. Own lock, any
  * CPU.
  */
 MUST_USE int irq_alloc(unsigned cpu, irq_handler_t *handler, void *arg);

@@ -81,6 +81,7 @@
 #define MSR_X2APIC_TIMER_INIT   0x838
 #define MSR_X2APIC_TIMER_COUNT  0x839 /* RO */
 #define MSR_X2APIC_TIMER_DIVIDE 0x83e
+#define MSR_X2APIC_SELF_IPI     0x83f /* WO */
 #define TIMER_DIVIDE_BY_1       0xb
 
 /* CPUID, SDM 2A table 3-17 */

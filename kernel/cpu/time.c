@@ -49,6 +49,16 @@ uint64_t time_ns(void)
     return time_tsc_to_ns(rdtsc());
 }
 
+uint64_t time_apic_to_ns(uint64_t ticks)
+{
+    return ticks * NS_PER_MS / clock.apic_khz;
+}
+
+uint64_t time_ns_to_apic(uint64_t ns)
+{
+    return ns * clock.apic_khz / NS_PER_MS;
+}
+
 uint64_t time_wall_base_ns(void)
 {
     return clock.wall_base_ns;
@@ -125,7 +135,7 @@ void time_init_this(void)
 static void program(uint64_t deadline_ns)
 {
     uint64_t now = time_ns();
-    uint64_t count = deadline_ns > now ? MIN(deadline_ns - now, NS_PER_S) * clock.apic_khz / NS_PER_MS : 0;
+    uint64_t count = deadline_ns > now ? time_ns_to_apic(MIN(deadline_ns - now, NS_PER_S)) : 0;
 
     wrmsr(MSR_X2APIC_TIMER_INIT, MIN(count + 1, UINT32_MAX));
 }
@@ -160,12 +170,13 @@ static void disarm(struct timer *t)
 
 void timer_arm(struct timer *t, uint64_t deadline_ns)
 {
-    struct timer_queue *q = &queues[cpu_id()];
+    unsigned cpu = cpu_this()->apart ? 0 : cpu_id();
+    struct timer_queue *q = &queues[cpu];
     struct list *pos;
 
     disarm(t);
     spin_lock(&q->lock);
-    t->cpu = cpu_id();
+    t->cpu = cpu;
     t->deadline_ns = deadline_ns;
     for (pos = q->armed.prev; pos != &q->armed; pos = pos->prev) {
         if (container_of(pos, struct timer, link)->deadline_ns <= deadline_ns)
@@ -174,8 +185,12 @@ void timer_arm(struct timer *t, uint64_t deadline_ns)
     list_add_before(&t->link, pos->next);
     __atomic_store_n(&t->armed, true, __ATOMIC_RELEASE);
     /* During time_interrupt() the hardware is set once, at its end. */
-    if (first_timer(q) == t && !q->running)
-        program(deadline_ns);
+    if (first_timer(q) == t && !q->running) {
+        if (cpu == cpu_id())
+            program(deadline_ns);
+        else
+            apic_send(cpu_get(cpu)->apic_id, ICR_LEVEL_ASSERT | VECTOR_TIMER); /* it programs its own */
+    }
     spin_unlock(&q->lock);
 }
 

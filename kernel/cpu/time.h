@@ -33,7 +33,7 @@ uint64_t time_tsc_to_ns(uint64_t ticks);
 uint64_t time_wall_base_ns(void);
 
 /*
- * A one-shot timer. `fn` runs on the CPU that armed it, with interrupts off and no lock held, at or after
+ * A one-shot timer. `fn` runs on the CPU that armed it (the boot CPU if that one is set apart), with interrupts off and no lock held, at or after
  * `deadline`. It may arm its own timer again. The struct belongs to the caller and must live until the timer
  * has fired or timer_cancel() returned.
  */
@@ -46,6 +46,10 @@ struct timer {
 };
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t));
+
+/* Ticks of the local APIC's timer, undivided, to nanoseconds and back, as it was measured at boot. Up to 2^39 ticks, an hour. */
+uint64_t time_apic_to_ns(uint64_t ticks);
+uint64_t time_ns_to_apic(uint64_t ns);
 
 /* (Re-)arms on this CPU for an absolute time_ns(). A deadline in the past fires at the next window. */
 void timer_arm(struct timer *t, uint64_t deadline_ns);

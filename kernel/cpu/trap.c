@@ -96,10 +96,13 @@ static void device_interrupt(struct irq_cpu *c, unsigned vector)
 static void interrupt(unsigned vector)
 {
     struct irq_cpu *c = &irqs[cpu_id()];
+    const struct cpu *cpu = cpu_this();
 
-    if (vector == VECTOR_SPURIOUS)
+    if (cpu->collect) {
+        cpu->collect(cpu->collect_arg, (uint8_t)vector);
+    } else if (vector == VECTOR_SPURIOUS) {
         return; /* has no EOI, SDM 3A 10.9 */
-    if (vector == VECTOR_TIMER) {
+    } else if (vector == VECTOR_TIMER) {
         tell_nmis(c);
         time_interrupt();
     } else if (vector != VECTOR_KICK) {
@@ -108,13 +111,24 @@ static void interrupt(unsigned vector)
     wrmsr(MSR_X2APIC_EOI, 0);
 }
 
+/* A kick of a CPU that is set apart. Without a guest it becomes an interrupt, which stays pending until the CPU looks: it must end a halt that is yet to come. */
+static void nudge(struct cpu *cpu)
+{
+    __atomic_store_n(&cpu->nudged, true, __ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&cpu->collect, __ATOMIC_SEQ_CST))
+        wrmsr(MSR_X2APIC_SELF_IPI, VECTOR_KICK);
+}
+
 void trap_handle(const struct trap_frame *f)
 {
     if (f->vector >= VECTOR_DEVICE_LO) {
         interrupt((unsigned)f->vector);
     } else if (f->vector == EXC_NMI) {
         panic_nmi();
-        __atomic_fetch_add(&irqs[cpu_id()].nmis, 1, __ATOMIC_RELAXED);
+        if (cpu_this()->apart)
+            nudge(cpu_this());
+        else
+            __atomic_fetch_add(&irqs[cpu_id()].nmis, 1, __ATOMIC_RELAXED);
     } else {
         panic_trap(f);
     }
@@ -126,6 +140,8 @@ int irq_alloc(unsigned cpu, irq_handler_t *handler, void *arg)
     unsigned v = c->last;
 
     spin_guard(&irq_lock);
+    if (cpu_get(cpu)->apart)
+        return -ENOSPC;
     for (unsigned i = VECTOR_DEVICE_LO; i <= VECTOR_DEVICE_HI; i++) {
         v = v < VECTOR_DEVICE_LO || v >= VECTOR_DEVICE_HI ? VECTOR_DEVICE_LO : v + 1;
         if (!c->table[v].handler) {

@@ -38,6 +38,7 @@ struct msix_vector {
     struct vfunction *f;
     uint32_t entry[4]; /* the guest's: address, upper half of it, data, control */
     int vector;        /* host vector, < 0: none */
+    uint8_t straight;  /* the guest's own vector, to which it goes with no help (lapic_lend()); 0: it does not */
     unsigned cpu;      /* that it arrives on */
 };
 
@@ -91,6 +92,10 @@ MUST_USE int msix_init(struct vfunction *f);
 
 /* The guest wrote Message Control. */
 void msix_set_control(struct vfunction *f, uint16_t ctrl);
+
+/* hold: masks every entry and gives its vector back, until the same without it, or the guest's next write, routes them anew. What comes meanwhile waits in
+ * the device. */
+void msix_reroute(struct vfunction *f, bool hold);
 
 /* As after a function reset: all entries masked and blank, their interrupts blocked and freed, MSI-X off. */
 void msix_reset(struct vfunction *f);

@@ -51,41 +51,46 @@ static void vector_release(struct msix_vector *v)
 {
     const struct vfunction *f = v->f;
 
-    if (v->vector < 0)
+    if (v->vector < 0 && !v->straight)
         return;
     hw_write(v, ENTRY_CTRL, ENTRY_MASKED);
     if (iommu_irq_block(f->dev->rid, index_of(v)) != 0)
         log_error("%s: interrupt %u: the IOMMU did not confirm that it is blocked", f->vm->name, index_of(v));
-    irq_free(v->cpu, (unsigned)v->vector);
+    if (v->vector >= 0)
+        irq_free(v->cpu, (unsigned)v->vector);
     v->vector = -1;
+    v->straight = 0;
 }
 
-/* The CPU where the interrupt is best taken: where the vCPU it is for runs now. */
-static unsigned best_cpu(const struct msix_vector *v)
+/* On the best CPU, where the vCPU it is for runs now, or on the next one that has a vector left: a guest with
+ * many must not use up what others need there. */
+static void vector_alloc(struct msix_vector *v, unsigned best)
+{
+    for (unsigned i = 0; i < cpu_count() && v->vector < 0; i++) {
+        v->cpu = (best + i) % cpu_count();
+        v->vector = irq_alloc(v->cpu, msix_fire, v);
+    }
+}
+
+/* Straight to the guest, if it is for a vCPU that has its CPU's local APIC. */
+static bool vector_route(struct msix_vector *v)
 {
     struct vcpu *target;
     uint8_t vector;
-
-    return lapic_route(v->f->vm, guest_address(v), v->entry[ENTRY_DATA], &target, &vector) ? target->cpu
-                                                                                           : cpu_id();
-}
-
-/* On the best CPU, or on the next one that has a vector left: a guest with many must not use up what others
- * need there. */
-static bool vector_route(struct msix_vector *v)
-{
-    unsigned cpu = best_cpu(v);
+    bool one = lapic_route(v->f->vm, guest_address(v), v->entry[ENTRY_DATA], &target, &vector),
+         straight = one && __atomic_load_n(&target->lent, __ATOMIC_SEQ_CST);
+    unsigned cpu = one ? target->cpu : cpu_id();
     struct iommu_msi msi;
 
-    if (v->vector >= 0 && v->cpu == cpu)
+    if (v->cpu == cpu && (straight ? v->straight == vector : v->vector >= 0))
         return true;
     vector_release(v);
-    for (unsigned i = 0; i < cpu_count() && v->vector < 0; i++) {
-        v->cpu = (cpu + i) % cpu_count();
-        v->vector = irq_alloc(v->cpu, msix_fire, v);
-    }
-    if (v->vector < 0 || iommu_irq_route(v->f->dev->rid, index_of(v), cpu_get(v->cpu)->apic_id,
-                                         (uint8_t)v->vector, &msi) != 0) {
+    v->cpu = cpu;
+    v->straight = straight ? vector : 0;
+    if (!straight)
+        vector_alloc(v, cpu);
+    if ((!straight && v->vector < 0) || iommu_irq_route(v->f->dev->rid, index_of(v), cpu_get(v->cpu)->apic_id,
+                                                        straight ? vector : (uint8_t)v->vector, &msi) != 0) {
         vector_release(v);
         return false;
     }
@@ -138,6 +143,12 @@ void msix_table_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
     for (unsigned i = 0; i < a->size / 4; i++)
         vec->entry[dword + i] = (uint32_t)(a->data >> (32 * i)) & writable[dword + i];
     vector_update(vec);
+}
+
+void msix_reroute(struct vfunction *f, bool hold)
+{
+    for (unsigned i = 0; i < f->vectors; i++)
+        (hold ? vector_release : vector_update)(&f->vec[i]);
 }
 
 void msix_reset(struct vfunction *f)

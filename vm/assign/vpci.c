@@ -147,6 +147,24 @@ static void release(struct vfunction *f)
     heap_free(f, sizeof(*f));
 }
 
+static void reroute(struct vm *vm, bool hold)
+{
+    spin_guard(&vm->vpci->lock);
+
+    for (unsigned i = 1; i < vm->vpci->slots; i++)
+        msix_reroute(vm->vpci->fn[i], hold);
+}
+
+void assign_hold_irqs(struct vm *vm)
+{
+    reroute(vm, true);
+}
+
+void assign_route_irqs(struct vm *vm)
+{
+    reroute(vm, false);
+}
+
 void assign_release_all(struct vm *vm)
 {
     struct vpci *p = vm->vpci;

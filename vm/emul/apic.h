@@ -15,10 +15,8 @@ struct vm;
 
 #define APIC_LVTS  6 /* registers 0x32..0x37 */
 #define APIC_WORDS 8 /* 256 vectors */
-#define APIC_REGS  0x40
 
-/* The guest's APIC timer counts nanoseconds: 1 GHz before the divider. Periods shorter than this are
- * stretched to it. */
+/* The guest's APIC timer counts as fast as the CPU's own. Periods shorter than this are stretched to it. */
 #define APIC_PERIOD_MIN_NS (100 * NS_PER_US)
 
 /*
@@ -63,13 +61,21 @@ static inline bool apic_x2(const struct lapic *l)
     return __atomic_load_n(&l->base, __ATOMIC_RELAXED) & APIC_BASE_EXTD;
 }
 
+/* lapic.c: the highest vector that is requested, or -1. */
+int apic_highest_irr(struct lapic *l);
+/* False: it was requested already, and whoever did it has seen to the rest. */
+bool apic_request(struct lapic *l, uint8_t vector);
+void apic_unrequest(struct lapic *l, uint8_t vector);
+void apic_in_service(struct lapic *l, uint8_t vector);
+
 /* lapic_message.c: what a write of the ICR sends. */
 void apic_send_icr(struct lapic *l, uint64_t icr);
 
 /* lapic_timer.c; all but the timer's own handler run on the vCPU's CPU. */
 void apic_timer_fired(struct timer *t);
 void apic_timer_stop(struct lapic *l);
-void apic_timer_start(struct lapic *l, uint32_t initial_count);
+/* A write of the initial count, with the count as far down as `remaining`; 0: one-shot, over. */
+void apic_timer_start(struct lapic *l, uint32_t initial_count, uint32_t remaining);
 uint32_t apic_timer_count(const struct lapic *l);
 void apic_timer_set_lvt(struct lapic *l, uint32_t lvt);
 void apic_timer_set_deadline(struct lapic *l, uint64_t guest_tsc);

@@ -21,7 +21,8 @@
 /* Leaf 1 */
 #define F1_ECX_OSXSAVE BIT32(27)
 #define F1_ECX_XSAVE   BIT32(26)
-#define F1_ECX_SET     (BIT32(31) | BIT32(24) | BIT32(21)) /* hypervisor, TSC deadline, x2APIC: emulated */
+#define F1_ECX_TSC_DEADLINE BIT32(24)
+#define F1_ECX_SET          (BIT32(31) | F1_ECX_TSC_DEADLINE | BIT32(21)) /* hypervisor, x2APIC: emulated */
 /* SSE3 PCLMUL SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND */
 #define F1_ECX_ALLOW                                                                                         \
     (GENMASK32(1, 0) | BIT32(9) | GENMASK32(13, 12) | GENMASK32(20, 19) | GENMASK32(23, 22) |                \
@@ -70,7 +71,7 @@ static const struct {
 } rules[] = {
     {0, 0, {0, ALL, ALL, ALL}, {LEAF_XSTATE, 0, 0, 0}},
     {1, 1, {ALL, GENMASK32(15, 0), F1_ECX_ALLOW, F1_EDX_ALLOW}, {0, 0, F1_ECX_SET, 0}},
-    {6, 6, {0, 0, 0, 0}, {BIT32(2), 0, 0, 0}}, /* ARAT: the timer never stops, it is emulated */
+    {6, 6, {0, 0, 0, 0}, {BIT32(2), 0, 0, 0}}, /* ARAT: the timer never stops, emulated or not: nobody puts the CPU into a deep sleep */
     /* EDX: fast short REP MOV */
     {LEAF_FEATURES, LEAF_FEATURES, {0, F7_EBX_ALLOW, F7_ECX_ALLOW, BIT32(4)}, {0, 0, 0, 0}},
     /* KVM's (Linux Documentation/virt/kvm/x86/cpuid.rst): its signature; no delays at ports, clock source, PV
@@ -139,6 +140,8 @@ static __attribute__((noinline)) void patch(const struct vcpu *v, uint32_t leaf,
 
     switch (leaf) {
     case 1:
+        if (v->own_cpu)
+            r->ecx &= ~F1_ECX_TSC_DEADLINE; /* with which its CPU's own timer could not be lent */
         r->ebx |= (uint32_t)(FIELD_PREP(F1_EBX_ID, v->id) | FIELD_PREP(F1_EBX_COUNT, n));
         r->edx |= n > 1 ? F1_EDX_HTT : 0;
         if ((r->ecx & F1_ECX_XSAVE) && (hvm->reg(v, REG_CR4) & CR4_OSXSAVE))

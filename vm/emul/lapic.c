@@ -77,7 +77,7 @@ static void irr_word_empty(struct lapic *l, unsigned w)
         __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
 }
 
-static int highest_irr(struct lapic *l)
+int apic_highest_irr(struct lapic *l)
 {
     uint32_t words;
 
@@ -99,7 +99,7 @@ int lapic_pending(struct vcpu *v)
 
     if (__builtin_expect(__atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE) == 0, 1))
         return -1;
-    vector = highest_irr(l);
+    vector = apic_highest_irr(l);
     if (vector < 0 || ((uint32_t)vector & 0xf0) <= (l->reg[APIC_PPR] & 0xf0) || !(l->base & APIC_BASE_EN))
         return -1;
     return vector;
@@ -110,8 +110,15 @@ static bool is_level(const struct lapic *l, uint8_t vector)
     return apic_get(l, APIC_TMR + vector / 32) & BIT32(vector % 32);
 }
 
-/* False: it was requested already, and whoever did it has seen to the rest. */
-static bool request(struct lapic *l, uint8_t vector)
+void apic_unrequest(struct lapic *l, uint8_t vector)
+{
+    uint32_t bit = BIT32(vector % 32);
+
+    if ((__atomic_fetch_and(&l->reg[APIC_IRR + vector / 32], ~bit, __ATOMIC_SEQ_CST) & ~bit) == 0)
+        irr_word_empty(l, vector / 32u);
+}
+
+bool apic_request(struct lapic *l, uint8_t vector)
 {
     uint32_t bit = BIT32(vector % 32);
 
@@ -128,11 +135,8 @@ static bool request(struct lapic *l, uint8_t vector)
 void lapic_queue(struct vcpu *v, uint8_t vector)
 {
     struct lapic *l = v->lapic;
-    unsigned w = vector / 32;
-    uint32_t bit = BIT32(vector % 32);
 
-    if ((__atomic_fetch_and(&l->reg[APIC_IRR + w], ~bit, __ATOMIC_SEQ_CST) & ~bit) == 0)
-        irr_word_empty(l, w);
+    apic_unrequest(l, vector);
     if (l->pv_eoi && !is_level(l, vector) && l->isr_words == 0 &&
         __atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) == 0) {
         __atomic_fetch_or(l->pv_eoi, 1, __ATOMIC_RELAXED);
@@ -145,9 +149,14 @@ void lapic_unqueue(struct vcpu *v, uint8_t vector, bool delivered)
     struct lapic *l = v->lapic;
 
     if (!delivered) {
-        request(l, vector);
+        apic_request(l, vector);
         return;
     }
+    apic_in_service(l, vector);
+}
+
+void apic_in_service(struct lapic *l, uint8_t vector)
+{
     l->reg[APIC_ISR + vector / 32] |= BIT32(vector % 32);
     l->isr_words |= BIT32(vector / 32);
     update_ppr(l);
@@ -212,7 +221,7 @@ void lapic_raise(struct vcpu *v, uint8_t vector, bool level)
         __atomic_fetch_or(tmr, bit, __ATOMIC_SEQ_CST);
     else if (is_level(l, vector))
         __atomic_fetch_and(tmr, ~bit, __ATOMIC_SEQ_CST);
-    if (request(l, vector))
+    if (apic_request(l, vector))
         vcpu_request(v, VCPU_REQ_EVENT);
 }
 
@@ -256,7 +265,7 @@ static void reg_write(struct lapic *l, unsigned reg, uint32_t val)
         apic_timer_set_lvt(l, val);
         break;
     case APIC_TMICT:
-        apic_timer_start(l, val);
+        apic_timer_start(l, val, val);
         break;
     case APIC_SELF:
         apic_send_icr(l, FIELD_PREP(ICR_SHORTHAND, SHORTHAND_SELF) | val);
@@ -348,6 +357,8 @@ int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
         apic_timer_set_deadline(l, val);
         return 0;
     }
+    if (msr == MSR_APIC_BASE || reg == APIC_SVR)
+        lapic_take_back(v);
     if (msr == MSR_APIC_BASE)
         return write_base(l, val);
     if (!apic_x2(l))

@@ -42,6 +42,18 @@ void lapic_unqueue(struct vcpu *v, uint8_t vector, bool delivered);
  */
 void lapic_pv_eoi_sync(struct vcpu *v);
 
+/*
+ * A vCPU that has a CPU to itself (v->own_cpu) gets that CPU's local APIC, as long as what it does there needs no help: its interrupts, their ends and its
+ * timer then cost no exit. What devices raise goes straight to its vectors (vm/assign/); what others raise comes through the emulated APIC as ever, which
+ * lapic_lend() hands on. Before an entry, own CPU: lends if it can be done now, takes back if it must be, and hands on. lapic_take_back(): nothing if it
+ * is not lent; interrupts may be taken, so no lock is held.
+ */
+void lapic_lend(struct vcpu *v);
+void lapic_take_back(struct vcpu *v);
+
+/* Whether a register is the guest's own then: those with which it can hurt nobody else. ICR, SVR and what names the APIC are not. */
+bool lapic_lent(unsigned reg);
+
 /* Task priority, also known as CR8 (bits 7:4). Own CPU; setting it sets REG_CR8. */
 void lapic_set_tpr(struct vcpu *v, uint8_t tpr);
 

@@ -55,7 +55,7 @@ void apic_timer_stop(struct lapic *l)
 
 /* A write of the initial count. The handler re-arms a periodic timer, so it must be known to have ended
  * first. */
-void apic_timer_start(struct lapic *l, uint32_t initial_count)
+void apic_timer_start(struct lapic *l, uint32_t initial_count, uint32_t remaining)
 {
     uint32_t divide = (l->reg[APIC_TDCR] & 3) | (l->reg[APIC_TDCR] & 8) >> 1;
     uint64_t ns;
@@ -63,13 +63,15 @@ void apic_timer_start(struct lapic *l, uint32_t initial_count)
     if (timer_mode(l) == LVT_TIMER_TSC_DEADLINE)
         return;
     apic_timer_stop(l);
-    if (initial_count == 0)
-        return;
     l->reg[APIC_TMICT] = initial_count;
+    if (initial_count == 0 || (remaining == 0 && timer_mode(l) != LVT_TIMER_PERIODIC))
+        return;
     l->timer_shift = (divide + 1) & 7;
-    ns = (uint64_t)initial_count << l->timer_shift;
+    ns = time_apic_to_ns((uint64_t)initial_count << l->timer_shift);
     l->period_ns = MAX(ns, APIC_PERIOD_MIN_NS);
-    if (timer_mode(l) == LVT_TIMER_PERIODIC)
+    if (timer_mode(l) != LVT_TIMER_PERIODIC)
+        ns = time_apic_to_ns((uint64_t)remaining << l->timer_shift);
+    else
         ns = l->period_ns;
     l->expiry_ns = time_ns() + ns;
     timer_arm(&l->timer, l->expiry_ns);
@@ -83,7 +85,7 @@ uint32_t apic_timer_count(const struct lapic *l)
         return 0;
     if (timer_mode(l) == LVT_TIMER_PERIODIC)
         expiry = next_expiry(expiry, l->period_ns, now);
-    return expiry > now ? (uint32_t)((expiry - now) >> l->timer_shift) : 0;
+    return expiry > now ? (uint32_t)(time_ns_to_apic(expiry - now) >> l->timer_shift) : 0;
 }
 
 /* Going to or from TSC-deadline mode disarms (SDM 3A 11.5.4.1). */

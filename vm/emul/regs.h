@@ -29,6 +29,7 @@
 #define APIC_TMCCT   0x39
 #define APIC_TDCR    0x3e
 #define APIC_SELF    0x3f
+#define APIC_REGS    0x40
 
 #define APIC_VERSION_VALUE 0x00050014 /* integrated, six LVT entries, no EOI-broadcast suppression */
 

@@ -29,7 +29,7 @@ bool svm_can_take_nmi(const struct vcpu *v)
 }
 
 /* One that is not always on. */
-static void intercept(struct vcpu *v, unsigned code, bool on)
+void svm_intercept(struct vcpu *v, unsigned code, bool on)
 {
     struct vmcb_control *c = &v->hw->vmcb->control;
 
@@ -42,14 +42,14 @@ static void intercept(struct vcpu *v, unsigned code, bool on)
 void svm_nmi_injected(struct vcpu *v)
 {
     v->hw->nmi_blocked = true;
-    intercept(v, EXIT_IRET, true);
+    svm_intercept(v, EXIT_IRET, true);
 }
 
 void svm_nmi_iret(struct vcpu *v)
 {
     v->hw->nmi_blocked = false;
     v->hw->nmi_iret = v->rip;
-    intercept(v, EXIT_IRET, false);
+    svm_intercept(v, EXIT_IRET, false);
 }
 
 static void set_virq(struct vmcb_control *c, uint64_t virq)
@@ -65,7 +65,7 @@ void svm_want_window(struct vcpu *v, bool on)
     if (v->hw->window == on)
         return;
     v->hw->window = on;
-    intercept(v, EXIT_VINTR, on);
+    svm_intercept(v, EXIT_VINTR, on);
     set_virq(c, on ? V_IRQ | V_IGN_TPR | V_INTR_PRIO : 0);
 }
 

@@ -2,14 +2,31 @@
 /* AMD's back end as vm/hvm.h sees it. Section numbers in this folder are of the APM, volume 2. */
 #include "vm/svm/svm.h"
 #include "kernel/cpu/cpu.h"
+#include "vm/svm/insn.h"
 
 extern const struct hvm_ops svm_ops;
+
+/*
+ * With a lent APIC a kick is an NMI, and one that came before now would be forgotten: it counts as an exit. From CLGI on it is VMRUN that lets the next
+ * one in, which ends the guest.
+ */
+static bool may_enter(struct vm_exit *e)
+{
+    clgi();
+    if (!cpu_nudged())
+        return true;
+    stgi();
+    *e = (struct vm_exit){.kind = VM_EXIT_HOST_INTR};
+    return false;
+}
 
 static void svm_run(struct vcpu *v, struct vm_exit *e)
 {
     struct vcpu_hw *hw = v->hw;
     struct vmcb *b = hw->vmcb;
 
+    if (hw->lent && !may_enter(e))
+        return;
     if (hw->tlb_flush)
         svm_flush_now(v);
     b->control.event_inj = 0;
@@ -31,7 +48,7 @@ static void svm_run(struct vcpu *v, struct vm_exit *e)
     b->control.tlb_control = 0;
     b->control.clean = hw->clean;
     svm_decode_exit(v, e);
-    if (e->kind == VM_EXIT_HOST_INTR)
+    if (e->kind == VM_EXIT_HOST_INTR && !hw->lent)
         cpu_take_interrupts();
 }
 
@@ -57,4 +74,5 @@ const struct hvm_ops svm_ops = {
     .intr_delivered = svm_intr_delivered,
     .clear_shadow = svm_clear_shadow,
     .flush = svm_flush,
+    .lend_apic = svm_lend_apic,
 };

@@ -16,6 +16,7 @@ struct vcpu_hw {
     uint32_t clean;           /* 0 if the CPU has no clean bits */
     bool tlb_flush;           /* before the next entry */
     bool window;              /* VINTR intercept on */
+    bool lent;                /* physical interrupts are the guest's, by way of the CPU's own local APIC */
     bool nmi_blocked;         /* an NMI was injected, and no IRET seen since */
     uint64_t nmi_iret;        /* RIP of the IRET that ends the handler of an NMI, or ~0 */
     unsigned cpu;             /* whose ASID it has */
@@ -46,6 +47,7 @@ struct svm_cpu *svm_this_cpu(void);
 /* vmcb.c */
 int svm_vcpu_create(struct vcpu *v);
 void svm_vcpu_destroy(struct vcpu *v);
+bool svm_lend_apic(struct vcpu *v, bool lend);
 
 /* npt.c */
 int svm_npt_init(struct radix *t);
@@ -58,6 +60,7 @@ void svm_decode_exit(struct vcpu *v, struct vm_exit *e);
 uint64_t svm_encode_event(const struct vm_event *ev);
 bool svm_can_take_intr(const struct vcpu *v);
 bool svm_can_take_nmi(const struct vcpu *v);
+void svm_intercept(struct vcpu *v, unsigned code, bool on);
 void svm_want_window(struct vcpu *v, bool on);
 bool svm_queue_intr(struct vcpu *v, uint8_t vector);
 bool svm_intr_delivered(struct vcpu *v);

@@ -379,4 +379,31 @@ TEST(hostile_names_are_cut)
     CHECK(strstr(err.text, "unknown key") != NULL);
 }
 
+#define OTHER(cpus) "[guest h]\nkernel = k\nmemory = 2M\n" cpus
+
+/* Whether the first guest has its CPUs to itself. */
+TEST(own_cpus)
+{
+    static const struct {
+        const char *text;
+        bool own;
+    } rows[] = {
+        {GUEST "cpus = 1\n", true},
+        {GUEST "cpus = 1-3\n", false},
+        {GUEST "cpus = 0\n", false},
+        {GUEST, false},
+        {GUEST "cpus = 2,3\nvcpus = 2\n", true},
+        {GUEST "cpus = 0,3\nvcpus = 2\n", false},
+        {GUEST "cpus = 2\nvcpus = 2\n", false},
+        {GUEST "cpus = 1\n" OTHER("cpus = 2\n"), true},
+        {GUEST "cpus = 1\n" OTHER("cpus = 1-2\n"), false},
+        {GUEST "cpus = 1\n" OTHER(""), false},
+    };
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        CHECK(parse(rows[i].text));
+        CHECK_EQ(cfg.boot.guest[0].own_cpus, rows[i].own);
+    }
+}
+
 TEST_MAIN()

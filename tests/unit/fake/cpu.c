@@ -38,6 +38,30 @@ void cpu_kick(unsigned id)
         fake_on_kick(id);
 }
 
+void cpu_set_apart(unsigned id)
+{
+    fake_cpus[id].apart = true;
+}
+
+void cpu_lend_apic(void (*collect)(void *arg, uint8_t vector), void *arg)
+{
+    cpu_this()->collect = collect;
+    cpu_this()->collect_arg = arg;
+}
+
+void cpu_take_apic(void)
+{
+    cpu_this()->collect = NULL;
+}
+
+bool cpu_nudged(void)
+{
+    bool was = cpu_this()->nudged;
+
+    cpu_this()->nudged = false;
+    return was;
+}
+
 void cpu_idle(void)
 {
     fake_idles++;

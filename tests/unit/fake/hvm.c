@@ -9,7 +9,7 @@
 static struct {
     uint64_t reg[VM_REGS];
     struct vm_segment seg[VM_SEGS];
-    bool can_intr, can_nmi, window, can_queue, delivers;
+    bool can_intr, can_nmi, window, can_queue, delivers, cannot_lend, lent;
     uint8_t queued;
     unsigned resets, shadow_cleared, flushes, loads, puts;
     void (*run)(struct vcpu *v, struct vm_exit *e);
@@ -119,6 +119,13 @@ static void fake_run(struct vcpu *v, struct vm_exit *e)
         fake_hvm.run(v, e);
 }
 
+static bool fake_lend_apic(struct vcpu *v, bool lend)
+{
+    (void)v;
+    fake_hvm.lent = lend && !fake_hvm.cannot_lend;
+    return !fake_hvm.cannot_lend;
+}
+
 static int fake_vcpu_create(struct vcpu *v)
 {
     (void)v;
@@ -146,6 +153,7 @@ static const struct hvm_ops fake_hvm_ops = {
     .load = fake_load,
     .put = fake_put,
     .run = fake_run,
+    .lend_apic = fake_lend_apic,
     .vcpu_create = fake_vcpu_create,
     .vcpu_destroy = fake_vcpu_destroy,
 };

@@ -7,10 +7,21 @@
 
 static struct {
     unsigned vmsaves;
+    bool no_gif;
 } fake_svm __attribute__((unused));
 
 static inline void vmsave(hpa_t vmcb)
 {
     (void)vmcb;
     fake_svm.vmsaves++;
+}
+
+static inline void clgi(void)
+{
+    fake_svm.no_gif = true;
+}
+
+static inline void stgi(void)
+{
+    fake_svm.no_gif = false;
 }

@@ -25,6 +25,17 @@ uint64_t time_tsc_to_ns(uint64_t ticks)
     return (uint64_t)((unsigned __int128)ticks * 1000000 / fake_tsc_khz);
 }
 
+/* As fast as the TSC's default. */
+uint64_t time_apic_to_ns(uint64_t ticks)
+{
+    return ticks;
+}
+
+uint64_t time_ns_to_apic(uint64_t ns)
+{
+    return ns;
+}
+
 uint64_t time_wall_base_ns(void)
 {
     return fake_wall_base_ns;

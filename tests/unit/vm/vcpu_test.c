@@ -101,6 +101,21 @@ void lapic_unqueue(struct vcpu *x, uint8_t vector, bool delivered)
         pending = vector;
 }
 
+static unsigned lends, take_backs;
+
+void lapic_lend(struct vcpu *x)
+{
+    CHECK(x->own_cpu);
+    x->lent = true;
+    lends++;
+}
+
+void lapic_take_back(struct vcpu *x)
+{
+    take_backs += x->lent;
+    x->lent = false;
+}
+
 void lapic_pv_eoi_sync(struct vcpu *x)
 {
     x->pv_eoi_armed = false;
@@ -550,6 +565,54 @@ TEST(the_mask_is_cut_to_what_is_online)
     vcpu_destroy(v);
     v = NULL;
     CHECK_EQ(fake_heap_out, 0);
+}
+
+static void ask_for_event(void)
+{
+    pending = 0x41;
+    vcpu_request(v, VCPU_REQ_EVENT);
+}
+
+TEST(own_cpus_are_set_apart_and_their_apics_lent)
+{
+    cfg.cpus = BIT(1) | BIT(3);
+    cfg.own_cpus = 1;
+    setup(1);
+    CHECK(v->own_cpu && v->cpus == BIT(3));
+    CHECK(fake_cpus[3].apart && !fake_cpus[1].apart);
+    v->wait_sipi = false;
+    lends = take_backs = 0;
+    script[0].kind = script[1].kind = VM_EXIT_HOST_INTR;
+    script[0].during = ask_for_event;
+    CHECK_EQ(run(2), VCPU_OFF);
+    CHECK_EQ(lends, 2);    /* at first, and for the event: handing on is its business */
+    CHECK(!seen[1].valid); /* an interrupt does not go in by the other way, too */
+    CHECK_EQ(pending, 0x41);
+    CHECK(!fake_hvm.window);
+    CHECK_EQ(take_backs, 1); /* nothing of the vCPU stays on the CPU */
+    cfg.own_cpus = 0;
+    setup(1);
+    CHECK(!v->own_cpu && v->cpus == (BIT(1) | BIT(3)));
+    v->wait_sipi = false;
+    CHECK_EQ(run(1), VCPU_OFF);
+    CHECK_EQ(lends, 2);
+    cfg.own_cpus = 1;
+    cfg.cpus = BIT(1) | BIT(5); /* of four */
+    setup(1);
+    CHECK(!v->own_cpu && v->cpus == BIT(1));
+    cfg.own_cpus = 0;
+    cfg.cpus = 0;
+}
+
+TEST(init_takes_the_apic_back)
+{
+    setup(0);
+    v->own_cpu = v->lent = true;
+    take_backs = 0;
+    vcpu_request(v, VCPU_REQ_INIT);
+    CHECK_EQ(run(1), VCPU_OFF);
+    CHECK_EQ(take_backs, 1);
+    CHECK_EQ(step, 0);
 }
 
 TEST_MAIN()

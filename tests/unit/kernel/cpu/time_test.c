@@ -298,4 +298,55 @@ TEST(random_arms_and_cancels_fire_what_is_left_sorted)
     }
 }
 
+static uint64_t sent_icr;
+
+static void catch_icr(uint32_t msr, uint64_t v)
+{
+    if (msr == MSR_X2APIC_ICR)
+        sent_icr = v;
+    else
+        board_wrmsr(msr, v);
+}
+
+static struct timer borrowed;
+static unsigned borrowed_fired;
+
+static void borrowed_fn(struct timer *t)
+{
+    CHECK(t == &borrowed);
+    borrowed_fired++;
+}
+
+TEST(the_boot_cpu_runs_the_timers_of_one_that_is_set_apart)
+{
+    board(2000000000, 1000000000, 100);
+    time_init(0x608);
+    fake_wrmsr = catch_icr;
+    cpu_set_apart(2);
+    timer_init(&borrowed, borrowed_fn);
+    fake_this_cpu(2);
+    apic_init = 0;
+    timer_arm(&borrowed, time_ns() + NS_PER_MS);
+    CHECK_EQ(apic_init, 0); /* that timer is not ours */
+    CHECK_EQ(sent_icr, ICR_LEVEL_ASSERT | VECTOR_TIMER);
+    CHECK_EQ(borrowed.cpu, 0);
+    fake_this_cpu(0);
+    time_interrupt(); /* it is early, and sets the boot CPU's own */
+    CHECK_EQ(borrowed_fired, 0);
+    CHECK(apic_init > 900000 && apic_init < 1000100);
+    fake_tsc += 2000000;
+    time_interrupt();
+    CHECK_EQ(borrowed_fired, 1);
+    fake_cpus[2].apart = false;
+}
+
+TEST(apic_ticks)
+{
+    board(2000000000, 62500000, 100);
+    time_init(0x608);
+    CHECK(distance(time_apic_to_ns(62500), NS_PER_MS) < NS_PER_US);
+    CHECK(distance(time_ns_to_apic(NS_PER_MS), 62500) < 63);
+    CHECK(distance(time_apic_to_ns((uint64_t)1 << 39), ((uint64_t)1 << 39) * 16) < ((uint64_t)1 << 39) / 50);
+}
+
 TEST_MAIN()

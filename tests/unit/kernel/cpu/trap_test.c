@@ -144,4 +144,69 @@ const char *__asan_default_options(void)
     return "detect_leaks=0";
 }
 
+static uint8_t collected[4];
+static unsigned ncollected, self_ipis;
+
+static void collect(void *arg, uint8_t vector)
+{
+    CHECK(arg == &calls);
+    collected[ncollected++] = vector;
+}
+
+static void count_self(uint32_t msr, uint64_t v)
+{
+    if (msr == MSR_X2APIC_SELF_IPI) {
+        CHECK_EQ(v, VECTOR_KICK);
+        self_ipis++;
+    }
+    eois += msr == MSR_X2APIC_EOI;
+}
+
+static void nmi(void)
+{
+    struct trap_frame f = {.vector = EXC_NMI};
+
+    fake_wrmsr = count_self;
+    trap_handle(&f);
+}
+
+TEST(a_cpu_set_apart_has_kicks_that_are_nmis_and_no_device_vectors)
+{
+    cpu_set_apart(1);
+    CHECK_EQ(irq_alloc(1, handler, &calls), -ENOSPC);
+    fake_this_cpu(1);
+    CHECK(!cpu_nudged());
+    nmi();
+    CHECK_EQ(self_ipis, 1); /* so that a halt that is yet to come ends */
+    CHECK(cpu_nudged() && !cpu_nudged());
+    fake_log_reset();
+    raise(VECTOR_TIMER);
+    CHECK_EQ(fake_log_lines, 0); /* they are nothing unexpected */
+    fake_this_cpu(0);
+}
+
+TEST(interrupts_of_a_lent_apic_are_collected)
+{
+    static const uint8_t vectors[4] = {0x31, VECTOR_TIMER, VECTOR_KICK, VECTOR_SPURIOUS};
+
+    fake_this_cpu(1);
+    cpu_lend_apic(collect, &calls);
+    timer_interrupts = self_ipis = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        raise(vectors[i]);
+        CHECK_EQ(collected[i], vectors[i]);
+        CHECK_EQ(eois, 1);
+    }
+    CHECK_EQ(ncollected, 4);
+    CHECK_EQ(timer_interrupts, 0);
+    nmi();
+    CHECK_EQ(self_ipis, 0); /* it would reach the guest */
+    CHECK(cpu_nudged());
+    cpu_take_apic();
+    raise(VECTOR_TIMER);
+    CHECK_EQ(timer_interrupts, 1);
+    CHECK_EQ(ncollected, 4);
+    fake_this_cpu(0);
+}
+
 TEST_MAIN()

@@ -476,4 +476,39 @@ TEST(nonsense_in_the_msix_capability_is_refused)
     tear_down();
 }
 
+TEST(interrupts_for_a_lent_apic_go_straight)
+{
+    volatile uint32_t *table;
+
+    set_up();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
+    table = vf->msix_table;
+    table_w(1, 0, 0xfee01000);
+    table_w(1, 8, 0x41);
+    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    table_w(1, 12, 0);
+    CHECK(irte(1)->routed && irte(1)->vector != 0x41);
+    CHECK_EQ(fake_irqs_out, 1);
+    assign_hold_irqs(&vm);
+    CHECK(!irte(1)->routed);
+    CHECK_EQ(table[7], 1);
+    CHECK_EQ(fake_irqs_out, 0);
+    target.lent = true;
+    assign_route_irqs(&vm);
+    CHECK(irte(1)->routed);
+    CHECK_EQ(irte(1)->vector, 0x41);
+    CHECK_EQ(irte(1)->apic_id, cpu_get(2)->apic_id);
+    CHECK_EQ(table[7], 0);
+    CHECK_EQ(fake_irqs_out, 0);
+    table_w(1, 8, 0x42);
+    CHECK_EQ(irte(1)->vector, 0x42);
+    target.lent = false;
+    assign_hold_irqs(&vm);
+    assign_route_irqs(&vm);
+    CHECK(irte(1)->routed && irte(1)->vector != 0x42);
+    CHECK_EQ(fake_irqs_out, 1);
+    tear_down();
+}
+
 TEST_MAIN()

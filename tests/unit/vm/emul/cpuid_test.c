@@ -201,4 +201,14 @@ TEST(what_follows)
     CHECK_EQ(get(v, 1, 0).ecx, F1_ECX_SET);
 }
 
+TEST(no_tsc_deadline_for_one_with_its_own_cpu)
+{
+    struct vcpu *v = setup(1, 0);
+
+    CHECK(get(v, 1, 0).ecx & F1_ECX_TSC_DEADLINE);
+    v->own_cpu = true;
+    CHECK(!(get(v, 1, 0).ecx & F1_ECX_TSC_DEADLINE));
+    CHECK(get(v, 6, 0).eax & BIT32(2));
+}
+
 TEST_MAIN()

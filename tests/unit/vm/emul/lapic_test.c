@@ -11,6 +11,11 @@
 #include "vm/emul/lapic_message.c"
 #include "vm/emul/lapic_timer.c"
 
+void lapic_take_back(struct vcpu *x)
+{
+    CHECK(!x->lent);
+}
+
 static uint8_t ioapic_eoi_vector;
 static unsigned ioapic_eois;
 

@@ -18,6 +18,11 @@
 #include "vm/svm/svm.c"
 #include "vm/svm/vmcb.c"
 
+bool lapic_lent(unsigned reg)
+{
+    return reg == APIC_EOI || reg == APIC_TMICT || reg == APIC_SELF;
+}
+
 /* Save areas, host VMCBs and the port map stay for good, and the sanitizer cannot see an address that is an
  * hpa_t. */
 const char *__asan_default_options(void);
@@ -490,6 +495,61 @@ TEST(a_barrier_between_guests)
     svm_load(&v);
     CHECK_EQ(barriers, 2);
     ext8_ebx = 0;
+    teardown();
+}
+
+static bool intercepted(unsigned code)
+{
+    return v.hw->vmcb->control.intercept[code / 32] >> code % 32 & 1;
+}
+
+static bool msr_exits(uint32_t msr)
+{
+    const uint8_t *map = hpa_to_ptr(hpa(v.hw->vmcb->control.msrpm_base));
+
+    return map[msr / 4] >> (msr % 4 * 2) & 3;
+}
+
+TEST(a_lent_apic_ends_the_guest_by_nmis_only)
+{
+    setup(1);
+    CHECK(svm_lend_apic(&v, true));
+    CHECK(!intercepted(EXIT_INTR) && !intercepted(EXIT_HLT) && !intercepted(EXIT_CR_WRITE(8)));
+    CHECK(intercepted(EXIT_NMI) && intercepted(EXIT_MSR) && intercepted(EXIT_SHUTDOWN));
+    CHECK(!(v.hw->vmcb->control.v_intr & V_INTR_MASKING));
+    CHECK(!msr_exits(0x80b) && !msr_exits(0x838) && !msr_exits(0x83f));
+    CHECK(msr_exits(0x802) && msr_exits(0x80d) && msr_exits(0x80f) && msr_exits(0x828) && msr_exits(0x830));
+    CHECK(msr_exits(0x833) && msr_exits(0x837) && msr_exits(0x6e0) && msr_exits(0x1b) && msr_exits(0x840));
+    CHECK(svm_lend_apic(&v, false));
+    CHECK(intercepted(EXIT_INTR) && intercepted(EXIT_HLT) && intercepted(EXIT_CR_WRITE(8)));
+    CHECK(v.hw->vmcb->control.v_intr & V_INTR_MASKING);
+    CHECK(msr_exits(0x80b) && msr_exits(0x838) && msr_exits(0x83f));
+    teardown();
+}
+
+TEST(a_kick_before_the_entry_counts_as_an_exit)
+{
+    struct vm_exit e;
+
+    setup(1);
+    svm_load(&v);
+    fake_on_interrupts = count_window;
+    windows = 0;
+    CHECK(svm_lend_apic(&v, true));
+    v.inject = (struct vm_event){true, false, VM_EVENT_NMI, 2, 0};
+    cpu_this()->nudged = true;
+    e = run(EXIT_NMI);
+    CHECK_EQ(e.kind, VM_EXIT_HOST_INTR);
+    CHECK_EQ(guest.entries, 0);
+    CHECK(v.inject.valid && !fake_svm.no_gif);
+    e = run(EXIT_NMI);
+    CHECK_EQ(e.kind, VM_EXIT_HOST_INTR);
+    CHECK_EQ(guest.entries, 1);
+    CHECK_EQ(windows, 0); /* what is pending is the guest's */
+    CHECK(svm_lend_apic(&v, false));
+    run(EXIT_INTR);
+    CHECK_EQ(windows, 1);
+    fake_on_interrupts = NULL;
     teardown();
 }
 

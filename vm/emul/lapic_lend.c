@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A CPU's own local APIC for the one vCPU that runs there. The state moves between it and the emulated one: registers and timer are copied, what is
+ * requested is requested again, and what is in service is ended on the one side, so nothing is lent before the emulated APIC has nothing in service.
+ */
+#include "kernel/cpu/cpu.h"
+#include "vm/assign/assign.h"
+#include "vm/emul/apic.h"
+#include "vm/emul/lapic.h"
+#include "vm/hvm.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+
+/* Reading is harmless, and what hardware makes read-only it protects itself. The timer's LVT entry has no delivery mode (SDM 3A figure 11-8), and
+ * vectors that are not valid raise nothing. */
+static const struct {
+    uint8_t first, last;
+} lent[] = {{APIC_TPR, APIC_TPR},   {APIC_PPR, APIC_EOI},     {APIC_ISR, APIC_IRR + APIC_WORDS - 1},
+            {APIC_LVTT, APIC_LVTT}, {APIC_TMICT, APIC_TMCCT}, {APIC_TDCR, APIC_SELF}};
+
+bool lapic_lent(unsigned reg)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(lent); i++)
+        if (reg >= lent[i].first && reg <= lent[i].last)
+            return true;
+    return false;
+}
+
+static uint32_t hw_read(unsigned reg)
+{
+    return (uint32_t)rdmsr(MSR_X2APIC_FIRST + reg);
+}
+
+static void hw_write(unsigned reg, uint32_t val)
+{
+    wrmsr(MSR_X2APIC_FIRST + reg, val);
+}
+
+/* What the host has caught of the guest's interrupts. */
+static void collect(void *arg, uint8_t vector)
+{
+    apic_request(((struct vcpu *)arg)->lapic, vector);
+}
+
+/* A kick from before: nothing of the guest's can come yet. */
+static void drop(UNUSED void *arg, UNUSED uint8_t vector)
+{
+}
+
+static uint64_t lvtt_mode(const struct lapic *l)
+{
+    return FIELD_GET(LVT_TIMER_MODE, apic_get(l, APIC_LVTT));
+}
+
+/* The end of a level interrupt must be seen, for the I/O APIC waits for it; and the CPU's timer may lack the mode with TSC deadlines. */
+static bool can_lend(const struct vcpu *v)
+{
+    const struct lapic *l = v->lapic;
+    uint32_t level = 0;
+
+    for (unsigned i = 0; i < APIC_WORDS; i++)
+        level |= apic_get(l, APIC_TMR + i);
+    return apic_x2(l) && lapic_enabled(v) && level == 0 && l->isr_words == 0 && !v->pv_eoi_armed &&
+           !v->halted && lvtt_mode(l) <= LVT_TIMER_PERIODIC;
+}
+
+/* One that was armed and is over now has at least a tick to go: better twice than never. */
+static void timer_to_hw(struct lapic *l)
+{
+    bool armed = __atomic_load_n(&l->timer.armed, __ATOMIC_ACQUIRE);
+    uint32_t left, initial = l->reg[APIC_TMICT];
+
+    timer_cancel(&l->timer);
+    left = MAX(apic_timer_count(l), armed ? 1u : 0);
+    hw_write(APIC_LVTT, l->reg[APIC_LVTT]);
+    hw_write(APIC_TDCR, l->reg[APIC_TDCR]);
+    hw_write(APIC_TMICT, lvtt_mode(l) == LVT_TIMER_PERIODIC ? initial : left);
+}
+
+static void timer_from_hw(struct lapic *l)
+{
+    uint32_t initial = hw_read(APIC_TMICT), left = hw_read(APIC_TMCCT);
+
+    l->reg[APIC_LVTT] = hw_read(APIC_LVTT) & ~LVT_RO;
+    l->reg[APIC_TDCR] = hw_read(APIC_TDCR);
+    hw_write(APIC_TMICT, 0);
+    hw_write(APIC_LVTT, (uint32_t)LVT_MASKED);
+    apic_timer_start(l, initial, left);
+}
+
+/* `lent` changes before the routes do: whoever routes an interrupt at the same time does it the new way already. */
+static void lend(struct vcpu *v)
+{
+    struct lapic *l = v->lapic;
+
+    if (!hvm->lend_apic(v, true))
+        return;
+    cpu_lend_apic(drop, NULL);
+    cpu_take_interrupts();
+    __atomic_store_n(&v->lent, true, __ATOMIC_SEQ_CST);
+    assign_hold_irqs(v->vm);
+    cpu_lend_apic(collect, v);
+    hw_write(APIC_SVR, SVR_ENABLE | (uint8_t)l->reg[APIC_SVR]);
+    hw_write(APIC_TPR, l->reg[APIC_TPR]);
+    timer_to_hw(l);
+    assign_route_irqs(v->vm);
+}
+
+static void ends_to_emulated(struct lapic *l)
+{
+    for (unsigned w = 0; w < APIC_WORDS; w++)
+        for (uint32_t bits = hw_read(APIC_ISR + w); bits != 0; bits &= bits - 1) {
+            apic_in_service(l, (uint8_t)(w * 32 + (unsigned)__builtin_ctz(bits)));
+            hw_write(APIC_EOI, 0);
+        }
+}
+
+void lapic_take_back(struct vcpu *v)
+{
+    struct lapic *l = v->lapic;
+
+    if (!v->lent)
+        return;
+    __atomic_store_n(&v->lent, false, __ATOMIC_SEQ_CST);
+    (void)hvm->lend_apic(v, false);
+    assign_hold_irqs(v->vm);
+    timer_from_hw(l);
+    ends_to_emulated(l);
+    lapic_set_tpr(v, (uint8_t)hw_read(APIC_TPR));
+    hw_write(APIC_TPR, 0);
+    hw_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+    cpu_take_interrupts(); /* all that is requested: none holds the next one up */
+    cpu_take_apic();
+    assign_route_irqs(v->vm);
+}
+
+void lapic_lend(struct vcpu *v)
+{
+    bool can = can_lend(v);
+    int vector;
+
+    if (can && !v->lent)
+        lend(v);
+    else if (!can)
+        lapic_take_back(v);
+    for (unsigned i = 0; v->lent && i < 256 && (vector = apic_highest_irr(v->lapic)) >= 0; i++) {
+        apic_unrequest(v->lapic, (uint8_t)vector);
+        hw_write(APIC_SELF, (uint32_t)vector);
+    }
+}
