@@ -95,22 +95,11 @@ def frames(build, table):
         table.add("VM exits for a frame sent and received, polling", int(match[3]) / int(match[1]), "exits")
 
 
-def exit_counts(host):
-    """The operator's `exits`: {guest: {kind: number}}."""
-    host.focus("lastmile")
-    host.settle()
-    at = len(host.text)
-    host.send("exits\r")
-    host.expect(r"lastmile> $", 20, start=at + 6)
-    return {name: {kind: int(n) for kind, n in re.findall(r"([\w/ -]+?) (\d+)", rest)}
-            for name, rest in re.findall(r"^([\w-]+): ((?:[\w/ -]+ \d+ ?)+)\r?$", host.text[at:], re.M)}
-
-
 def exits_of(host, command, count):
     """VM exits of `web` and `db` together for one of `count` things that a command in `web` does: (by kind, of `web` alone)."""
-    before = exit_counts(host)
+    before = lib.exit_counts(host)
     host.run("web", command, 300)
-    after = exit_counts(host)
+    after = lib.exit_counts(host)
     kinds = {}
     for name in ("web", "db"):
         for kind, n in after[name].items():
@@ -119,13 +108,13 @@ def exits_of(host, command, count):
     return {kind: n / count for kind, n in kinds.items() if n}, web / count
 
 
-def traffic_exits(host, table):
+def traffic_exits(host, table, where):
     """Exits for a ping (back to back) and for a MB of TCP, in the guest that asks; what KVM takes there stands beside it."""
     peer = guests.ADDRESS["db"]
     for name, command, count in (("ping", f"lmping {peer} 4000 0", 4000), ("get", f"lmget {peer} 128", 128), ("put", f"lmput {peer} 128", 128)):
         kinds, web = exits_of(host, command, count)
         what = {"ping": "ping round trip", "get": "MB of TCP to the guest", "put": "MB of TCP from the guest"}[name]
-        table.add(f"VM exits for a {what}", web, "exits", ("KVM", KVM[name], 0.5))
+        table.add(f"VM exits for a {what}{where}", web, "exits", ("KVM", KVM[name], 0.5))
         for kind in sorted(kinds, key=kinds.get, reverse=True):
             if kinds[kind] >= 0.05:
                 table.add(f"  both guests: {kind}", kinds[kind], "exits")
@@ -133,7 +122,7 @@ def traffic_exits(host, table):
 
 class Bare:
     """The bare board: `web` and `db` are two network namespaces."""
-    name = "bare"
+    what = ""
 
     def __init__(self, build):
         self.build = build
@@ -152,15 +141,15 @@ class Bare:
 
 
 class Guests:
-    name = "lastmile"
+    """Two guests. what: how the rows about them end."""
 
-    def __init__(self, build):
-        self.build = build
+    def __init__(self, build, what, **processors):
+        self.build, self.what, self.name, self.processors = build, what, "lastmile" + what.replace(" ", "-").replace(",", ""), processors
 
     def start(self):
-        image = lib.make_image(self.build, "bench-demo", "tests/guest/demo/lastmile.cfg")
+        image = lib.make_image(self.build, "bench-" + self.name, guests.demo_text(**self.processors))
         start = time.monotonic()
-        host = boot(self.build, "lastmile", disk=image)
+        host = boot(self.build, self.name, disk=image)
         host.line(texts.STARTS, 60)
         self.first = time.monotonic()
         host.line(texts.NIC_UP, 120)
@@ -197,29 +186,26 @@ def measure(side, host):
 TARGETS = {"ping RTT, least": 1.2}
 
 
-def traffic(build, table, sides):
+def traffic(table, bare_side, others):
     """Each side in turn, ROUNDS times; medians."""
-    rounds = {side.name: [] for side in sides}
-    starts = {side.name: [] for side in sides}
-    for _ in range(ROUNDS):
-        for side in sides:
+    rounds, starts = {}, {}
+    for turn in range(ROUNDS):
+        for side in [bare_side] + others:
             with side.start() as host:
-                starts[side.name].append(side.init)
-                rounds[side.name].append(measure(side, host))
-                if side.name == "lastmile" and len(rounds[side.name]) == ROUNDS:
-                    traffic_exits(host, table)
-    for name in rounds[sides[0].name][0]:
-        values = {side.name: statistics.median(r[name][0] for r in rounds[side.name]) for side in sides}
-        unit = rounds[sides[0].name][0][name][1]
-        against = ("bare", values["bare"], TARGETS.get(name)) if "lastmile" in values else None
-        table.add(name, values.get("lastmile", values["bare"]), unit, against)
-    inits = {name: statistics.median(times) for name, times in starts.items()}
-    ours = sides[-1]
-    if ours.name == "lastmile":
-        table.add("first line to the I/O domain's link", ours.link, "s")
-        table.add("first line to the guest's init", inits["lastmile"], "s", ("bare boot", inits["bare"], 1.5))
-    else:
-        table.add("bare boot to init", inits["bare"], "s")
+                starts.setdefault(side, []).append(side.init)
+                rounds.setdefault(side, []).append(measure(side, host))
+                if side is not bare_side and turn == ROUNDS - 1:
+                    traffic_exits(host, table, side.what)
+    for side in others or [bare_side]:
+        for name, (_, unit) in rounds[side][0].items():
+            value, against = (statistics.median(r[name][0] for r in rounds[which]) for which in (side, bare_side))
+            table.add(name + side.what, value, unit, ("bare", against, TARGETS.get(name + side.what)) if others else None)
+    for side in others:
+        table.add("first line to the I/O domain's link" + side.what, side.link, "s")
+        table.add("first line to the guest's init" + side.what, statistics.median(starts[side]), "s",
+                  ("bare boot", statistics.median(starts[bare_side]), 1.5))
+    if not others:
+        table.add("bare boot to init", statistics.median(starts[bare_side]), "s")
 
 
 def main():
@@ -231,7 +217,8 @@ def main():
     if not args.bare:
         exits(build, table)
         frames(build, table)
-    traffic(build, table, [Bare(build)] if args.bare else [Bare(build), Guests(build)])
+    ours = [Guests(build, "", web=(1, "1"), db=(1, "2")), Guests(build, ", shared CPUs", web=(1, "1-3"), db=(4, "1-3"))]
+    traffic(table, Bare(build), [] if args.bare else ours)
     table.write(build)
 
 

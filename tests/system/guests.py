@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Two unmodified Debian guests, each with a VF: links, pings, transfers, the uplink, both consoles. Once with the kernel of this release,
 once with one guest on the kernel of the backports."""
+import re
+
 from tests.system import lib, texts
 
 ADDRESS = {"web": "10.0.2.101", "db": "10.0.2.102"}
@@ -18,6 +20,17 @@ def ready(host):
         host.line(texts.of(texts.PREFIX, guest) + texts.GUEST_READY, BOOT_SECONDS, start=start, fail=texts.PANIC)
     for guest in ADDRESS:
         host.run(guest, "lmserve")
+
+
+def demo_text(**processors):
+    """The demonstration's configuration with other processors: guest=(vcpus, cpus)."""
+    text = (lib.ROOT / "tests/guest/demo/lastmile.cfg").read_text()
+    for guest, (vcpus, cpus) in processors.items():
+        head, section = text.split(f"[guest {guest}]")
+        section = re.sub(r"^cpus .*$", f"cpus = {cpus}", section, count=1, flags=re.M)
+        section = re.sub(r"^vcpus .*$", f"vcpus = {vcpus}", section, count=1, flags=re.M)
+        text = f"{head}[guest {guest}]{section}"
+    return text
 
 
 @lib.boot("demo")

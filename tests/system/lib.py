@@ -20,7 +20,7 @@ import board
 from tests.system import texts
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-MODULES = ("bare", "config", "acpi", "guests", "share", "dma", "attack", "vtd", "function")
+MODULES = ("bare", "config", "acpi", "guests", "share", "own", "dma", "attack", "vtd", "function")
 
 NO_MACHINE = "none"  # a test that boots its own
 
@@ -199,6 +199,17 @@ class Host(board.Machine):
         status, output = self.shell(name, command, seconds)
         assert status == 0, f"{name}: {command}: status {status}\n{output}"
         return output
+
+
+def exit_counts(host):
+    """The operator's `exits`: {guest: {kind: number}}."""
+    host.focus("lastmile")
+    host.settle()
+    at = len(host.text)
+    host.send("exits\r")
+    host.expect(r"lastmile> $", 20, start=at + 6)
+    return {name: {kind.strip(): int(n) for kind, n in re.findall(r"([\w/ -]+?) (\d+)", rest)}
+            for name, rest in re.findall(r"^([\w-]+): ((?:[\w/ -]+ \d+ ?)+)\r?$", host.text[at:], re.M)}
 
 
 def ping_line(text, peer):
