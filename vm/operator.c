@@ -11,6 +11,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/radix.h"
 #include "vm/assign/vf.h"
+#include "vm/sched.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
@@ -46,7 +47,7 @@ static void list(UNUSED char **word)
         uint64_t ran = 0;
 
         for (unsigned i = 0; i < vm->nvcpus; i++)
-            ran += vm->vcpu[i]->run_ns;
+            ran += sched_run_ns(vm->vcpu[i]);
         say("%5u %7lu %7lu %s %s\r\n", vm->nvcpus, (vm->p2m.ram_low + vm->p2m.ram_high) >> 20,
             ran / NS_PER_MS, states[vm->state], vm->name);
     }

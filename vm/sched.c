@@ -217,6 +217,14 @@ static void end(struct runq *q, struct vcpu *v, enum vcpu_state next)
         insert(q, v);
 }
 
+uint64_t sched_run_ns(const struct vcpu *v)
+{
+    struct runq *q = &runqs[v->cpu];
+    spin_guard(&q->lock);
+
+    return v->run_ns + (q->current == v ? time_ns() - q->start_ns : 0);
+}
+
 /* One turn of a CPU's life. */
 static void sched_turn(unsigned cpu)
 {

@@ -25,5 +25,8 @@ void sched_vcpu_init(struct vcpu *v);
  */
 void sched_wake(struct vcpu *v);
 
+/* CPU time that the vCPU has had, its present turn too. Any CPU. */
+uint64_t sched_run_ns(const struct vcpu *v);
+
 /* True if the vCPU that runs on this CPU should come back to sched_loop(): slice over with others waiting. */
 bool sched_must_yield(const struct vcpu *v);

@@ -288,4 +288,17 @@ TEST(run_time_moves_between_cpus_by_its_distance)
     CHECK_EQ(v[0].vruntime_ns, 13 * NS_PER_MS);
 }
 
+TEST(the_present_turn_counts)
+{
+    setup(1);
+    begin(&runqs[0], &v[0], 0);
+    fake_now_ns += 3 * NS_PER_S;
+    CHECK(sched_run_ns(&v[0]) >= 3 * NS_PER_S && sched_run_ns(&v[0]) < 3 * NS_PER_S + NS_PER_MS);
+    CHECK_EQ(v[0].run_ns, 0);
+    end(&runqs[0], &v[0], VCPU_BLOCKED);
+    fake_now_ns += NS_PER_S;
+    CHECK_EQ(sched_run_ns(&v[0]), v[0].run_ns);
+    CHECK_EQ(sched_run_ns(&v[1]), 0);
+}
+
 TEST_MAIN()
