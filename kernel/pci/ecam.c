@@ -71,7 +71,7 @@ static uint16_t select_port(const struct pci_dev *d, unsigned off)
     return (uint16_t)(CONFIG_DATA + (off & 3));
 }
 
-#define ACCESSORS(bits, letter)                                                                              \
+#define READER(bits, letter)                                                                                 \
     uint##bits##_t pci_read##bits(const struct pci_dev *d, unsigned off)                                     \
     {                                                                                                        \
         volatile uint##bits##_t *reg = ecam_reg(d, off);                                                     \
@@ -80,7 +80,8 @@ static uint16_t select_port(const struct pci_dev *d, unsigned off)
             return reg ? *reg : (uint##bits##_t) ~0u;                                                        \
         spin_guard(&port_lock);                                                                              \
         return in##letter(select_port(d, off));                                                              \
-    }                                                                                                        \
+    }
+#define WRITER(bits, letter)                                                                                 \
     void pci_write##bits(const struct pci_dev *d, unsigned off, uint##bits##_t v)                            \
     {                                                                                                        \
         volatile uint##bits##_t *reg = ecam_reg(d, off);                                                     \
@@ -92,6 +93,8 @@ static uint16_t select_port(const struct pci_dev *d, unsigned off)
             out##letter(select_port(d, off), v);                                                             \
         }                                                                                                    \
     }
-ACCESSORS(8, b)
-ACCESSORS(16, w)
-ACCESSORS(32, l)
+READER(8, b)
+READER(16, w)
+READER(32, l)
+WRITER(16, w)
+WRITER(32, l)

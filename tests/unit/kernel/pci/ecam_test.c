@@ -38,11 +38,11 @@ TEST(accesses_reach_their_function)
     pci_write32(&d, 0x40, 0x11223344);
     CHECK_EQ(pci_read8(&d, 0x43), 0x11);
     CHECK_EQ(pci_read16(&d, 0x42), 0x1122);
-    pci_write8(&d, 0x40, 0x55);
+    pci_write16(&d, 0x40, 0x3355);
     pci_write16(&d, 0xffe, 0x6677);
     CHECK_EQ(space[0x12b000 + 0x40], 0x55);
     CHECK_EQ(space[0x12b000 + 0xfff], 0x66);
-    pci_write8(&other, 0, 0x12); /* reaches nobody */
+    pci_write16(&other, 0, 0x12); /* reaches nobody */
     CHECK_EQ(pci_read8(&other, 0), 0xff);
     CHECK_EQ(pci_read16(&low, 0), 0xffff);
     CHECK_EQ(pci_read32(&far, 0), 0xffffffff);
@@ -89,13 +89,13 @@ TEST(without_a_window_the_ports_reach_segment_0)
     CHECK_EQ(pci_read8(&d, 0x43), 0x11);
     CHECK_EQ(port_address, 0x80022b40);
     CHECK_EQ(pci_read16(&d, 0x42), 0x1122);
-    pci_write8(&d, 0xff, 0x55);
+    pci_write16(&d, 0xfe, 0x5500);
     pci_write16(&d, 0xfc, 0x6677);
     CHECK_EQ(pci_read32(&d, 0xfc), 0x55006677);
     port_address = 0;
     CHECK_EQ(pci_read32(&d, 0x100), 0xffffffff); /* extended space: on no port */
     CHECK_EQ(pci_read16(&far, 0), 0xffff);
-    pci_write8(&d, 0x100, 1);
+    pci_write16(&d, 0x100, 1);
     pci_write32(&far, 0, 1);
     CHECK_EQ(port_address, 0);
 }
