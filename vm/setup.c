@@ -158,24 +158,30 @@ static int assign_pfs(struct vm *vm)
 int setup_assign(struct vm *vm)
 {
     int rc = check(vm);
+    uint64_t began = time_ns();
 
     if (rc != 0)
         return rc;
     if (vm->privileged || vm->nvfs + vm->cfg->nfunctions > 0)
-        rc = vm_iommu_create(vm);
+        rc = vm_iommu_open(vm);
     if (rc == 0)
         rc = vm->privileged ? assign_pfs(vm) : vf_assign_all(vm);
     if (rc == 0)
         rc = assign_functions(vm);
     if (rc != 0)
         setup_release(vm);
+    log_debug("%s: functions assigned in %lu ns", vm->name, time_ns() - began);
     return rc;
 }
 
 void setup_release(struct vm *vm)
 {
+    uint64_t began = time_ns();
+
     vf_end_use(vm);
     assign_release_all(vm);
+    vm_iommu_close(vm);
+    log_debug("%s: functions released in %lu ns", vm->name, time_ns() - began);
 }
 
 /* The VFs that the configuration names. */

@@ -57,20 +57,26 @@ void vm_complain(struct vm *vm, const char *fmt, ...)
 
 /* --- building --- */
 
-int vm_iommu_create(struct vm *vm)
+int vm_iommu_open(struct vm *vm)
 {
-    struct iommu_domain *d = vm->iommu ? vm->iommu : iommu_domain_create(vm->name);
-    int err = d ? 0 : -ENOMEM;
+    int err = 0;
 
-    if (vm->iommu || err)
-        return err;
+    if (!vm->iommu)
+        vm->iommu = iommu_domain_create(vm->name);
+    if (!vm->iommu)
+        return -ENOMEM;
     for (const struct p2m_chunk *c = vm->p2m.chunks; c < vm->p2m.chunks + vm->p2m.nchunks && !err; c++)
-        err = iommu_map(d, iova(c->at), c->block, c->size, IOMMU_R | IOMMU_W);
-    if (!err)
-        vm->iommu = d;
-    else if (iommu_domain_destroy(d) != 0)
-        log_error("[%s] its IOMMU domain cannot be taken down and stays", vm->name);
+        err = iommu_map(vm->iommu, iova(c->at), c->block, c->size, IOMMU_R | IOMMU_W);
     return err;
+}
+
+void vm_iommu_close(struct vm *vm)
+{
+    if (!vm->iommu)
+        return;
+    for (const struct p2m_chunk *c = vm->p2m.chunks; c < vm->p2m.chunks + vm->p2m.nchunks; c++)
+        if (iommu_unmap(vm->iommu, iova(c->at), c->size) != 0)
+            log_error("[%s] the IOMMU did not confirm that %#lx is unmapped", vm->name, c->at);
 }
 
 static int vcpus_create(struct vm *vm)

@@ -106,9 +106,13 @@ MUST_USE struct vm *vm_create(const struct boot_guest *cfg, bool privileged);
  */
 MUST_USE int vm_start(struct vm *vm);
 
-/* The address space of its functions, made when the first is to be assigned: its RAM at its own addresses.
- * Negative errno. */
-MUST_USE int vm_iommu_create(struct vm *vm);
+/*
+ * The address space of its functions: its RAM at its own addresses, from before the first is assigned until after the
+ * last is back, so that one which does not let go reaches nothing either. vm_iommu_open(): negative errno, then call
+ * vm_iommu_close() too.
+ */
+MUST_USE int vm_iommu_open(struct vm *vm);
+void vm_iommu_close(struct vm *vm);
 
 /*
  * Asks the VM to stop and says why in the log (with the registers of `culprit` if there is one). Safe from

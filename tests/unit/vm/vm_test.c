@@ -206,15 +206,23 @@ TEST(the_iommu_domain_holds_the_ram)
 
     CHECK(vm->iommu == NULL);
     fake_iommu_rc = -ENOMEM;
-    CHECK_EQ(vm_iommu_create(vm), -ENOMEM);
+    CHECK_EQ(vm_iommu_open(vm), -ENOMEM);
     fake_iommu_rc = 0;
-    CHECK(vm->iommu == NULL);
-    CHECK_EQ(fake_iommu_domains_out, domains);
-    CHECK_EQ(vm_iommu_create(vm), 0);
-    CHECK_EQ(vm_iommu_create(vm), 0);
+    vm_iommu_close(vm);
+    CHECK_EQ(vm_iommu_open(vm), 0);
     CHECK_EQ(fake_iommu_domains_out, domains + 1);
     CHECK(fake_iommu_lookup(vm->iommu, iova(0)) != NULL);
     CHECK(fake_iommu_lookup(vm->iommu, iova(SIZE_2M)) == NULL);
+    vm_iommu_close(vm);
+    CHECK(fake_iommu_lookup(vm->iommu, iova(0)) == NULL);
+    CHECK_EQ(vm_iommu_open(vm), 0); /* the next start's */
+    CHECK(fake_iommu_lookup(vm->iommu, iova(0)) != NULL);
+    CHECK_EQ(fake_iommu_domains_out, domains + 1);
+}
+
+TEST(one_without_functions_has_nothing_to_close)
+{
+    vm_iommu_close(create());
 }
 
 TEST(bad_configurations)
