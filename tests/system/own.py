@@ -21,13 +21,20 @@ kernel = crash.elf
 cmdline = wait=1 how=triple
 memory = 16M
 cpus = 5
+
+[guest selfipi]
+kernel = selfipi.elf
+cmdline = wait=1
+memory = 16M
+cpus = 6
+on_crash = stop
 """
 
 
 @lib.boot("own")
 def own(build):
     text = guests.demo_text(web=(1, "1"), db=(2, "2-3"))
-    return {"cfg": text + OTHERS, "ready": guests.ready, "extra": ["-smp", "7"]}
+    return {"cfg": text + OTHERS, "ready": guests.ready, "extra": ["-smp", "8"]}
 
 
 def exits_of(host, guest):
@@ -58,6 +65,11 @@ def transfers(host):
 @lib.test("system own: one that reads and writes every MSR, its interrupt controller's too, goes on; the others notice nothing", on="own", limit=240)
 def msr(host):
     while_pinging(host, lambda: set_off(host, "msr", r"poke: done", seconds=180))
+
+
+@lib.test("system own: one that leaves requests for the hypervisor that look like exceptions harms nobody, itself neither", on="own", limit=120)
+def selfipi(host):
+    while_pinging(host, lambda: set_off(host, "selfipi", r"selfipi: taken 1\b", r"selfipi: done"))
 
 
 @lib.test("system own: one that crashes is started again on its CPU", on="own", limit=120)

@@ -11,6 +11,9 @@
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
+/* Holds back what the guest may request but the host could not tell from an exception (SDM 3A 11.5.2: vectors from 16 on are valid). */
+#define TPR_HOST 0x10
+
 /* Reading is harmless, and what hardware makes read-only it protects itself. The timer's LVT entry has no delivery mode (SDM 3A figure 11-8), and
  * vectors that are not valid raise nothing. */
 static const struct {
@@ -106,6 +109,14 @@ static void lend(struct vcpu *v)
     assign_route_irqs(v->vm);
 }
 
+/* In a vCPU's life nothing is lost: what the host holds back stays where it is, too, and is delivered once. */
+static void requests_to_emulated(struct lapic *l)
+{
+    cpu_take_interrupts(); /* all above the host's priority: nothing is in service that holds the next one up */
+    for (uint32_t bits = hw_read(APIC_IRR); bits != 0; bits &= bits - 1)
+        apic_request(l, (uint8_t)__builtin_ctz(bits));
+}
+
 static void ends_to_emulated(struct lapic *l)
 {
     for (unsigned w = 0; w < APIC_WORDS; w++)
@@ -127,9 +138,9 @@ void lapic_take_back(struct vcpu *v)
     timer_from_hw(l);
     ends_to_emulated(l);
     lapic_set_tpr(v, (uint8_t)hw_read(APIC_TPR));
-    hw_write(APIC_TPR, 0);
+    hw_write(APIC_TPR, TPR_HOST);
     hw_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
-    cpu_take_interrupts(); /* all that is requested: none holds the next one up */
+    requests_to_emulated(l);
     cpu_take_apic();
     assign_route_irqs(v->vm);
 }

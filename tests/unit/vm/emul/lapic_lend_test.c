@@ -53,8 +53,8 @@ static void hw_wrmsr(uint32_t msr, uint64_t val)
     CHECK(reg < APIC_REGS && val >> 32 == 0);
     hw.writes++;
     if (reg == APIC_SELF) {
-        CHECK(!(hw.reg[APIC_IRR + val / 32] >> val % 32 & 1)); /* else it is lost */
-        hw_flip(APIC_IRR, (int)val);
+        CHECK(val < 32 || !(hw.reg[APIC_IRR + val / 32] >> val % 32 & 1)); /* else it is lost */
+        hw.reg[APIC_IRR + val / 32] |= 1u << val % 32;
     } else if (reg == APIC_EOI) {
         CHECK(hw_highest(APIC_ISR) >= 0);
         hw_flip(APIC_ISR, hw_highest(APIC_ISR));
@@ -65,7 +65,8 @@ static void hw_wrmsr(uint32_t msr, uint64_t val)
     }
 }
 
-static bool late_kick; /* an NMI comes right behind the window, and the host makes an interrupt of it if nobody has the APIC */
+static bool
+    late_kick; /* an NMI comes right behind the window, and the host makes an interrupt of it if nobody has the APIC */
 
 /* The host's window: each request goes where the kernel sends it, unless something holds it up. */
 static void window(void)
@@ -75,6 +76,7 @@ static void window(void)
     while ((vector = hw_highest(APIC_IRR)) >= 0 && (uint32_t)vector / 16 > hw.reg[APIC_TPR] / 16 &&
            hw_highest(APIC_ISR) < 0) {
         hw_flip(APIC_IRR, vector);
+        CHECK(vector >= 32); /* the host would take it for an exception */
         if (cpu_this()->collect)
             cpu_this()->collect(cpu_this()->collect_arg, (uint8_t)vector);
         else
@@ -178,7 +180,7 @@ TEST(state_goes_and_comes_back)
     CHECK_EQ(routes, 2);
     CHECK_EQ(hw_highest(APIC_IRR), -1);
     CHECK_EQ(hw_highest(APIC_ISR), -1);
-    CHECK_EQ(hw.reg[APIC_TPR], 0);
+    CHECK_EQ(hw.reg[APIC_TPR], TPR_HOST);
     CHECK_EQ(hw.reg[APIC_SVR], SVR_ENABLE | VECTOR_SPURIOUS);
     CHECK_EQ(hw.reg[APIC_LVTT], LVT_MASKED);
     CHECK_EQ(apic_get(v->lapic, APIC_TPR), 0x40);
@@ -308,6 +310,22 @@ TEST(it_comes_back_when_the_guest_switches_its_apic_off)
     CHECK_EQ(hw_highest(APIC_IRR), -1);
     lapic_lend(v);
     CHECK(!v->lent);
+    teardown();
+}
+
+TEST(a_request_that_looks_like_an_exception_never_reaches_the_host)
+{
+    setup();
+    lapic_lend(v);
+    hw_flip(APIC_IRR, 18);
+    x2_write(APIC_SVR, 0xff);
+    CHECK_EQ(apic_highest_irr(v->lapic), 18);
+    window();
+    x2_write(APIC_SVR, SVR_ENABLE | 0xff);
+    lapic_lend(v);
+    CHECK(v->lent);
+    CHECK_EQ(hw_highest(APIC_IRR), 18);
+    CHECK_EQ(apic_highest_irr(v->lapic), -1);
     teardown();
 }
 
