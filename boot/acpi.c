@@ -52,38 +52,6 @@ static const struct cpu_entry {
 #define ECAM_BUS     BIT(20)
 #define ECAM_END     BIT(52) /* no physical address is wider */
 
-/* DMAR: Intel VT-d specification 4.1, section 8.1. */
-#define DMAR_FLAGS      37u
-#define DMAR_INTR_REMAP BIT32(0)
-#define DMAR_ENTRIES    48u
-#define DMAR_DRHD       0
-#define DRHD_BASE       8u
-
-/* IVRS: AMD I/O Virtualization Technology (48882) revision 3.08, section 5.2. */
-#define IVRS_ENTRIES        48u
-#define IVHD_10H            0x10
-#define IVHD_11H            0x11
-#define IVHD_40H            0x40
-#define IVHD_BASE           8u
-#define IVHD_EFR            24u
-#define IVHD_EFR_XTSUP      BIT(2) /* x2APIC destinations */
-#define IVHD_EFR_IASUP      BIT(6) /* INVALIDATE_IOMMU_ALL */
-#define IVHD_EFR_GASUP      BIT(7) /* 128-bit remapping entries */
-#define IVHD_EFR_NEEDED     (IVHD_EFR_XTSUP | IVHD_EFR_IASUP | IVHD_EFR_GASUP)
-#define IVHD_10H_DEVICES    24u
-#define IVHD_11H_DEVICES    40u
-#define IVHD_DEV_SPECIAL    72
-#define IVHD_DEV_ACPI_HID   240
-#define IVHD_HID_UIDLEN     21u
-#define IVHD_SPECIAL_KIND   7u
-#define IVHD_SPECIAL_IOAPIC 1
-
-/* A table that has been checked. */
-struct table {
-    const uint8_t *at;
-    uint32_t length;
-};
-
 struct reader {
     struct acpi_facts *facts;
     const struct boot_mem *mem;
@@ -126,7 +94,7 @@ static void refuse(const struct reader *r, const uint8_t *signature, const char 
     r->warn(line);
 }
 
-static bool fetch_table(const struct reader *r, uint64_t pa, struct table *t)
+static bool fetch_table(const struct reader *r, uint64_t pa, struct acpi_table *t)
 {
     const uint8_t *p = (const uint8_t *)(uintptr_t)pa;
 
@@ -147,18 +115,9 @@ static bool fetch_table(const struct reader *r, uint64_t pa, struct table *t)
     return true;
 }
 
-/* Notes down a table that the hypervisor reads itself. */
-static void keep(const struct reader *r, const struct table *t)
-{
-    struct acpi_facts *f = r->facts;
-
-    f->table[f->ntables++] = (struct boot_table){(uint64_t)t->at, t->length};
-}
-
 /* --- one function for each table --- */
 
-/* The number in `size` bytes at an offset; 0 beyond the end: older revisions of a table are shorter. */
-static uint64_t field(const struct table *t, uint32_t off, uint32_t size)
+uint64_t acpi_field(const struct acpi_table *t, uint32_t off, uint32_t size)
 {
     uint64_t v = 0;
 
@@ -168,9 +127,9 @@ static uint64_t field(const struct table *t, uint32_t off, uint32_t size)
 }
 
 /* A port number of the FADT, or 0 if it is none. */
-static uint16_t port_at(const struct table *t, uint32_t off, uint32_t size)
+static uint16_t port_at(const struct acpi_table *t, uint32_t off, uint32_t size)
 {
-    uint64_t address = field(t, off, size);
+    uint64_t address = acpi_field(t, off, size);
 
     return address <= UINT16_MAX ? (uint16_t)address : 0;
 }
@@ -193,7 +152,7 @@ static bool s5_package(const uint8_t *p, size_t left, uint8_t slp_typ[2])
 }
 
 /* AML is not interpreted: the name stands in the DSDT's bytes as it is. */
-static bool find_s5(const struct table *dsdt, uint8_t slp_typ[2])
+static bool find_s5(const struct acpi_table *dsdt, uint8_t slp_typ[2])
 {
     const uint8_t *p = dsdt->at + HEADER_BYTES;
 
@@ -204,21 +163,22 @@ static bool find_s5(const struct table *dsdt, uint8_t slp_typ[2])
 }
 
 /* Only this one names the DSDT, whose checks are the same. */
-static void read_fadt(const struct reader *r, const struct table *t)
+static void read_fadt(const struct reader *r, const struct acpi_table *t)
 {
     struct boot_power *p = &r->facts->machine.power;
-    uint64_t dsdt = field(t, FADT_X_DSDT, 8);
-    struct table d;
+    uint64_t dsdt = acpi_field(t, FADT_X_DSDT, 8);
+    struct acpi_table d;
 
     *p = (struct boot_power){.pm_timer = port_at(t, FADT_PM_TMR, 4)};
-    p->acpi_enable = (uint8_t)field(t, FADT_ACPI_ENABLE, 1);
+    p->acpi_enable = (uint8_t)acpi_field(t, FADT_ACPI_ENABLE, 1);
     if (p->acpi_enable)
         p->smi_cmd = port_at(t, FADT_SMI_CMD, 4);
-    if ((field(t, FADT_FLAGS, 4) & FADT_RESET_REG_SUP) && field(t, FADT_RESET_SPACE, 1) == ACPI_SPACE_IO)
+    if ((acpi_field(t, FADT_FLAGS, 4) & FADT_RESET_REG_SUP) &&
+        acpi_field(t, FADT_RESET_SPACE, 1) == ACPI_SPACE_IO)
         p->reset = port_at(t, FADT_RESET_ADDRESS, 8);
-    p->reset_value = (uint8_t)field(t, FADT_RESET_VALUE, 1);
+    p->reset_value = (uint8_t)acpi_field(t, FADT_RESET_VALUE, 1);
     if (!dsdt)
-        dsdt = field(t, FADT_DSDT, 4);
+        dsdt = acpi_field(t, FADT_DSDT, 4);
     if (dsdt && fetch_table(r, dsdt, &d) && find_s5(&d, p->slp_typ)) {
         p->pm1_cnt[0] = port_at(t, FADT_PM1A_CNT, 4);
         p->pm1_cnt[1] = port_at(t, FADT_PM1B_CNT, 4);
@@ -226,13 +186,13 @@ static void read_fadt(const struct reader *r, const struct table *t)
 }
 
 /* True, and its id, if the entry of `length` bytes is a processor that can be used now. */
-static bool usable_cpu(const struct table *t, uint32_t at, uint32_t length, uint32_t *id)
+static bool usable_cpu(const struct acpi_table *t, uint32_t at, uint32_t length, uint32_t *id)
 {
     for (const struct cpu_entry *e = cpu_entries; e < cpu_entries + ARRAY_SIZE(cpu_entries); e++) {
         if (t->at[at] != e->type || length < e->size)
             continue;
-        *id = (uint32_t)field(t, at + e->id, e->id_size);
-        return (field(t, at + e->flags, 4) & MADT_ENABLED) && *id != e->all;
+        *id = (uint32_t)acpi_field(t, at + e->id, e->id_size);
+        return (acpi_field(t, at + e->flags, 4) & MADT_ENABLED) && *id != e->all;
     }
     return false;
 }
@@ -248,12 +208,12 @@ static void add_cpu(struct boot_machine *m, uint32_t id)
     m->ncpus++;
 }
 
-static void read_madt(const struct reader *r, const struct table *t)
+static void read_madt(const struct reader *r, const struct acpi_table *t)
 {
     uint32_t step, id;
 
     for (uint32_t at = MADT_ENTRIES; at < t->length; at += step) {
-        step = (uint32_t)field(t, at + 1, 1);
+        step = (uint32_t)acpi_field(t, at + 1, 1);
         if (step < 2 || step > t->length - at) {
             r->warn("ACPI: table APIC: malformed entry, the rest is ignored");
             return;
@@ -270,17 +230,14 @@ static bool ecam_is_sound(const struct reader *r, const struct boot_ecam *w)
     uint64_t start = w->base + w->first_bus * ECAM_BUS,
              end = w->base + (w->last_bus + (uint64_t)1) * ECAM_BUS;
 
-    for (size_t i = 0; i < r->nmem; i++)
-        if (memmap_is_ram(r->mem[i].type) && start < r->mem[i].base + r->mem[i].size && r->mem[i].base < end)
-            return false;
     for (const struct boot_ecam *o = m->ecam; o < m->ecam + m->necam; o++)
         if (o->segment == w->segment && w->first_bus <= o->last_bus && w->last_bus >= o->first_bus)
             return false;
     return IS_ALIGNED(w->base, ECAM_BUS) && w->base && w->base < ECAM_END && end <= ECAM_END &&
-           w->first_bus <= w->last_bus;
+           w->first_bus <= w->last_bus && !memmap_over_ram(r->mem, r->nmem, start, end - start);
 }
 
-static void read_mcfg(const struct reader *r, const struct table *t)
+static void read_mcfg(const struct reader *r, const struct acpi_table *t)
 {
     struct boot_machine *m = &r->facts->machine;
     char line[96];
@@ -298,99 +255,27 @@ static void read_mcfg(const struct reader *r, const struct table *t)
     }
 }
 
-static void add_unit(const struct reader *r, uint64_t base)
+static void keep_dmar(const struct reader *r, const struct acpi_table *t)
 {
-    if (r->facts->nunits < ACPI_UNITS_MAX)
-        r->facts->unit[r->facts->nunits++] = base;
+    r->facts->dmar = *t;
 }
 
-static void read_dmar(const struct reader *r, const struct table *t)
+static void keep_ivrs(const struct reader *r, const struct acpi_table *t)
 {
-    uint32_t step;
-
-    keep(r, t);
-    for (uint32_t at = DMAR_ENTRIES; at + 4 <= t->length; at += step) {
-        step = get16(t->at + at + 2);
-        if (step < 4 || step > t->length - at) {
-            refuse(r, t->at, "an entry's length is wrong");
-            r->facts->iommu = IOMMU_NONE;
-            return;
-        }
-        if (get16(t->at + at) != DMAR_DRHD)
-            continue;
-        r->facts->iommu = IOMMU_VTD;
-        add_unit(r, field(t, at + DRHD_BASE, 8));
-    }
-    r->facts->remapping = r->facts->iommu == IOMMU_VTD && (t->at[DMAR_FLAGS] & DMAR_INTR_REMAP);
-}
-
-/*
- * Bytes of a device entry: by the two high bits of its type, except for the one with a string at its end
- * (48882 table 94).
- */
-static uint32_t ivhd_entry_bytes(const uint8_t *e, uint32_t room)
-{
-    if (e[0] == IVHD_DEV_ACPI_HID)
-        return room > IVHD_HID_UIDLEN ? IVHD_HID_UIDLEN + 1 + e[IVHD_HID_UIDLEN] : 0;
-    return 4u << (e[0] >> 6);
-}
-
-/*
- * Does this block name the I/O APIC's requester id? Without it the interrupts cannot be remapped, and QEMU
- * leaves it out then.
- */
-static bool ivhd_has_ioapic(const uint8_t *ivhd, uint32_t devices, uint32_t length)
-{
-    uint32_t step;
-
-    for (uint32_t at = devices; at < length; at += step) {
-        step = ivhd_entry_bytes(ivhd + at, length - at);
-        if (step == 0 || step > length - at)
-            return false;
-        if (ivhd[at] == IVHD_DEV_SPECIAL && ivhd[at + IVHD_SPECIAL_KIND] == IVHD_SPECIAL_IOAPIC)
-            return true;
-    }
-    return false;
-}
-
-static void read_ivrs(const struct reader *r, const struct table *t)
-{
-    bool ioapic = false, wide = false;
-    uint32_t step;
-
-    keep(r, t);
-    for (uint32_t at = IVRS_ENTRIES; at + 4 <= t->length; at += step) {
-        const uint8_t *b = t->at + at;
-        bool full = b[0] == IVHD_11H || b[0] == IVHD_40H;
-
-        step = get16(b + 2);
-        if (step < 4 || step > t->length - at) {
-            refuse(r, t->at, "an entry's length is wrong");
-            r->facts->iommu = IOMMU_NONE;
-            return;
-        }
-        if (!full && b[0] != IVHD_10H)
-            continue;
-        r->facts->iommu = IOMMU_AMDVI;
-        add_unit(r, field(t, at + IVHD_BASE, 8));
-        ioapic |= ivhd_has_ioapic(b, full ? IVHD_11H_DEVICES : IVHD_10H_DEVICES, step);
-        wide |=
-            full && step >= IVHD_11H_DEVICES && (get64(b + IVHD_EFR) & IVHD_EFR_NEEDED) == IVHD_EFR_NEEDED;
-    }
-    r->facts->remapping = r->facts->iommu == IOMMU_AMDVI && ioapic && wide;
+    r->facts->ivrs = *t;
 }
 
 static void read_table(const struct reader *r, uint64_t pa)
 {
     static const struct {
         char signature[5];
-        void (*read)(const struct reader *r, const struct table *t);
+        void (*read)(const struct reader *r, const struct acpi_table *t);
     } known[] = {{"APIC", read_madt},
                  {"FACP", read_fadt},
                  {"MCFG", read_mcfg},
-                 {"DMAR", read_dmar},
-                 {"IVRS", read_ivrs}};
-    struct table t;
+                 {"DMAR", keep_dmar},
+                 {"IVRS", keep_ivrs}};
+    struct acpi_table t;
 
     if (!memmap_listed(r->mem, r->nmem, pa, 4)) {
         refuse(r, NULL, "not in memory");
@@ -412,7 +297,7 @@ void acpi_read(struct acpi_facts *f, uint64_t rsdp, const struct boot_mem *mem, 
 {
     const struct reader r = {f, mem, nmem, warn};
     const uint8_t *p = (const uint8_t *)(uintptr_t)rsdp;
-    struct table root;
+    struct acpi_table root;
 
     memset(f, 0, sizeof(*f));
     if (!rsdp || !memmap_listed(mem, nmem, rsdp, RSDP_V2_BYTES) || memcmp(p, "RSD PTR ", 8) != 0 ||

@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the ACPI tables say about processors, IOMMU and PCI (ACPI 6.5 chapter 5). Tables are hostile until
+ * What the ACPI tables say about processors, power and PCI (ACPI 6.5 chapter 5). Tables are hostile until
  * checked: one that does not lie in listed memory, is too short or has a wrong checksum is left out, with a
- * warning that names it. Knows no EFI type.
+ * warning that names it. IVRS and DMAR are iommu.h's to read. Knows no EFI type.
  */
 #pragma once
 
 #include "boot/bootinfo.h"
 #include "boot/check.h"
 
-#define ACPI_UNITS_MAX 32
+/* A table that has been checked. */
+struct acpi_table {
+    const uint8_t *at;
+    uint32_t length; /* 0: there is none */
+};
 
 struct acpi_facts {
     bool xsdt;     /* the root of all the others, without which there are none */
     uint32_t seen; /* kinds of tables */
-    enum boot_iommu iommu;
-    bool remapping; /* as far as the tables say; a VT-d unit's registers say the rest */
-    unsigned nunits;
-    uint64_t unit[ACPI_UNITS_MAX]; /* where the registers of IOMMUs are */
+    struct acpi_table ivrs, dmar;
+    bool remapping; /* of IOMMUs, as far as the tables say; a VT-d unit's registers say the rest */
     struct boot_machine machine;
-    unsigned ntables;
-    struct boot_table table[BOOT_TABLES_MAX]; /* the checked ones that the hypervisor reads, where they are */
+    unsigned nclaimed;
+    struct boot_ids claimed[BOOT_UNITIES_MAX]; /* what the firmware keeps memory for, sound or not */
 };
 
 /*
@@ -29,3 +31,6 @@ struct acpi_facts {
  */
 void acpi_read(struct acpi_facts *f, uint64_t rsdp, const struct boot_mem *mem, size_t nmem,
                void (*warn)(const char *line));
+
+/* The number in `size` bytes at an offset; 0 beyond the end: older revisions of a table are shorter. */
+uint64_t acpi_field(const struct acpi_table *t, uint32_t off, uint32_t size);

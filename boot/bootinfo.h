@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
-#define BOOTINFO_VERSION 6
+#define BOOTINFO_VERSION 7
 
 enum boot_mem_type {
     BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */
@@ -140,6 +140,44 @@ struct boot_power {
     uint8_t acpi_enable, reset_value;
 };
 
+#define BOOT_UNITS_MAX   16
+#define BOOT_SCOPES_MAX  256
+#define BOOT_ALIASES_MAX 64
+#define BOOT_UNITIES_MAX 32
+
+enum boot_iommu_kind { BOOT_IOMMU_NONE, BOOT_IOMMU_AMDVI, BOOT_IOMMU_VTD };
+
+/* One IOMMU. Its registers are aligned and lie over no RAM. */
+struct boot_unit {
+    uint64_t base;
+    uint32_t rid;   /* AMD-Vi: its own function; VT-d: of its segment the first id */
+    uint32_t flags; /* AMD-Vi: of its IVHD (48882 5.2.2.1) */
+};
+
+/* Something about the requester ids (as in struct boot_nic) from `first` to `last`. */
+struct boot_ids {
+    uint32_t first, last, value;
+};
+
+/* Memory that the firmware wants its devices to reach on: whole pages, at most 256 MiB, no RAM. */
+struct boot_unity {
+    uint64_t start, size;
+    uint32_t first, last; /* as in struct boot_ids */
+    uint32_t flags;       /* bit 0: to be read, bit 1: to be written; one at least */
+    uint32_t pad;
+};
+
+/* What the IVRS or the DMAR says. Of several entries for one id the first counts. */
+struct boot_iommu {
+    uint32_t kind; /* enum boot_iommu_kind */
+    uint32_t nunits, nscopes, naliases, nunities;
+    uint32_t vfs_with_pf; /* a VF is in the scope that its PF is in */
+    struct boot_unit unit[BOOT_UNITS_MAX];
+    struct boot_ids scope[BOOT_SCOPES_MAX];  /* the unit with this number translates them */
+    struct boot_ids alias[BOOT_ALIASES_MAX]; /* their requests may bear this id instead */
+    struct boot_unity unity[BOOT_UNITIES_MAX];
+};
+
 /* What the machine's ACPI tables say. */
 struct boot_machine {
     uint32_t ncpus;              /* usable processors, the boot processor among them */
@@ -147,16 +185,7 @@ struct boot_machine {
     uint32_t necam;
     struct boot_ecam ecam[BOOT_ECAM_MAX];
     struct boot_power power;
-};
-
-/*
- * A copy of the IVRS or the DMAR, each at most once. Its length and its checksum are right; what it says is not
- * checked. Size 0: none.
- */
-#define BOOT_TABLES_MAX 2
-
-struct boot_table {
-    uint64_t base, size;
+    struct boot_iommu iommu;
 };
 
 /*
@@ -168,7 +197,6 @@ struct bootinfo {
     uint64_t magic;
     uint32_t version, size; /* sizeof(struct bootinfo) */
     struct boot_machine machine;
-    struct boot_table table[BOOT_TABLES_MAX];
     uint64_t mem; /* struct boot_mem[mem_count], sorted, not overlapping */
     uint64_t mem_count;
     uint64_t image_base; /* where hv.elf's lowest segment was loaded, 2 MiB aligned, contiguous */

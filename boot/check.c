@@ -38,14 +38,14 @@ static bool check_iommu(const struct config *cfg, const struct boot_facts *f, st
 {
     if (!config_has_devices(cfg))
         return true;
-    if (f->iommu == IOMMU_NONE)
+    if (f->machine.iommu.kind == BOOT_IOMMU_NONE)
         return error_set(err, "IOMMU: no valid IVRS or DMAR table, accepted: AMD-Vi or VT-d, switched on in "
                               "the firmware's set-up");
     if (!f->remapping)
         return error_set(err,
                          "IOMMU: %s does not remap interrupts as needed, accepted: interrupt remapping "
                          "(with x2APIC destinations) switched on",
-                         f->iommu == IOMMU_AMDVI ? "AMD-Vi" : "VT-d");
+                         f->machine.iommu.kind == BOOT_IOMMU_AMDVI ? "AMD-Vi" : "VT-d");
     if (!f->ecam)
         return error_set(err, "PCI: no valid MCFG table, accepted: memory-mapped configuration space");
     return true;

@@ -11,7 +11,6 @@
 #define CHECK_MARGIN ((uint64_t)48 << 20)
 
 enum boot_virt { VIRT_NONE, VIRT_SVM, VIRT_VMX };
-enum boot_iommu { IOMMU_NONE, IOMMU_AMDVI, IOMMU_VTD };
 
 /* The PF behind boot.nic[i]. */
 struct nic_facts {
@@ -39,17 +38,14 @@ struct boot_facts {
     bool la57;     /* the firmware runs with five-level paging */
     unsigned cpus; /* 0: not known */
 
-    enum boot_iommu iommu;
     bool remapping; /* the IOMMU remaps interrupts */
     bool ecam;      /* PCI configuration space is memory-mapped */
-    bool xsdt;      /* there is a valid one: where the hypervisor finds all tables */
+    bool xsdt;      /* there is a valid one: the root of all tables */
 
     struct boot_machine machine; /* to hand over, as are */
-    unsigned ntables;
-    struct boot_table table[BOOT_TABLES_MAX]; /* these ACPI tables */
-    uint64_t usable;                          /* bytes of RAM before any file is loaded */
-    uint64_t file_bytes;                      /* the guests' files, in whole pages */
-    uint64_t mmio32_gap;                      /* largest free stretch of 32-bit MMIO space */
+    uint64_t usable;             /* bytes of RAM before any file is loaded */
+    uint64_t file_bytes;         /* the guests' files, in whole pages */
+    uint64_t mmio32_gap;         /* largest free stretch of 32-bit MMIO space */
 
     struct nic_facts nic[BOOT_NICS_MAX];
     struct function_refusal refused;

@@ -361,9 +361,11 @@ static bool has_messages(const struct look *l)
 
 static bool is_free_of_firmware(const struct look *l)
 {
-    return !unity_names(l->a, l->rid) ||
-           refuse(l, "%s: the firmware keeps memory for it (RMRR or IVMD), accepted: another device",
-                  name_of(l->rid));
+    for (const struct boot_ids *c = l->a->claimed; c < l->a->claimed + l->a->nclaimed; c++)
+        if (l->rid >= c->first && l->rid <= c->last)
+            return refuse(l, "%s: the firmware keeps memory for it (RMRR or IVMD), accepted: another device",
+                          name_of(l->rid));
+    return true;
 }
 
 static bool look_at(const struct look *l, uint32_t *reset)

@@ -22,6 +22,3 @@ void function_look(const struct acpi_facts *a, struct config *cfg, uint32_t boot
  * 6.12): the last thing before the firmware is left.
  */
 void function_isolate(const struct acpi_facts *a);
-
-/* Does an RMRR of the DMAR, or an IVMD of the IVRS, name this function? Entries for all devices do not count. unity.c */
-bool unity_names(const struct acpi_facts *a, uint32_t rid);

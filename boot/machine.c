@@ -2,6 +2,7 @@
 #include "boot/machine.h"
 #include "boot/firmware.h"
 #include "boot/function.h"
+#include "boot/iommu.h"
 #include "boot/memmap.h"
 #include "boot/pci.h"
 #include "kernel/cpu/x86.h"
@@ -113,7 +114,7 @@ static void look_at_devices(struct boot_facts *f, struct config *cfg, const stru
 
 void machine_isolate(void)
 {
-    if (acpi.iommu != IOMMU_NONE)
+    if (acpi.machine.iommu.kind != BOOT_IOMMU_NONE)
         function_isolate(&acpi);
 }
 
@@ -125,9 +126,8 @@ static bool vtd_units_remap(const struct acpi_facts *a)
 {
     uint64_t have = DRHD_ECAP_NEEDED;
 
-    for (unsigned i = 0; i < a->nunits; i++)
-        if (a->unit[i] && IS_ALIGNED(a->unit[i], (uint64_t)4096))
-            have &= *(const volatile uint64_t *)(uintptr_t)(a->unit[i] + DRHD_ECAP);
+    for (unsigned i = 0; i < a->machine.iommu.nunits; i++)
+        have &= *(const volatile uint64_t *)(uintptr_t)(a->machine.iommu.unit[i].base + DRHD_ECAP);
     return have == DRHD_ECAP_NEEDED;
 }
 
@@ -142,16 +142,16 @@ bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *e
         return error_set(err, "memory: the firmware's memory map cannot be read");
     f->usable = memmap_usable(mem, nmem);
     acpi_read(&acpi, (uint64_t)fw_table(&acpi20), mem, nmem, warn);
+    iommu_read(&acpi, mem, nmem, warn);
     f->machine = acpi.machine;
-    f->ntables = acpi.ntables;
-    memcpy(f->table, acpi.table, sizeof(f->table));
     f->cpus = acpi.machine.ncpus;
-    f->iommu = acpi.iommu;
-    f->remapping = acpi.remapping && (acpi.iommu != IOMMU_VTD || vtd_units_remap(&acpi));
+    f->remapping = acpi.remapping && (acpi.machine.iommu.kind != BOOT_IOMMU_VTD || vtd_units_remap(&acpi));
     f->ecam = acpi.machine.necam != 0;
     f->xsdt = acpi.xsdt;
-    if (f->iommu == IOMMU_NONE && !config_has_devices(cfg))
+    if (!f->remapping && !config_has_devices(cfg)) {
+        f->machine.iommu.kind = BOOT_IOMMU_NONE;
         warn("no IOMMU: no device can be given to a guest, and devices' DMA is not held back");
+    }
     look_at_devices(f, cfg, mem, nmem);
     return true;
 }

@@ -150,25 +150,10 @@ static bool place_hypervisor(struct boot_error *err)
     return true;
 }
 
-/* The firmware's own may lie anywhere, and change. */
-static bool copy_tables(struct boot_error *err)
-{
-    info->machine = facts.machine;
-    for (unsigned i = 0; i < facts.ntables; i++) {
-        const struct boot_table *t = &facts.table[i];
-        void *copy = fw_pages(t->size, PAGE_SIZE);
-
-        if (!copy)
-            return error_set(err, "memory: no room for the ACPI tables");
-        memcpy(copy, (const void *)t->base, t->size);
-        info->table[i] = (struct boot_table){(uint64_t)copy, t->size};
-    }
-    return true;
-}
-
 static bool prepare(struct boot_error *err)
 {
-    if (!copy_tables(err) || !handoff_prepare(info, &image, err))
+    info->machine = facts.machine;
+    if (!handoff_prepare(info, &image, err))
         return false;
     machine_isolate();
     return true;

@@ -130,6 +130,16 @@ bool memmap_is_ram(uint32_t type)
            type == BOOT_MEM_RUNTIME;
 }
 
+bool memmap_over_ram(const struct boot_mem *mem, size_t n, uint64_t base, uint64_t size)
+{
+    if (size > ~base)
+        return true;
+    for (size_t i = 0; i < n; i++)
+        if (memmap_is_ram(mem[i].type) && base < mem[i].base + mem[i].size && mem[i].base < base + size)
+            return true;
+    return false;
+}
+
 bool memmap_listed(const struct boot_mem *mem, size_t n, uint64_t base, uint64_t size)
 {
     if (size > ~base)

@@ -30,5 +30,8 @@ uint64_t memmap_usable(const struct boot_mem *mem, size_t n);
 /* Is this RAM, which belongs into the direct map? */
 bool memmap_is_ram(uint32_t type);
 
+/* Is any of `size` bytes at `base` RAM? True for what wraps round. */
+bool memmap_over_ram(const struct boot_mem *mem, size_t n, uint64_t base, uint64_t size);
+
 /* Do `size` bytes at `base` lie in listed RAM, tables and firmware data included, or in a reserved range? */
 bool memmap_listed(const struct boot_mem *mem, size_t n, uint64_t base, uint64_t size);

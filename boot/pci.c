@@ -12,6 +12,12 @@
 #define PCI_PREF_LIMIT  0x2cu
 #define PCI_WINDOW_UNIT BIT(20)
 
+/* The kind of a PCI Express function, section 7.5.3.2. */
+#define CAP_EXPRESS       0x10u
+#define EXPRESS_KIND      GENMASK32(23, 20)
+#define EXPRESS_TO_PCI    7
+#define PCI_HEADER_BRIDGE BIT32(16)
+
 /* SR-IOV, section 9.3.3. */
 #define SRIOV_CONTROL   0x08u
 #define SRIOV_VF_ENABLE BIT32(0)
@@ -63,6 +69,48 @@ void pci_nic_facts(const struct acpi_facts *a, uint32_t rid, struct nic_facts *f
 }
 
 /* --- all functions --- */
+
+static bool read_bridge(cfg_t c, uint32_t rid, struct pci_bridge *b)
+{
+    uint32_t buses = rd(c, PCI_BUSES), segment = rid & ~(uint32_t)0xffff;
+    unsigned express = cfg_find_cap(c, CAP_EXPRESS);
+
+    if (rd(c, PCI_ID) == ~0u || (rd(c, PCI_HEADER) & PCI_HEADER_KIND) != PCI_HEADER_BRIDGE ||
+        FIELD_GET(PCI_SECONDARY, buses) <= (rid >> 8 & 0xff))
+        return false;
+    b->first = segment | (uint32_t)(FIELD_GET(PCI_SECONDARY, buses) << 8);
+    b->last = segment | (uint32_t)(FIELD_GET(PCI_SUBORDINATE, buses) << 8) | 0xff;
+    b->to_pci = express && FIELD_GET(EXPRESS_KIND, rd(c, express)) == EXPRESS_TO_PCI;
+    return true;
+}
+
+bool pci_read_bridge(const struct acpi_facts *a, uint32_t rid, struct pci_bridge *b)
+{
+    cfg_t c = cfg_of(a, rid);
+
+    return c && read_bridge(c, rid, b);
+}
+
+struct bridge_visit {
+    void (*visit)(const struct pci_bridge *b, void *arg);
+    void *arg;
+};
+
+static bool visit_bridge(cfg_t c, uint32_t rid, void *arg)
+{
+    const struct bridge_visit *v = arg;
+    struct pci_bridge b;
+
+    if (read_bridge(c, rid, &b))
+        v->visit(&b, v->arg);
+    return false;
+}
+
+void pci_each_bridge(const struct acpi_facts *a, void (*visit)(const struct pci_bridge *b, void *arg),
+                     void *arg)
+{
+    cfg_each_function(a, visit_bridge, &(struct bridge_visit){visit, arg});
+}
 
 struct mac_search {
     const uint8_t *mac;
@@ -187,8 +235,8 @@ static void collect(struct ranges *u, const struct acpi_facts *a, const struct b
         add_range(u, mem[i].base, mem[i].base + mem[i].size);
     for (const struct boot_ecam *w = a->machine.ecam; w < a->machine.ecam + a->machine.necam; w++)
         add_range(u, w->base + w->first_bus * BIT(20), w->base + (w->last_bus + (uint64_t)1) * BIT(20));
-    for (unsigned i = 0; i < a->nunits; i++)
-        add_range(u, a->unit[i], a->unit[i] + UNIT_BYTES);
+    for (unsigned i = 0; i < a->machine.iommu.nunits; i++)
+        add_range(u, a->machine.iommu.unit[i].base, a->machine.iommu.unit[i].base + UNIT_BYTES);
     cfg_each_function(a, add_function, u);
 }
 

@@ -13,6 +13,19 @@
  */
 void pci_nic_facts(const struct acpi_facts *a, uint32_t rid, struct nic_facts *f);
 
+/* A bridge, and the requester ids on the buses behind it. */
+struct pci_bridge {
+    uint32_t first, last;
+    bool to_pci; /* from PCI Express to PCI */
+};
+
+/* False if there is no bridge, or none that the firmware has set up. */
+bool pci_read_bridge(const struct acpi_facts *a, uint32_t rid, struct pci_bridge *b);
+
+/* Calls `visit` for each bridge that pci_read_bridge() takes. */
+void pci_each_bridge(const struct acpi_facts *a, void (*visit)(const struct pci_bridge *b, void *arg),
+                     void *arg);
+
 /*
  * Looks for the function whose permanent MAC is `mac`. Only kinds of NIC whose address can be read without a
  * driver are looked at: the Intel 82576. False if there is none.

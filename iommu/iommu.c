@@ -4,28 +4,29 @@
 #include "iommu/ops.h"
 #include "kernel/console/log.h"
 #include "kernel/lib/spinlock.h"
-#include "kernel/mm/frame.h"
 #include "kernel/pci/pci.h"
 
 #define FAULTS_A_POLL 64
-#define UNITY_MAX     ((uint64_t)256 << 20)
 #define VECTOR_MIN    16 /* the local APIC takes no lower ones */
 
 extern const struct iommu_ops amdvi_ops, vtd_ops;
 
-static const struct iommu_ops *const back_ends[] = {&amdvi_ops, &vtd_ops};
+static const struct iommu_ops *const back_ends[] = {
+    [BOOT_IOMMU_AMDVI] = &amdvi_ops, [BOOT_IOMMU_VTD] = &vtd_ops};
+static const struct boot_iommu *machine;
 static const struct iommu_ops *ops;
 static struct spinlock lock;
 static struct iommu_domain domains[IOMMU_DOMAINS]; /* by id; without a name: free */
 static struct iommu_dev devs[IOMMU_DEVS];          /* without a domain: free */
 
-int iommu_init(void)
+int iommu_init(const struct boot_iommu *m)
 {
     int rc = -ENODEV;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(back_ends) && rc == -ENODEV; i++) {
-        ops = back_ends[i];
-        rc = ops->init();
+    if (m->kind != BOOT_IOMMU_NONE) {
+        machine = m;
+        ops = back_ends[m->kind];
+        rc = ops->init(m->unit, m->nunits);
     }
     if (rc != -ENODEV)
         return rc;
@@ -116,51 +117,76 @@ static struct iommu_dev *user_of(rid_t id)
     return NULL;
 }
 
+/* What boot/ has noted down about an id, or NULL. */
+static const struct boot_ids *note_of(const struct boot_ids *list, unsigned count, rid_t id)
+{
+    for (const struct boot_ids *i = list; i < list + count; i++)
+        if (id.id >= i->first && id.id <= i->last)
+            return i;
+    return NULL;
+}
+
+static rid_t pf_of(rid_t id)
+{
+    for (const struct pci_dev *pf = pci_first(); pf; pf = pf->next)
+        for (unsigned i = 0; i < pf->num_vfs; i++)
+            if (pf->vf[i]->rid.id == id.id)
+                return pf->rid;
+    return id;
+}
+
+/* Fills in the unit and the alias; -ENODEV if no unit translates the id. */
+static int find(struct iommu_dev *dev)
+{
+    rid_t named = machine->vfs_with_pf ? pf_of(dev->rid) : dev->rid;
+    const struct boot_ids *scope = note_of(machine->scope, machine->nscopes, named),
+                          *alias = note_of(machine->alias, machine->naliases, dev->rid);
+
+    if (!scope)
+        return -ENODEV;
+    dev->unit = scope->value;
+    dev->alias = alias ? (rid_t){alias->value} : dev->rid;
+    return 0;
+}
+
+/* The next unity range of this very id from *u on; false behind the last. */
+static bool next_unity(const struct boot_unity **u, rid_t dev)
+{
+    const struct boot_unity *end = machine->unity + machine->nunities;
+
+    while (*u < end && (dev.id < (*u)->first || dev.id > (*u)->last))
+        (*u)++;
+    return *u < end;
+}
+
 /* A unity range must not take the place of the domain's own memory. */
-static bool is_free_or_unity(const struct iommu_domain *d, const struct iommu_unity *u)
+static bool is_free_or_unity(const struct iommu_domain *d, const struct boot_unity *u)
 {
     hpa_t target;
 
     for (uint64_t off = 0; off < u->size; off += PAGE_SIZE)
-        if (radix_lookup(&d->pt, u->start.a + off, &target, NULL) && target.a != u->start.a + off)
-            return false;
-    return true;
-}
-
-/* Firmware may keep memory of its own reachable, never RAM that it has given to us. */
-static bool is_sound(const struct iommu_unity *u)
-{
-    if (!IS_ALIGNED(u->start.a | u->size, PAGE_SIZE) || !u->size || u->size > UNITY_MAX ||
-        u->start.a >= ADDR_LIMIT || !u->flags)
-        return false;
-    for (uint64_t off = 0; off < u->size; off += PAGE_SIZE)
-        if (frame_is_ram(hpa(u->start.a + off), PAGE_SIZE))
+        if (radix_lookup(&d->pt, u->start + off, &target, NULL) && target.a != u->start + off)
             return false;
     return true;
 }
 
 static bool unity_is_clear(const struct iommu_domain *d, rid_t dev)
 {
-    struct iommu_unity u;
-
-    for (unsigned i = 0; ops->unity(dev, i, &u); i++) {
-        if (!is_sound(&u))
-            log_warn("IOMMU: unity range at %#lx refused", u.start.a);
-        else if (!is_free_or_unity(d, &u))
+    for (const struct boot_unity *u = machine->unity; next_unity(&u, dev); u++)
+        if (!is_free_or_unity(d, u))
             return false;
-    }
     return true;
 }
 
 /* Maps a device's unity ranges or takes them out, except where the domain has mapped something else since. */
 static int set_unity(struct iommu_domain *d, rid_t dev, bool on)
 {
-    struct iommu_unity u;
     int rc = 0;
 
-    for (unsigned i = 0; !rc && ops->unity(dev, i, &u); i++)
-        if (is_sound(&u) && is_free_or_unity(d, &u))
-            rc = on ? map(d, u.start, hpa(u.start.a), u.size, u.flags) : unmap(d, u.start, u.size);
+    for (const struct boot_unity *u = machine->unity; !rc && next_unity(&u, dev); u++)
+        if (is_free_or_unity(d, u))
+            rc = on ? map(d, iova(u->start), hpa(u->start), u->size, u->flags)
+                    : unmap(d, iova(u->start), u->size);
     return rc;
 }
 
@@ -189,7 +215,7 @@ int iommu_attach(struct iommu_domain *d, rid_t id)
     int rc;
 
     spin_guard(&lock);
-    rc = ops->find(&found);
+    rc = find(&found);
     if (rc)
         return rc;
     if (user_of(found.rid) || user_of(found.alias) || !unity_is_clear(d, id))

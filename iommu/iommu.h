@@ -11,13 +11,15 @@
 
 #include "kernel/lib/types.h"
 
+struct boot_iommu;
 struct iommu_domain; /* one I/O address space */
 
 /*
- * Finds the units in ACPI, closes every requester id, switches translation and interrupt remapping on. 0 with a warning on a
- * machine that has none of use: then there are no domains, and so no function can be given away. Others: hardware that does not answer, no memory.
+ * Takes note of what boot/ has read in ACPI, which stays where it is; closes every requester id, switches translation and
+ * interrupt remapping on. 0 with a warning on a machine that has no units of use: then there are no domains, and so no function
+ * can be given away. Others: hardware that does not answer, no memory.
  */
-MUST_USE int iommu_init(void);
+MUST_USE int iommu_init(const struct boot_iommu *machine);
 
 /* A domain that maps nothing, or NULL without memory, domain ids or (logged) units. `name` (for fault records) must outlive
  * it. */

@@ -7,14 +7,13 @@
  */
 #pragma once
 
+#include "boot/bootinfo.h"
 #include "iommu/iommu.h"
-#include "kernel/acpi/acpi.h"
 #include "kernel/mm/radix.h"
 
 #define IOMMU_DOMAIN_QUARANTINE 0 /* tag of what is in no domain */
 #define IOMMU_DOMAINS           256
-#define IOMMU_DEVS              256     /* out of quarantine at a time */
-#define ADDR_LIMIT              BIT(52) /* no physical address is wider */
+#define IOMMU_DEVS              256 /* out of quarantine at a time */
 
 struct iommu_domain {
     const char *name;
@@ -26,17 +25,10 @@ struct iommu_domain {
 struct iommu_dev {
     rid_t rid, alias; /* alias: what its requests may bear instead; rid again if there is none */
     unsigned slot;    /* its number among all that are out, below IOMMU_DEVS */
-    unsigned unit;    /* the back end's */
+    unsigned unit;    /* the number of the one that translates it */
     hpa_t irt;        /* the back end's: interrupt table of its own, or 0 */
     bool broken;      /* iommu.c's: the hardware did not confirm its way back; it is not used again */
     struct iommu_domain *domain;
-};
-
-/* Memory that firmware uses through a device. */
-struct iommu_unity {
-    iova_t start;
-    uint64_t size;
-    unsigned flags; /* IOMMU_R, IOMMU_W */
 };
 
 /* What an IOMMU reports about itself or a device. */
@@ -49,15 +41,11 @@ struct iommu_fault {
 };
 
 struct iommu_ops {
-    /* Finds the units, closes every id, switches on. -ENODEV: this vendor's IOMMU is not there, or lacks
-     * something essential. */
-    int (*init)(void);
+    /* Closes every id of all units and switches them on. -ENODEV: one of them lacks something essential. */
+    int (*init)(const struct boot_unit *unit, unsigned count);
 
     /* An empty page table in the hardware's format. -ENOMEM. */
     int (*pt_init)(struct radix *t);
-
-    /* Fills in unit and alias from rid. -ENODEV if no unit translates it. */
-    int (*find)(struct iommu_dev *dev);
 
     /* Points the id at its domain, with all interrupts blocked, or back into quarantine. open: -ENOMEM leaves
      * it in quarantine. */
@@ -73,17 +61,6 @@ struct iommu_ops {
                    struct iommu_msi *msi);
     int (*irq_clear)(struct iommu_dev *dev, unsigned index);
 
-    /* The i-th unity range that ACPI names for this very id, unchecked; false behind the last. */
-    bool (*unity)(rid_t dev, unsigned i, struct iommu_unity *out);
-
     /* Takes the oldest fault that a unit holds; false if there is none. */
     bool (*next_fault)(struct iommu_fault *out);
 };
-
-/*
- * Steps through the blocks of an IVRS or a DMAR, which both begin at byte 48 and have their length in bytes 2
- * and 3: the one at *off (0: the first) is copied as far as `head` has room, and *off moves behind it. False
- * at the end, or if it is malformed.
- */
-bool iommu_next_block(const struct acpi_header *h, size_t *off, void *head, size_t size,
-                      const uint8_t **where);

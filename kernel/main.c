@@ -46,13 +46,13 @@ void hv_main(const struct bootinfo *bi)
     cpu_init_boot();                                 /* GDT, IDT, SMEP, SMAP, x2APIC */
     frame_init(bi);                                  /* all RAM that the firmware left free */
     paging_init(bi);                                 /* our own tables: W^X, guard pages */
-    acpi_init(bi);                                   /* the tables that boot/ has checked */
+    acpi_init(bi);                                   /* ports for power-off and reset */
     time_init(bi->machine.power.pm_timer);           /* TSC and timers */
     time_set_wall(bi);                               /* what the firmware's clock said */
     if (pci_init(bi) != 0)                           /* every function */
         panic("PCI: no memory for configuration space");
     pci_silence_all();                               /* nothing of the firmware's goes on */
-    if (iommu_init() != 0)                           /* every requester id closed */
+    if (iommu_init(&bi->machine.iommu) != 0)         /* every requester id closed */
         panic("IOMMU: no unit can be used; nothing can be isolated");
     if (hvm_init() != 0 || hvm->cpu_on() != 0)       /* the CPU's back end */
         panic("CPU: hardware virtualisation cannot be used");

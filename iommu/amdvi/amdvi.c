@@ -5,22 +5,21 @@
 #include "kernel/console/log.h"
 #include "kernel/mm/frame.h"
 
-static struct amdvi_unit units[AMDVI_UNITS];
+static struct amdvi_unit units[BOOT_UNITS_MAX];
 static unsigned unit_count;
 hpa_t amdvi_empty_pt, amdvi_empty_irt;
 
-static int amdvi_init(void)
+static int amdvi_init(const struct boot_unit *unit, unsigned count)
 {
     int rc = 0;
 
-    unit_count = ivrs_units(units, AMDVI_UNITS);
-    if (!unit_count)
-        return -ENODEV;
+    unit_count = count;
     amdvi_empty_pt = frame_alloc(FRAME_ORDER_4K);
     amdvi_empty_irt = frame_alloc(FRAME_ORDER_4K);
     if (!amdvi_empty_pt.a || !amdvi_empty_irt.a)
         return -ENOMEM;
-    for (unsigned i = 0; i < unit_count && !rc; i++) {
+    for (unsigned i = 0; i < count && !rc; i++) {
+        units[i] = (struct amdvi_unit){.is = &unit[i]};
         rc = amdvi_unit_setup(&units[i]);
         for (uint32_t id = 0; id < AMDVI_IDS && !rc; id++)
             devtab_close(&units[i], (rid_t){id});
@@ -28,22 +27,8 @@ static int amdvi_init(void)
             rc = amdvi_unit_on(&units[i]);
     }
     if (!rc)
-        log_info("AMD-Vi: %u unit%s, every device closed", unit_count, unit_count == 1 ? "" : "s");
+        log_info("AMD-Vi: %u unit%s, every device closed", count, count == 1 ? "" : "s");
     return rc;
-}
-
-static int amdvi_find(struct iommu_dev *dev)
-{
-    uint16_t alias;
-
-    for (unsigned i = 0; i < unit_count; i++) {
-        if (units[i].segment != dev->rid.id >> 16 || !ivrs_covers(&units[i], (uint16_t)dev->rid.id, &alias))
-            continue;
-        dev->unit = i;
-        dev->alias = (rid_t){(dev->rid.id & ~(uint32_t)UINT16_MAX) | alias};
-        return 0;
-    }
-    return -ENODEV;
 }
 
 /* What the unit has cached of a device's ids, and the completion. */
@@ -126,12 +111,10 @@ static bool amdvi_next_fault(struct iommu_fault *out)
 const struct iommu_ops amdvi_ops = {
     .init = amdvi_init,
     .pt_init = amdvi_pt_init,
-    .find = amdvi_find,
     .open = amdvi_open,
     .close = amdvi_close,
     .flush = amdvi_flush,
     .irq_set = amdvi_irq_set,
     .irq_clear = amdvi_irq_clear,
-    .unity = ivrs_unity,
     .next_fault = amdvi_next_fault,
 };

@@ -5,20 +5,13 @@
 #include "iommu/amdvi/regs.h"
 #include "iommu/ops.h"
 
-#define AMDVI_UNITS   16
 #define AMDVI_IDS     65536u
 #define AMDVI_RING    256 /* entries of the command buffer and of the event log: one frame each */
 #define AMDVI_RING_LN 8
 #define AMDVI_LEVELS  4 /* of page tables: 48 bits, which every unit has */
 
 struct amdvi_unit {
-    /* From the IVRS */
-    uint8_t ivhd_type, ivhd_flags;
-    uint16_t segment, device_id;
-    hpa_t base;
-    const uint8_t *entries; /* device entries, in the table */
-    size_t entries_size;
-
+    const struct boot_unit *is;
     volatile void *mmio;
     struct amdvi_dte *devtab; /* AMDVI_IDS of them */
 
@@ -31,12 +24,6 @@ struct amdvi_unit {
 
     struct amdvi_entry *log;
 };
-
-/* ivrs.c: the units of the table; how many there are. */
-unsigned ivrs_units(struct amdvi_unit *units, unsigned max);
-/* True if the unit translates this id; alias: the id that its requests may bear. */
-bool ivrs_covers(const struct amdvi_unit *u, uint16_t id, uint16_t *alias);
-bool ivrs_unity(rid_t dev, unsigned i, struct iommu_unity *out);
 
 /* unit.c: maps and stops a unit and allocates its tables; switches it on with the device table as it is. */
 MUST_USE int amdvi_unit_setup(struct amdvi_unit *u);

@@ -30,7 +30,7 @@ int cmdq_sync(struct amdvi_unit *u)
     mmio_write64(u->mmio, CMD_BUF_TAIL, u->tail * sizeof(struct amdvi_entry));
     if (!wait_until(*u->done == u->sequence, COMPLETION_LIMIT)) {
         u->stuck = true;
-        log_error("AMD-Vi: unit %04x does not complete its commands", u->device_id);
+        log_error("AMD-Vi: the unit at %#lx does not complete its commands", u->is->base);
         return -ETIMEDOUT;
     }
     u->pending = 0;

@@ -28,7 +28,7 @@ static void decode(const struct amdvi_unit *u, const struct amdvi_entry *e, stru
         .has_dev = events[code].has_dev,
         .write = e->q[0] & EVT_RW,
         .interrupt = e->q[0] & EVT_I,
-        .dev = {(uint32_t)u->segment << 16 | (uint32_t)FIELD_GET(EVT_DEVICE_ID, e->q[0])},
+        .dev = {(u->is->rid & ~(uint32_t)UINT16_MAX) | (uint32_t)FIELD_GET(EVT_DEVICE_ID, e->q[0])},
         .addr = iova(e->q[1]),
     };
 }

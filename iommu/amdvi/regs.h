@@ -121,65 +121,8 @@ _Static_assert(sizeof(struct amdvi_entry) == 16, "2.4, 2.5");
 #define EVT_RW        BIT(53)
 #define EVT_CODE      GENMASK(63, 60)
 
-/* --- IVRS, 5.2 --- */
-struct ivrs_block {
-    uint8_t type, flags;
-    uint16_t length, device_id;
-} __attribute__((packed));
-
-#define IVHD_TYPE_10 0x10
-#define IVHD_TYPE_11 0x11
-#define IVHD_TYPE_40 0x40
-#define IVMD_ALL     0x20
-#define IVMD_SELECT  0x21
-#define IVMD_RANGE   0x22
-
-struct ivhd {
-    struct ivrs_block block;
-    uint16_t capability;
-    uint64_t base;
-    uint16_t segment, info;
-    uint32_t features;
-} __attribute__((packed));
-
-#define IVHD_SIZE_10 24
-#define IVHD_SIZE_11 40 /* and of type 40h: features in another form follow */
-_Static_assert(sizeof(struct ivhd) == IVHD_SIZE_10, "5.2.2");
-
+/* --- Flags of an IVHD, 5.2.2.1 --- */
 #define IVHD_HT_TUN_EN   BIT32(0)
 #define IVHD_PASS_PW     BIT32(1)
 #define IVHD_RES_PASS_PW BIT32(2)
 #define IVHD_ISOC        BIT32(3)
-
-/* The first eight bytes of a device entry; types below 64 have only four. */
-struct ivhd_entry {
-    uint8_t type;
-    uint16_t device_id;
-    uint8_t setting, reserved;
-    uint16_t source_id;
-    uint8_t variety;
-} __attribute__((packed));
-
-#define IVHD_ENTRY_ALL         1
-#define IVHD_ENTRY_SELECT      2
-#define IVHD_ENTRY_START       3
-#define IVHD_ENTRY_END         4
-#define IVHD_ENTRY_ALIAS       66
-#define IVHD_ENTRY_ALIAS_START 67
-#define IVHD_ENTRY_EXT_SELECT  70
-#define IVHD_ENTRY_EXT_START   71
-#define IVHD_ENTRY_ACPI        240
-#define IVHD_ACPI_SIZE         22 /* with the length of the name that follows as its last byte */
-
-struct ivmd {
-    struct ivrs_block block;
-    uint16_t last_id; /* type 22h */
-    uint16_t segment, reserved[3];
-    uint64_t start, size;
-} __attribute__((packed));
-
-_Static_assert(sizeof(struct ivmd) == 32, "5.2.3");
-
-#define IVMD_UNITY BIT32(0)
-#define IVMD_IR    BIT32(1)
-#define IVMD_IW    BIT32(2)

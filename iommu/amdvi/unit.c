@@ -26,7 +26,7 @@ static int stop(struct amdvi_unit *u)
     mmio_write64(u->mmio, IOMMU_CONTROL, control & CONTROL_IOMMU_EN);
     if (!wait_until(!(mmio_read64(u->mmio, IOMMU_STATUS) & (STATUS_CMD_BUF_RUN | STATUS_EVT_LOG_RUN)),
                     STOP_LIMIT)) {
-        log_error("AMD-Vi: unit %04x does not stop", u->device_id);
+        log_error("AMD-Vi: the unit at %#lx does not stop", u->is->base);
         return -ETIMEDOUT;
     }
     mmio_write64(u->mmio, IOMMU_CONTROL, 0);
@@ -44,13 +44,13 @@ int amdvi_unit_setup(struct amdvi_unit *u)
     u->cmd = cmd.a ? hpa_to_ptr(cmd) : NULL;
     u->log = log.a ? hpa_to_ptr(log) : NULL;
     u->done = heap_alloc(sizeof(*u->done));
-    u->mmio = mmio_map(u->base, AMDVI_MMIO_SIZE);
+    u->mmio = mmio_map(hpa(u->is->base), AMDVI_MMIO_SIZE);
     if (!u->devtab || !u->cmd || !u->log || !u->done || !u->mmio)
         return -ENOMEM;
     if ((mmio_read64(u->mmio, EXT_FEATURE) & EFR_NEEDED) != EFR_NEEDED) {
-        log_error(
-            "AMD-Vi: unit %04x has no 128-bit interrupt remapping to x2APIC ids, or no INVALIDATE_IOMMU_ALL",
-            u->device_id);
+        log_error("AMD-Vi: the unit at %#lx has no 128-bit interrupt remapping to x2APIC ids, or no "
+                  "INVALIDATE_IOMMU_ALL",
+                  u->is->base);
         return -ENODEV;
     }
     return stop(u);
@@ -64,17 +64,17 @@ static uint64_t ring_base(const void *ring)
 static uint64_t control_bits(const struct amdvi_unit *u)
 {
     return CONTROL_COHERENT | CONTROL_EVT_LOG_EN | CONTROL_CMD_BUF_EN | CONTROL_GA_EN | CONTROL_XT_EN |
-           (u->ivhd_flags & IVHD_HT_TUN_EN ? CONTROL_HT_TUN_EN : 0) |
-           (u->ivhd_flags & IVHD_PASS_PW ? CONTROL_PASS_PW : 0) |
-           (u->ivhd_flags & IVHD_RES_PASS_PW ? CONTROL_RES_PASS_PW : 0) |
-           (u->ivhd_flags & IVHD_ISOC ? CONTROL_ISOC : 0);
+           (u->is->flags & IVHD_HT_TUN_EN ? CONTROL_HT_TUN_EN : 0) |
+           (u->is->flags & IVHD_PASS_PW ? CONTROL_PASS_PW : 0) |
+           (u->is->flags & IVHD_RES_PASS_PW ? CONTROL_RES_PASS_PW : 0) |
+           (u->is->flags & IVHD_ISOC ? CONTROL_ISOC : 0);
 }
 
 /* The unit reads its tables and writes its log as a bus master; its own function was silenced with all
  * others. */
 static void master_bus(const struct amdvi_unit *u)
 {
-    const struct pci_dev *d = pci_find((rid_t){(uint32_t)u->segment << 16 | u->device_id});
+    const struct pci_dev *d = pci_find((rid_t){u->is->rid});
 
     if (d)
         pci_write16(d, PCI_COMMAND, (uint16_t)(pci_read16(d, PCI_COMMAND) | PCI_COMMAND_BM));

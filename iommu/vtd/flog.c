@@ -65,7 +65,7 @@ static void decode(const struct vtd_unit *u, uint64_t lo, uint64_t hi, struct io
         .has_dev = true,
         .write = !(hi & FRCD_HI_T1),
         .interrupt = interrupt,
-        .dev = {(uint32_t)u->segment << 16 | (uint32_t)FIELD_GET(FRCD_HI_SID, hi)},
+        .dev = {u->is->rid | (uint32_t)FIELD_GET(FRCD_HI_SID, hi)},
         .addr = iova(interrupt ? FIELD_GET(FRCD_INDEX, lo) : lo & FRCD_FI),
     };
 }

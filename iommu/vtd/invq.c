@@ -27,7 +27,7 @@ int invq_sync(struct vtd_unit *u)
     mmio_write64(u->mmio, IQT, u->tail * sizeof(struct vtd_entry));
     if (!wait_until(*u->done == u->sequence, COMPLETION_LIMIT)) {
         u->stuck = true;
-        log_error("VT-d: the unit at %#lx does not complete its invalidations", u->base.a);
+        log_error("VT-d: the unit at %#lx does not complete its invalidations", u->is->base);
         return -ETIMEDOUT;
     }
     return 0;

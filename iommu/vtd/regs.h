@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include "kernel/acpi/acpi.h"
 #include "kernel/lib/mmio.h"
 
 /* --- Registers, 11.4 --- */
@@ -124,52 +123,9 @@ _Static_assert(sizeof(struct vtd_entry) == 16, "9.1, 9.3, 9.10, 6.5.2");
 #define INV_DRAIN_W   BIT(6)
 #define INV_DRAIN_R   BIT(7)
 #define INV_DID       GENMASK(31, 16)
-#define INV1_AM       GENMASK(5, 0) /* 1 << AM pages */
+#define INV1_AM       GENMASK(5, 0)   /* 1 << AM pages */
 #define INV_IEC_INDEX BIT(4)          /* otherwise all */
 #define INV_IEC_IM    GENMASK(31, 27) /* 1 << IM entries */
 #define INV_IEC_IIDX  GENMASK(47, 32)
 #define INV_WAIT_SW   BIT(5)
 #define INV_WAIT_DATA GENMASK(63, 32)
-
-/* --- DMAR, 8.1 --- */
-#define DMAR_INTR_REMAP BIT32(0)
-
-struct dmar {
-    struct acpi_header header;
-    uint8_t width, flags, reserved[10];
-} __attribute__((packed));
-
-struct dmar_block {
-    uint16_t type, length;
-} __attribute__((packed));
-
-#define DMAR_DRHD 0
-#define DMAR_RMRR 1
-
-struct drhd {
-    struct dmar_block block;
-    uint8_t flags, size;
-    uint16_t segment;
-    uint64_t base;
-} __attribute__((packed));
-
-#define DRHD_INCLUDE_PCI_ALL BIT32(0)
-
-struct rmrr {
-    struct dmar_block block;
-    uint16_t reserved, segment;
-    uint64_t base, limit;
-} __attribute__((packed));
-
-/* Followed by the path: a device and a function number for each hop. */
-struct dmar_scope {
-    uint8_t type, length;
-    uint16_t flags;
-    uint8_t enumeration_id, bus;
-} __attribute__((packed));
-
-_Static_assert(sizeof(struct drhd) == 16 && sizeof(struct rmrr) == 24 && sizeof(struct dmar_scope) == 6,
-               "8.3 to 8.4");
-
-#define SCOPE_ENDPOINT 1
-#define SCOPE_BRIDGE   2 /* and all that is behind it */

@@ -27,7 +27,7 @@ static int command(struct vtd_unit *u, uint32_t what, bool on)
     mmio_write32(u->mmio, GCMD, on ? lasting | what : lasting);
     if (wait_until(!(mmio_read32(u->mmio, GSTS) & what) == !on, LIMIT))
         return 0;
-    log_error("VT-d: the unit at %#lx does not answer command %#x", u->base.a, what);
+    log_error("VT-d: the unit at %#lx does not answer command %#x", u->is->base, what);
     return -ETIMEDOUT;
 }
 
@@ -38,7 +38,7 @@ static int stop(struct vtd_unit *u)
     int rc = 0;
 
     if (!wait_until(mmio_read64(u->mmio, IQH) == (mmio_read64(u->mmio, IQT) & RING_PTR), LIMIT))
-        log_warn("VT-d: the unit at %#lx has an invalidation queue that stands still", u->base.a);
+        log_warn("VT-d: the unit at %#lx has an invalidation queue that stands still", u->is->base);
     for (unsigned i = 0; i < ARRAY_SIZE(order) && !rc; i++)
         if (mmio_read32(u->mmio, GSTS) & order[i])
             rc = command(u, order[i], false);
@@ -57,7 +57,7 @@ int vtd_unit_setup(struct vtd_unit *u)
     u->irt = irt.a ? hpa_to_ptr(irt) : NULL;
     u->queue = queue.a ? hpa_to_ptr(queue) : NULL;
     u->done = heap_alloc(sizeof(*u->done));
-    u->mmio = mmio_map(u->base, VTD_MMIO_SIZE);
+    u->mmio = mmio_map(hpa(u->is->base), VTD_MMIO_SIZE);
     if (!u->root || !u->context || !u->irt || !u->queue || !u->done || !u->mmio)
         return -ENOMEM;
     u->cap = mmio_read64(u->mmio, CAP);
@@ -67,7 +67,7 @@ int vtd_unit_setup(struct vtd_unit *u)
         log_error("VT-d: the unit at %#lx has no interrupt remapping to x2APIC ids, no queued invalidation, "
                   "too few "
                   "domains, or a write buffer",
-                  u->base.a);
+                  u->is->base);
         return -ENODEV;
     }
     return stop(u);

@@ -4,7 +4,7 @@
 #include "kernel/console/log.h"
 #include "kernel/mm/paging.h"
 
-static struct vtd_unit units[VTD_UNITS];
+static struct vtd_unit units[BOOT_UNITS_MAX];
 static unsigned unit_count;
 uint64_t vtd_cap, vtd_ecap;
 
@@ -20,15 +20,14 @@ void vtd_store(uint64_t *p, uint64_t v)
     vtd_written(p, sizeof(*p));
 }
 
-static int vtd_init(void)
+static int vtd_init(const struct boot_unit *unit, unsigned count)
 {
     int rc = 0;
 
-    unit_count = dmar_units(units, VTD_UNITS);
-    if (!unit_count)
-        return -ENODEV;
+    unit_count = count;
     vtd_cap = vtd_ecap = ~(uint64_t)0;
-    for (unsigned i = 0; i < unit_count && !rc; i++) {
+    for (unsigned i = 0; i < count && !rc; i++) {
+        units[i] = (struct vtd_unit){.is = &unit[i]};
         rc = vtd_unit_setup(&units[i]);
         vtd_cap &= units[i].cap;
         vtd_ecap &= units[i].ecap;
@@ -37,29 +36,11 @@ static int vtd_init(void)
         log_error("VT-d: the units have no page table format of 3 or 4 levels in common");
         return -ENODEV;
     }
-    for (unsigned i = 0; i < unit_count && !rc; i++)
+    for (unsigned i = 0; i < count && !rc; i++)
         rc = vtd_unit_on(&units[i]);
     if (!rc)
-        log_info("VT-d: %u unit%s, every device closed", unit_count, unit_count == 1 ? "" : "s");
+        log_info("VT-d: %u unit%s, every device closed", count, count == 1 ? "" : "s");
     return rc;
-}
-
-/* The unit that names the function, or the one for all others of its segment. */
-static int vtd_find(struct iommu_dev *dev)
-{
-    unsigned found = VTD_UNITS;
-
-    for (unsigned i = 0; i < unit_count; i++) {
-        if (units[i].all && units[i].segment == dev->rid.id >> 16 && found == VTD_UNITS)
-            found = i;
-        if (dmar_covers(&units[i], dev->rid)) {
-            found = i;
-            break;
-        }
-    }
-    dev->unit = found;
-    dev->alias = dmar_alias(dev->rid);
-    return found < VTD_UNITS ? 0 : -ENODEV;
 }
 
 /* 6.5.2.3: the smallest aligned power of two of pages that holds the range, or all of the domain if that is
@@ -155,12 +136,10 @@ static bool vtd_next_fault(struct iommu_fault *out)
 const struct iommu_ops vtd_ops = {
     .init = vtd_init,
     .pt_init = vtd_pt_init,
-    .find = vtd_find,
     .open = vtd_open,
     .close = vtd_close,
     .flush = vtd_flush,
     .irq_set = vtd_irq_set,
     .irq_clear = vtd_irq_clear,
-    .unity = dmar_unity,
     .next_fault = vtd_next_fault,
 };

@@ -5,19 +5,12 @@
 #include "iommu/ops.h"
 #include "iommu/vtd/regs.h"
 
-#define VTD_UNITS 16
 #define VTD_IDS   65536u
 #define VTD_IRTES 65536u
 #define VTD_RING  256 /* entries of the invalidation queue: one frame */
 
 struct vtd_unit {
-    /* From the DMAR */
-    uint16_t segment;
-    bool all; /* all of the segment that no other unit names */
-    hpa_t base;
-    const uint8_t *scopes; /* in the table */
-    size_t scopes_size;
-
+    const struct boot_unit *is;
     volatile void *mmio;
     uint64_t cap, ecap;
     struct vtd_entry *root, *context, *irt; /* VTD_IDS of context, by requester id; VTD_IRTES of irt */
@@ -35,14 +28,6 @@ struct vtd_unit {
 
 /* What all units have (the registers' single-bit fields), and so the page tables, which they share. */
 extern uint64_t vtd_cap, vtd_ecap;
-
-/* dmar.c: the units of the table; how many there are, 0 if one of them cannot be used. */
-unsigned dmar_units(struct vtd_unit *units, unsigned max);
-/* True if the scopes of the unit name this function. */
-bool dmar_covers(const struct vtd_unit *u, rid_t dev);
-/* The id that a device's requests may bear; its own if there is no other. */
-rid_t dmar_alias(rid_t dev);
-bool dmar_unity(rid_t dev, unsigned i, struct iommu_unity *out);
 
 /* unit.c: maps and stops a unit and allocates its tables, all of them closed; switches it on. */
 MUST_USE int vtd_unit_setup(struct vtd_unit *u);

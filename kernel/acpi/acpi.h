@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * ACPI tables (ACPI 6.5 chapter 5): the copies that boot/ has made of those whose length and checksum are right.
- * What they say is hostile until checked.
- */
+/* The fixed hardware that the FADT names (ACPI 6.5 4.8): power-off and reset. */
 #pragma once
 
 #include "boot/bootinfo.h"
-#include "kernel/lib/acpi.h"
 
 /* Takes note of what boot/ hands over, which stays where it is. Boot CPU, once, after paging_init(). */
 void acpi_init(const struct bootinfo *bi);
-
-/* The table with this signature, or NULL. Lives for ever. */
-const struct acpi_header *acpi_find(const char signature[4]);
 
 /*
  * Powers the machine off through PM1_CNT and the \_S5 package (ACPI 6.5 4.8.3.2, 7.4.2); resets it through

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * boot/'s check of RSDP, XSDT and tables over hostile memory, its parsers of MADT, FADT, DSDT and MCFG, and the
- * hypervisor's of IVRS and DMAR over what it lets through. The input is the firmware's memory from 1 MiB on, the RSDP
- * 16 bytes in; if its first byte is odd, checksums are made right first, so that what lies behind them is reached.
+ * boot/'s check of RSDP, XSDT and tables over hostile memory, and its parsers of MADT, FADT, DSDT, MCFG, IVRS and
+ * DMAR. The input is the firmware's memory from 1 MiB on, the RSDP 16 bytes in; if its first byte is odd, checksums are
+ * made right first, so that what lies behind them is reached.
  */
 #include <sanitizer/asan_interface.h>
 #include <stdint.h>
@@ -10,19 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "tests/unit/fake/console.c"
-#include "tests/unit/fake/frame.c"
-#include "tests/unit/fake/log.c"
-#include "tests/unit/fake/paging.c"
-#include "tests/unit/fake/time.c"
-
 #include "boot/acpi.c"
+#include "boot/iommu.c"
 #include "boot/memmap.c"
 #include "boot/text.c"
-#include "iommu/amdvi/ivrs.c"
-#include "iommu/blocks.c"
-#include "iommu/vtd/dmar.c"
-#include "kernel/acpi/acpi.c"
 
 #define FIRMWARE       0x100000u
 #define RSDP           16
@@ -38,28 +29,21 @@ static void warn(const char *line)
     (void)line;
 }
 
-/* The machine's only function, a bridge: a scope's path may go over it. */
-static struct pci_dev bridge = {.rid = {0x30}, .secondary = 1, .subordinate = 3};
+/* The machine's only bridge: a scope's path may go over it. */
+static const struct pci_bridge bridge = {0x100, 0x3ff, true};
 
-struct pci_dev *pci_first(void)
+bool pci_read_bridge(const struct acpi_facts *a, uint32_t rid, struct pci_bridge *b)
 {
-    return &bridge;
+    (void)a;
+    *b = bridge;
+    return rid == 0x30;
 }
 
-uint16_t pci_read16(const struct pci_dev *d, unsigned off)
+void pci_each_bridge(const struct acpi_facts *a, void (*visit)(const struct pci_bridge *b, void *arg),
+                     void *arg)
 {
-    (void)d, (void)off;
-    return 0;
-}
-
-struct pci_dev *pci_find(rid_t id)
-{
-    return id.id == bridge.rid.id ? &bridge : NULL;
-}
-
-static bool low_ram(hpa_t start, uint64_t size)
-{
-    return start.a < FIRMWARE && size <= FIRMWARE - start.a;
+    (void)a;
+    visit(&bridge, arg);
 }
 
 static void seal(size_t at, size_t size, size_t sum_at)
@@ -111,41 +95,36 @@ static void seal_all(void)
     seal(RSDP, 36, 32);
 }
 
-static void parse(const struct bootinfo *bi, uint8_t bus)
+static bool over_ram(uint64_t start, uint64_t size)
 {
-    const struct boot_machine *m = &bi->machine;
-    struct amdvi_unit units[AMDVI_UNITS];
-    struct vtd_unit drhd[VTD_UNITS];
-    struct iommu_unity unity;
-    uint16_t alias;
-    unsigned n;
+    return start < FIRMWARE + image_size && FIRMWARE < start + size;
+}
 
-    acpi_init(bi);
-    n = ivrs_units(units, AMDVI_UNITS);
-    acpi_power_off();
-    if (m->necam > BOOT_ECAM_MAX)
+/* What the hypervisor takes for granted. */
+static void check(const struct boot_machine *m)
+{
+    const struct boot_iommu *io = &m->iommu;
+    bool ok = m->necam <= BOOT_ECAM_MAX && io->kind <= BOOT_IOMMU_VTD && io->nunits <= BOOT_UNITS_MAX &&
+              io->nscopes <= BOOT_SCOPES_MAX && io->naliases <= BOOT_ALIASES_MAX &&
+              io->nunities <= BOOT_UNITIES_MAX && !io->nunits == !io->kind;
+
+    for (unsigned i = 0; ok && i < m->necam; i++)
+        ok = !over_ram(m->ecam[i].base + ((uint64_t)m->ecam[i].first_bus << 20),
+                       (m->ecam[i].last_bus - m->ecam[i].first_bus + (uint64_t)1) << 20);
+    for (unsigned i = 0; ok && i < io->nunits; i++)
+        ok = io->unit[i].base && IS_ALIGNED(io->unit[i].base, 4096ull) && !over_ram(io->unit[i].base, 4096);
+    for (unsigned i = 0; ok && i < io->nscopes; i++)
+        ok = io->scope[i].value < io->nunits;
+    for (unsigned i = 0; ok && i < io->nunities; i++)
+        ok = io->unity[i].size && io->unity[i].size <= UNITY_MAX && io->unity[i].flags &&
+             !over_ram(io->unity[i].start, io->unity[i].size);
+    if (!ok)
         abort();
-    for (const struct boot_ecam *w = m->ecam; w < m->ecam + m->necam; w++)
-        if (w->base + ((uint64_t)w->first_bus << 20) < FIRMWARE + image_size &&
-            w->base + ((uint64_t)w->last_bus << 20) + 0x100000 > FIRMWARE) /* RAM */
-            abort();
-    for (unsigned i = 0; i < n; i++)
-        for (unsigned id = 0; id < 65536; id += 0x333)
-            ivrs_covers(&units[i], (uint16_t)id, &alias);
-    for (unsigned i = 0; i < 4 && ivrs_unity(rid(0, 0, bus), i, &unity); i++)
-        ;
-    n = dmar_units(drhd, VTD_UNITS);
-    for (unsigned i = 0; i < n; i++)
-        for (unsigned id = 0; id < 65536; id += 0x333)
-            dmar_covers(&drhd[i], (rid_t){id});
-    for (unsigned i = 0; i < 4 && dmar_unity(rid(0, 0, bus), i, &unity); i++)
-        ;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct boot_mem mem = {FIRMWARE, size, BOOT_MEM_ACPI, 0};
-    static struct bootinfo bi;
     struct acpi_facts facts;
 
     if (size < RSDP || size > SIZE_MAX_INPUT)
@@ -162,19 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] & 1)
         seal_all();
     ASAN_POISON_MEMORY_REGION(image + size, SIZE_MAX_INPUT - size);
-    fake_frame_is_ram = low_ram;
-    fake_log_reset();
     acpi_read(&facts, FIRMWARE + RSDP, &mem, 1, warn);
-    memset(&bi, 0, sizeof(bi));
-    bi.machine = facts.machine;
-    for (unsigned i = 0; i < facts.ntables; i++) {
-        void *copy = malloc(facts.table[i].size);
-
-        memcpy(copy, (const void *)(uintptr_t)facts.table[i].base, facts.table[i].size);
-        bi.table[i] = (struct boot_table){ptr_to_hpa(copy).a, facts.table[i].size};
-    }
-    parse(&bi, data[1]);
-    for (unsigned i = 0; i < facts.ntables; i++)
-        free(hpa_to_ptr(hpa(bi.table[i].base)));
+    iommu_read(&facts, &mem, 1, warn);
+    check(&facts.machine);
     return 0;
 }

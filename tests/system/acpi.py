@@ -20,6 +20,7 @@ CASES = {
     "an IVRS longer than the memory": (["IVRS 4 ff ff ff 00"], r"table IVRS ignored: bad length", r"IOMMU: no valid IVRS"),
     "an IVRS with a block of length 0": (["IVRS 32 00 00", "IVRS sum"], r"table IVRS ignored: an entry's length", r"IOMMU: no valid IVRS"),
     "an IVRS with a block beyond its end": (["IVRS 32 ff ff", "IVRS sum"], r"table IVRS ignored: an entry's length", r"IOMMU: no valid IVRS"),
+    "an IVRS with a unit over memory": (["IVRS 30 40", "IVRS 38 00 00 00 10 00 00 00 00", "IVRS sum"], r"table IVRS: the unit at 0x10000000", r"IOMMU: no valid IVRS"),
     "an XSDT that leads to itself": (["IVRS to XSDT", "XSDT sum"], r"", r"IOMMU: no valid IVRS"),
     "an XSDT that leads out of the memory": (["IVRS to fffffffff000", "XSDT sum"], r"ignored: not in memory", r"IOMMU: no valid IVRS"),
     "an MCFG with a bad checksum": (["MCFG " + BAD_SUM], r"table MCFG ignored: bad checksum", r"MCFG"),

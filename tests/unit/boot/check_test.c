@@ -29,7 +29,7 @@ static void good(void)
         .nested_paging = true,
         .x2apic = true,
         .cpus = 4,
-        .iommu = IOMMU_AMDVI,
+        .machine.iommu.kind = BOOT_IOMMU_AMDVI,
         .remapping = true,
         .ecam = true,
         .xsdt = true,
@@ -59,7 +59,7 @@ static void good(void)
 TEST(a_machine_that_fits)
 {
     TAKEN((void)0);
-    TAKEN(facts.virt = VIRT_VMX; facts.iommu = IOMMU_VTD);
+    TAKEN(facts.virt = VIRT_VMX; facts.machine.iommu.kind = BOOT_IOMMU_VTD);
 }
 
 TEST(processor)
@@ -85,12 +85,13 @@ TEST(clock_to_measure_the_tsc_against)
 
 TEST(iommu)
 {
-    REFUSED("IOMMU: no valid IVRS or DMAR table", facts.iommu = IOMMU_NONE);
+    REFUSED("IOMMU: no valid IVRS or DMAR table", facts.machine.iommu.kind = BOOT_IOMMU_NONE);
     REFUSED("IOMMU: AMD-Vi does not remap interrupts", facts.remapping = false);
-    REFUSED("IOMMU: VT-d does not remap interrupts", facts.iommu = IOMMU_VTD; facts.remapping = false);
+    REFUSED("IOMMU: VT-d does not remap interrupts", facts.machine.iommu.kind = BOOT_IOMMU_VTD;
+            facts.remapping = false);
     REFUSED("PCI: no valid MCFG table", facts.ecam = false);
-    TAKEN(facts.iommu = IOMMU_NONE; facts.ecam = false; cfg.boot.nnics = 0);
-    REFUSED("IOMMU: no valid IVRS or DMAR", facts.iommu = IOMMU_NONE; cfg.boot.nnics = 0;
+    TAKEN(facts.machine.iommu.kind = BOOT_IOMMU_NONE; facts.ecam = false; cfg.boot.nnics = 0);
+    REFUSED("IOMMU: no valid IVRS or DMAR", facts.machine.iommu.kind = BOOT_IOMMU_NONE; cfg.boot.nnics = 0;
             cfg.boot.guest[1].nfunctions = 1);
 }
 

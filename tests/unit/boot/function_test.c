@@ -23,7 +23,6 @@ struct bar cfg_size_bar(cfg_t c, unsigned offset);
 #undef cfg_size_bar
 
 #include "boot/function.c"
-#include "boot/unity.c"
 
 #define BUSES 4
 
@@ -330,73 +329,18 @@ TEST(acs_is_switched_on)
     CHECK_EQ(at(0x30)[0x104 / 4] >> 16, 0xc);
 }
 
-/* A table with one block, and what it must hold to name a function. */
-static void table(const char *name, const uint8_t *block, unsigned size)
+TEST(memory_of_the_firmware)
 {
-    static uint8_t bytes[128];
-
-    memset(bytes, 0, sizeof(bytes));
-    memcpy(bytes, name, 4);
-    memcpy(bytes + TABLE_BLOCKS, block, size);
-    facts.ntables = 1;
-    facts.table[0] = (struct boot_table){(uint64_t)bytes, TABLE_BLOCKS + size};
-}
-
-TEST(reserved_memory_of_a_dmar)
-{
-    uint8_t rmrr[40] = {[0] = DMAR_RMRR, [2] = 32, [24] = SCOPE_ENDPOINT, [25] = 8, [30] = 6};
-
     start();
-    table("DMAR", rmrr, 32);
+    facts.nclaimed = 2;
+    facts.claimed[0] = (struct boot_ids){0x10, 0x2f, 0};
+    facts.claimed[1] = (struct boot_ids){0x30, 0x30, 0};
     REFUSED("00:06.0: the firmware keeps memory for it ");
-    rmrr[31] = 1; /* another function */
-    table("DMAR", rmrr, 32);
+    facts.claimed[1] = (struct boot_ids){0x31, 0x37, 0};
     TAKEN(BOOT_RESET_FLR);
-    rmrr[31] = 0;
-    rmrr[6] = 1; /* another segment */
-    table("DMAR", rmrr, 32);
-    TAKEN(BOOT_RESET_FLR);
-    rmrr[6] = 0;
-    rmrr[25] = 0; /* a scope without an end */
-    table("DMAR", rmrr, 32);
-    TAKEN(BOOT_RESET_FLR);
-
-    start_behind(PCIE_ROOT_PORT, true);
-    rmrr[2] = 34;
-    rmrr[25] = 10;
-    rmrr[30] = 4; /* through the port, to 01:00.0 */
-    table("DMAR", rmrr, 34);
-    REFUSED("01:00.0: the firmware keeps memory for it ");
-    rmrr[24] = SCOPE_BRIDGE; /* all that is behind the port */
-    rmrr[25] = 8;
-    table("DMAR", rmrr, 34);
-    REFUSED("01:00.0: the firmware keeps memory for it ");
-    rmrr[2] = 36; /* longer than the table */
-    table("DMAR", rmrr, 34);
-    TAKEN(BOOT_RESET_BUS);
-}
-
-TEST(unity_ranges_of_an_ivrs)
-{
-    uint8_t ivmd[32] = {[0] = IVMD_SELECT, [2] = 32, [4] = 0x30};
-
-    start();
-    table("IVRS", ivmd, 32);
+    facts.claimed[1] = (struct boot_ids){0x28, 0x30, 0};
     REFUSED("00:06.0: the firmware keeps memory for it ");
-    ivmd[4] = 0x31;
-    table("IVRS", ivmd, 32);
-    TAKEN(BOOT_RESET_FLR);
-    ivmd[0] = IVMD_RANGE;
-    ivmd[4] = 0x28;
-    ivmd[6] = 0x30;
-    table("IVRS", ivmd, 32);
-    REFUSED("00:06.0: the firmware keeps memory for it ");
-    ivmd[6] = 0x2f;
-    table("IVRS", ivmd, 32);
-    TAKEN(BOOT_RESET_FLR);
-    ivmd[0] = 0x20; /* all devices: the hypervisor ignores it */
-    table("IVRS", ivmd, 32);
-    TAKEN(BOOT_RESET_FLR);
+    facts.nclaimed = 0;
 }
 
 TEST_MAIN()

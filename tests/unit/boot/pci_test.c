@@ -193,7 +193,7 @@ TEST(room_on_a_root_bus_keeps_clear_of_all_else)
     c = put(0, 3, 0, 0x12348086, 0);
     c[PCI_BAR0 / 4] = 0xc0200000; /* the lowest, 16 bytes */
     CHECK_EQ(room(0x28, 0x4000, true), 0xc0204000);
-    facts.unit[facts.nunits++] = 0xc0200000; /* an IOMMU, 512 KiB */
+    facts.machine.iommu.unit[facts.machine.iommu.nunits++].base = 0xc0200000; /* an IOMMU, 512 KiB */
     CHECK_EQ(room(0x28, 0x4000, true), 0xc0280000);
     put_bridge(0, 2, 1, 1, 0xc0200000, 2); /* forwarded elsewhere */
     CHECK_EQ(room(0x28, 0x4000, true), 0xc0400000);

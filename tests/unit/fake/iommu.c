@@ -55,8 +55,9 @@ static inline struct fake_iommu_map *fake_iommu_lookup(struct iommu_domain *d, i
     return NULL;
 }
 
-int iommu_init(void)
+int iommu_init(const struct boot_iommu *machine)
 {
+    (void)machine;
     return fake_iommu_rc;
 }
 

@@ -6,7 +6,6 @@
  */
 #include "tests/unit/iommu/model.h"
 
-#include "tests/unit/fake/acpi.c"
 #include "tests/unit/fake/frame.c"
 #include "tests/unit/fake/heap.c"
 #include "tests/unit/fake/log.c"
@@ -19,21 +18,18 @@
 #include "iommu/amdvi/devtab.c"
 #include "iommu/amdvi/flog.c"
 #include "iommu/amdvi/irtab.c"
-#include "iommu/amdvi/ivrs.c"
 #include "iommu/amdvi/pt.c"
 #include "iommu/amdvi/unit.c"
 
 #include "iommu/amdvi/amdvi.c"
-#include "iommu/blocks.c"
 #include "iommu/iommu.c"
 
 #include "tests/unit/iommu/contract.h"
 
-const struct iommu_ops vtd_ops = {.init = absent};
+const struct iommu_ops vtd_ops; /* not there */
 
-#define UNITY_FOR_ALL 0x7e000000u /* which nobody gets */
-#define BASE_0        0xfed80000u
-#define BASE_1        0xfd000000u
+#define BASE_0 0xfed80000u
+#define BASE_1 0xfd000000u
 
 struct model {
     uint64_t mmio[AMDVI_MMIO_SIZE / 8];
@@ -264,57 +260,24 @@ static void raise_fault(rid_t dev, uint64_t addr, bool write)
 
 /* --- the machine --- */
 
-static uint8_t ivrs[1024];
-
-static unsigned put(unsigned off, const void *p, size_t size)
-{
-    memcpy(ivrs + off, p, size);
-    return off + (unsigned)size;
-}
-
-static unsigned put_ivhd(unsigned off, uint8_t type, uint16_t id, uint32_t base, const uint8_t *entries,
-                         size_t size)
-{
-    struct ivhd v = {.block = {type, 0, 0, id}, .base = base};
-    size_t header = type == IVHD_TYPE_10 ? IVHD_SIZE_10 : IVHD_SIZE_11;
-
-    v.block.length = (uint16_t)(header + size);
-    put(off, &v, sizeof(v));
-    return put(off + (unsigned)header, entries, size);
-}
-
-static unsigned put_ivmd(unsigned off, uint8_t type, uint16_t id, uint64_t start_, uint64_t size)
-{
-    struct ivmd m = {.block = {type, IVMD_UNITY | IVMD_IR | IVMD_IW, sizeof(m), id},
-                     .last_id = 0xffff,
-                     .start = start_,
-                     .size = size};
-
-    return put(off, &m, sizeof(m));
-}
-
 static void put_machine(void)
 {
-    static const uint8_t unit0[] = {
-        2,  0x28, 0, 0,                /* DEV */
-        3,  0xa8, 0, 0, 4, 0xff, 0, 0, /* SIBLING and more */
-        66, 0x30, 1, 0, 0, 0x00, 1, 0, /* ALIASED -> ALIAS */
-        2,  0,    1, 0,                /* ALIAS */
-        72, 0,    0, 0, 1, 0xa0, 0, 1, /* an I/O APIC */
+    machine_ = (struct boot_iommu){
+        .kind = BOOT_IOMMU_AMDVI,
+        .nunits = 2,
+        .unit = {{BASE_0, 0x08, 0}, {BASE_1, 0x09, 0}},
+        .nscopes = 5,
+        .scope = {{DEV.id, DEV.id, 0},
+                  {SIBLING.id, 0xff, 0},
+                  {ALIASED.id, ALIASED.id, 0},
+                  {ALIAS.id, ALIAS.id, 0},
+                  {FAR_BUS, FAR_BUS + 0xff, 1}},
+        .naliases = 1,
+        .alias = {{ALIASED.id, ALIASED.id, ALIAS.id}},
+        .nunities = 2,
+        .unity = {{OTHER_UNITY, 0x1000, FAR_BUS + 16, FAR_BUS + 31, IOMMU_R, 0},
+                  {UNITY, 0x2000, DEV.id, DEV.id, IOMMU_R | IOMMU_W, 0}},
     };
-    static const uint8_t unit1[] = {3, 0, 2, 0, 4, 0xff, 2, 0}; /* FAR's bus */
-    unsigned off = 48;
-
-    memset(ivrs, 0, sizeof(ivrs));
-    off = put_ivhd(off, IVHD_TYPE_10, 0x08, BASE_0, unit0, 4); /* older, says less: not the one that counts */
-    off = put_ivhd(off, IVHD_TYPE_11, 0x08, BASE_0, unit0, sizeof(unit0));
-    off = put_ivmd(off, IVMD_ALL, 0, UNITY_FOR_ALL, 0x1000);
-    off = put_ivmd(off, IVMD_SELECT, (uint16_t)SIBLING.id, BAD_UNITY, 0x1000);
-    off = put_ivmd(off, IVMD_SELECT, (uint16_t)DEV.id, UNITY, 0x2000);
-    off = put_ivhd(off, IVHD_TYPE_40, 0x09, BASE_1, unit1, sizeof(unit1));
-    memcpy(ivrs, "IVRS", 4);
-    memcpy(ivrs + 4, &off, 4);
-    fake_acpi_tables[0] = (const struct acpi_header *)ivrs;
 }
 
 static volatile void *map_unit(hpa_t start_, uint64_t size)
@@ -327,7 +290,7 @@ static volatile void *map_unit(hpa_t start_, uint64_t size)
 /* What the last test's machine had taken for good. */
 static void free_units(void)
 {
-    for (unsigned i = 0; i < AMDVI_UNITS; i++) {
+    for (unsigned i = 0; i < BOOT_UNITS_MAX; i++) {
         if (units[i].devtab)
             frame_free(ptr_to_hpa(units[i].devtab), FRAME_ORDER_2M);
         if (units[i].cmd)
@@ -376,7 +339,7 @@ TEST(an_exclusion_range_of_the_firmware_is_cleared)
 {
     power_on();
     CHECK(reg(&model[0], EXCL_BASE) != 0);
-    CHECK_EQ(iommu_init(), 0);
+    CHECK_EQ(iommu_init(&machine_), 0);
     CHECK_EQ(reg(&model[0], EXCL_BASE), 0);
     CHECK_EQ(reg(&model[0], EXCL_LIMIT), 0);
 }
@@ -384,28 +347,12 @@ TEST(an_exclusion_range_of_the_firmware_is_cleared)
 TEST(units_without_what_we_need_are_refused)
 {
     power_on();
-    fake_acpi_tables[0] = NULL;
-    CHECK(nothing_of_use());
-    power_on();
     set_reg(&model[0], EXT_FEATURE, EFR_XT_SUP | EFR_IA_SUP);
     CHECK(nothing_of_use());
     CHECK(fake_log_has("no 128-bit interrupt remapping"));
     power_on();
     set_reg(&model[1], EXT_FEATURE, EFR_GA_SUP | EFR_XT_SUP);
     CHECK(nothing_of_use());
-}
-
-TEST(a_unity_range_for_all_is_for_none)
-{
-    struct iommu_domain *d;
-
-    start();
-    CHECK(fake_log_has("unity range for all devices is ignored"));
-    d = iommu_domain_create("d");
-    CHECK_EQ(iommu_attach(d, DEV), 0);
-    CHECK(reads(DEV, UNITY, UNITY) && is_blocked(DEV, UNITY_FOR_ALL));
-    CHECK_EQ(iommu_detach(d, DEV), 0);
-    scrap(d);
 }
 
 TEST(events_other_than_page_faults)
@@ -431,74 +378,6 @@ TEST(events_other_than_page_faults)
     iommu_poll_faults();
     CHECK(fake_log_has("unknown event"));
     CHECK(!model[0].bad_commands && !model[1].bad_commands);
-}
-
-TEST(ivrs_entries_of_all_kinds)
-{
-    static const uint8_t entries[] = {
-        0,   0,    0,    0, 64,  0,    0,   0,   0,   0,    0,   0, /* padding */
-        70,  0x10, 0,    0, 0,   0,    0,   0,                      /* extended select */
-        67,  0x20, 0,    0, 0,   0x77, 0,   0,   4,   0x2f, 0,   0, /* range with an alias */
-        71,  0x40, 0,    0, 0,   0,    0,   0,   4,   0x4f, 0,   0, /* extended range */
-        4,   0xff, 0xff, 0,                                         /* an end without a start */
-        240, 0x60, 0,    0, 'A', 'M',  'D', 'I', '0', '0',  '2', '0',
-        0,   0,    0,    0, 0,   0,    0,   0,   2,   2,    'x', 'y', /* a named device */
-        2,   0x70, 0,    0,                                           /* after it */
-        3,   0x80, 0,    0,                                           /* a range that never ends */
-        66,  0x90, 0,                                                 /* cut off */
-    };
-    struct amdvi_unit u = {.entries = entries, .entries_size = sizeof(entries)};
-    static const struct {
-        uint16_t id, alias;
-        bool covered;
-    } want[] = {{0x10, 0x10, true}, {0x11, 0, false},   {0x20, 0x77, true}, {0x2f, 0x77, true},
-                {0x30, 0, false},   {0x45, 0x45, true}, {0x60, 0x60, true}, {0x70, 0x70, true},
-                {0x80, 0, false},   {0x90, 0, false}};
-    uint16_t alias;
-
-    for (unsigned i = 0; i < ARRAY_SIZE(want); i++) {
-        CHECK_EQ(ivrs_covers(&u, want[i].id, &alias), want[i].covered);
-        if (want[i].covered)
-            CHECK_EQ(alias, want[i].alias);
-    }
-    u.entries_size = 0;
-    CHECK(!ivrs_covers(&u, 0x10, &alias));
-    u.entries = (const uint8_t[]){1, 0, 0, 0};
-    u.entries_size = 4;
-    CHECK(ivrs_covers(&u, 0xffff, &alias) && alias == 0xffff);
-}
-
-TEST(ivrs_blocks_that_lie)
-{
-    static const uint8_t entry[] = {1, 0, 0, 0};
-    static const uint32_t bases[] = {0, 0x1000000, BASE_0 + 0x1000}; /* nowhere, in RAM, not aligned */
-    struct amdvi_unit list[AMDVI_UNITS];
-    unsigned off;
-
-    power_on();
-    for (unsigned i = 0; i < ARRAY_SIZE(bases); i++) {
-        off = put_ivhd(48, IVHD_TYPE_11, 8, bases[i], entry, 4);
-        memcpy(ivrs + 4, &off, 4);
-        CHECK_EQ(ivrs_units(list, AMDVI_UNITS), 0);
-        CHECK(fake_log_has("unit 0008 refused"));
-    }
-    off = put_ivhd(48, IVHD_TYPE_11, 8, BASE_0, entry, 4);
-    put_ivhd(off, IVHD_TYPE_11, 9, BASE_1, entry, 4);
-    for (unsigned length = 0; length < 6;
-         length++) { /* of the second block: a loop, or shorter than its header */
-        unsigned total = off + 44;
-
-        memcpy(ivrs + 4, &total, 4);
-        ivrs[off + 2] = (uint8_t)length;
-        CHECK_EQ(ivrs_units(list, AMDVI_UNITS), 1);
-    }
-    ivrs[off + 2] = 45; /* one byte more than there is */
-    CHECK_EQ(ivrs_units(list, AMDVI_UNITS), 1);
-    ivrs[off + 2] = 39; /* shorter than a type 11h block */
-    CHECK_EQ(ivrs_units(list, AMDVI_UNITS), 1);
-    ivrs[off + 2] = 44;
-    CHECK_EQ(ivrs_units(list, AMDVI_UNITS), 2);
-    CHECK_EQ(ivrs_units(list, 1), 1);
 }
 
 TEST(nothing_is_left)

@@ -8,7 +8,6 @@
 static uint32_t mmio_read32(volatile void *base, reg32_t r);
 static void mmio_write32(volatile void *base, reg32_t r, uint32_t v);
 
-#include "tests/unit/fake/acpi.c"
 #include "tests/unit/fake/cpu.c"
 #include "tests/unit/fake/frame.c"
 #include "tests/unit/fake/heap.c"
@@ -20,28 +19,24 @@ static void mmio_write32(volatile void *base, reg32_t r, uint32_t v);
 #include "kernel/mm/radix.c"
 
 #include "iommu/vtd/ctxtab.c"
-#include "iommu/vtd/dmar.c"
 #include "iommu/vtd/flog.c"
 #include "iommu/vtd/invq.c"
 #include "iommu/vtd/irtab.c"
 #include "iommu/vtd/pt.c"
 #include "iommu/vtd/unit.c"
 
-#include "iommu/blocks.c"
 #include "iommu/iommu.c"
 #include "iommu/vtd/vtd.c"
 
 #include "tests/unit/iommu/contract.h"
 
-const struct iommu_ops amdvi_ops = {.init = absent};
+const struct iommu_ops amdvi_ops; /* not there */
 
 #define RECORDS    8
 #define RECORDS_AT 0x220u
 #define BASE_0     0xfed90000u
 #define BASE_1     0xfed91000u
 #define G_ONCE     (G_SRTP | G_SIRTP)
-#define BRIDGE     ((rid_t){0x0030}) /* to PCI, bus 1 */
-#define PORT       ((rid_t){0x00e0}) /* bus 2 */
 #define CAP_DEFAULT                                                                                          \
     (6 | CAP_SAGAW_39 | CAP_SAGAW_48 | FIELD_PREP(CAP_FRO, RECORDS_AT / 16) | CAP_SLLPS_2M | CAP_SLLPS_1G |  \
      CAP_PSI | FIELD_PREP(CAP_NFR, RECORDS - 1) | FIELD_PREP(CAP_MAMV, 18) | CAP_DWD | CAP_DRD | CAP_PLMR)
@@ -380,78 +375,25 @@ static void raise_fault(rid_t dev, uint64_t addr, bool write)
 
 /* --- the machine --- */
 
-static uint8_t dmar[1024];
-static unsigned dmar_size;
-
-static void put(const void *p, size_t size)
-{
-    if (size)
-        memcpy(dmar + dmar_size, p, size);
-    dmar_size += (unsigned)size;
-    memcpy(dmar + 4, &dmar_size, 4);
-}
-
-static void put_drhd(uint8_t flags, uint64_t base, const uint8_t *scopes, size_t size)
-{
-    struct drhd d = {{DMAR_DRHD, (uint16_t)(sizeof(d) + size)}, flags, 0, 0, base};
-
-    put(&d, sizeof(d));
-    put(scopes, size);
-}
-
-static void put_rmrr(uint64_t base, uint64_t limit, uint8_t device, uint8_t function)
-{
-    uint8_t scope[] = {SCOPE_ENDPOINT, 8, 0, 0, 0, 0, device, function};
-    struct rmrr r = {{DMAR_RMRR, sizeof(r) + sizeof(scope)}, 0, 0, base, limit};
-
-    put(&r, sizeof(r));
-    put(scope, sizeof(scope));
-}
-
-static void empty_dmar(void)
-{
-    struct dmar t = {.header = {.signature = "DMAR"}, .width = 38, .flags = 1};
-
-    dmar_size = 0;
-    put(&t, sizeof(t));
-    fake_acpi_tables[0] = (const struct acpi_header *)dmar;
-}
-
 static void put_machine(void)
-{
-    static const uint8_t unit0[] = {
-        3, 8, 0, 0, 0, 0xf0, 0x1f, 0, /* an I/O APIC */
-        1, 8, 0, 0, 0, 0,    5,    0, /* DEV, and its VF, which is SIBLING */
-        2, 8, 0, 0, 0, 0,    6,    0, /* BRIDGE, and ALIASED behind it */
-    };
-    static const uint8_t unit1[] = {2, 8, 0, 0, 0, 0, 0x1c, 0}; /* PORT, and FAR behind it */
-    static const uint16_t atsr[] = {2, 8, 1, 0};
-
-    empty_dmar();
-    put_drhd(0, BASE_0, unit0, sizeof(unit0));
-    put(atsr, sizeof(atsr));
-    put_rmrr(BAD_UNITY, BAD_UNITY + 0xfff, 0x15, 0);
-    put_rmrr(UNITY, UNITY + 0x1fff, 5, 0);
-    put_drhd(0, BASE_1, unit1, sizeof(unit1));
-}
-
-static void put_bridge(rid_t id, uint8_t bus, uint16_t type)
-{
-    struct fake_pci *f = fake_pci_add(id, 0x8086, 1);
-
-    f->dev.secondary = f->dev.subordinate = bus;
-    f->dev.cap_pcie = 0x40;
-    f->cfg[0x42] = (uint8_t)(type << 4);
-}
-
-static void put_functions(void)
 {
     static const uint64_t place[PCI_BARS];
 
+    machine_ = (struct boot_iommu){
+        .kind = BOOT_IOMMU_VTD,
+        .nunits = 2,
+        .unit = {{BASE_0, 0, 0}, {BASE_1, 0, 0}},
+        .vfs_with_pf = true, /* of DEV, whose VF is SIBLING */
+        .nscopes = 3,
+        .scope = {{DEV.id, DEV.id, 0}, {0x100, 0x1ff, 0}, {FAR_BUS, FAR_BUS + 0xff, 1}},
+        .naliases = 1,
+        .alias = {{0x100, 0x1ff, ALIAS.id}}, /* behind a bridge to PCI */
+        .nunities = 2,
+        .unity = {{OTHER_UNITY, 0x1000, FAR_BUS + 16, FAR_BUS + 31, IOMMU_R, 0},
+                  {UNITY, 0x2000, DEV.id, DEV.id, IOMMU_R | IOMMU_W, 0}},
+    };
     fake_pci_free_all();
     CHECK_EQ(pci_sriov_enable(&fake_pci_add(DEV, 0x8086, 0x10c9)->dev, 1, place), 0);
-    put_bridge(BRIDGE, 1, PCIE_TYPE_TO_PCI);
-    put_bridge(PORT, 2, 4);
 }
 
 static volatile void *map_unit(hpa_t start_, uint64_t size)
@@ -470,7 +412,7 @@ static void give_back(void *p, unsigned order)
 /* What the last test's machine had taken for good. */
 static void free_units(void)
 {
-    for (unsigned i = 0; i < VTD_UNITS; i++) {
+    for (unsigned i = 0; i < BOOT_UNITS_MAX; i++) {
         give_back(units[i].root, 0);
         give_back(units[i].context, TABLE_ORDER);
         give_back(units[i].irt, TABLE_ORDER);
@@ -490,7 +432,6 @@ static void power_on(void)
     fake_frame_is_ram = low_ram;
     fake_mmio_map = map_unit;
     put_machine();
-    put_functions();
     for (unsigned i = 0; i < MODELS; i++) { /* the firmware's own use of the units goes on */
         set_reg(&model[i], CAP.off, CAP_DEFAULT);
         set_reg(&model[i], ECAP.off, ECAP_DEFAULT);
@@ -512,12 +453,6 @@ static void refused(const char *why)
 
 TEST(units_without_what_we_need_are_refused)
 {
-    power_on();
-    fake_acpi_tables[0] = NULL;
-    CHECK(nothing_of_use());
-    power_on();
-    dmar[37] = 0;
-    refused("does not remap interrupts");
     for (unsigned bit = 1; bit <= 4; bit++) {
         if (bit == 2)
             continue;
@@ -556,7 +491,7 @@ TEST(tables_are_what_all_units_can_walk)
     set_reg(&model[1], CAP.off, CAP_DEFAULT & ~CAP_SLLPS_1G);
     set_reg(&model[1], ECAP.off, ECAP_DEFAULT & ~(ECAP_C | ECAP_SC));
     fake_clflushes = 0;
-    CHECK_EQ(iommu_init(), 0);
+    CHECK_EQ(iommu_init(&machine_), 0);
     CHECK(fake_clflushes >= MODELS * (2 * TABLE_SIZE / 64 + BUSES));
     frames_before = fake_frames_out;
     d = iommu_domain_create("d");
@@ -717,82 +652,25 @@ TEST(faults_of_all_kinds)
     CHECK_EQ(reg32(&model[1], FSTS.off), 0);
 }
 
-TEST(a_unit_for_all_has_what_no_other_names)
+TEST(the_first_scope_counts_and_a_vf_is_where_its_pf_is)
 {
-    static const uint8_t unit0[] = {1, 8, 0, 0, 0, 0, 5, 0};
     struct iommu_dev dev = {.rid = NOWHERE};
 
     free_domains();
     power_on();
-    empty_dmar();
-    put_drhd(DRHD_INCLUDE_PCI_ALL, BASE_1, NULL, 0);
-    put_drhd(0, BASE_0, unit0, sizeof(unit0));
-    CHECK_EQ(iommu_init(), 0);
-    CHECK_EQ(vtd_find(&dev), 0);
+    machine_.nscopes = 2;
+    machine_.scope[1] = (struct boot_ids){0, 0xffff, 1};
+    CHECK_EQ(iommu_init(&machine_), 0);
+    CHECK_EQ(find(&dev), 0);
+    CHECK_EQ(dev.unit, 1);
+    dev.rid = SIBLING;
+    CHECK_EQ(find(&dev), 0);
     CHECK_EQ(dev.unit, 0);
-    dev.rid = SIBLING; /* its PF is named */
-    CHECK_EQ(vtd_find(&dev), 0);
+    machine_.vfs_with_pf = false;
+    CHECK_EQ(find(&dev), 0);
     CHECK_EQ(dev.unit, 1);
     dev.rid = (rid_t){0x10028};
-    CHECK_EQ(vtd_find(&dev), -ENODEV);
-}
-
-TEST(scopes_with_paths)
-{
-    static const struct {
-        uint8_t scope[10];
-        bool covers;
-    } rows[] = {
-        {{1, 10, 0, 0, 0, 0, 0x1c, 0, 1, 0}, true},  /* 02:01.0 behind PORT: FAR */
-        {{1, 10, 0, 0, 0, 0, 0x1d, 0, 1, 0}, false}, /* behind what is not there */
-        {{1, 10, 0, 0, 0, 0, 5, 0, 1, 0}, false},    /* behind what is no bridge */
-        {{1, 10, 0, 0, 0, 0, 0x1c, 0, 2, 0}, false}, /* another */
-        {{4, 10, 0, 0, 0, 0, 0x1c, 0, 1, 0}, false}, /* a timer */
-        {{1, 6, 0, 0, 0, 2, 1, 0, 0, 0}, false},     /* no path */
-        {{1, 11, 0, 0, 0, 0, 0x1c, 0, 1, 0}, false}, /* longer than there is */
-        {{1, 0, 0, 0, 0, 2, 1, 0, 0, 0}, false},     /* a loop */
-    };
-
-    power_on();
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct vtd_unit u = {.scopes = rows[i].scope, .scopes_size = sizeof(rows[i].scope)};
-
-        CHECK_EQ(dmar_covers(&u, FAR), rows[i].covers);
-    }
-}
-
-TEST(dmar_blocks_that_lie)
-{
-    static const uint64_t bases[] = {0, 0x1000000, BASE_0 + 0x800,
-                                     BIT(52)}; /* nowhere, RAM, not aligned, beyond */
-    struct vtd_unit list[VTD_UNITS];
-    struct iommu_unity u;
-    unsigned off;
-
-    power_on();
-    for (unsigned i = 0; i < ARRAY_SIZE(bases); i++) {
-        empty_dmar();
-        put_drhd(1, bases[i], NULL, 0);
-        CHECK_EQ(dmar_units(list, VTD_UNITS), 0);
-        CHECK(fake_log_has("cannot be used"));
-    }
-    empty_dmar();
-    put_drhd(1, BASE_0, NULL, 0);
-    off = dmar_size;
-    put_drhd(1, BASE_1, NULL, 0);
-    CHECK_EQ(dmar_units(list, VTD_UNITS), 2);
-    CHECK_EQ(dmar_units(list, 1), 0);
-    for (unsigned length = 0; length < 18; length++) {
-        dmar[off + 2] = (uint8_t)length;
-        CHECK_EQ(dmar_units(list, VTD_UNITS), length < 4 || length > 16 ? 1 : length == 16 ? 2 : 0);
-    }
-    empty_dmar();
-    put_rmrr(0x2000, 0x1fff, 5, 0); /* ends before it begins: sizes are iommu.c's to check */
-    CHECK(dmar_unity(DEV, 0, &u) && u.size == 0);
-    CHECK(!dmar_unity(DEV, 1, &u) && !dmar_unity(SIBLING, 0, &u));
-    dmar_size = 40; /* shorter than a DMAR */
-    memcpy(dmar + 4, &dmar_size, 4);
-    CHECK_EQ(dmar_units(list, VTD_UNITS), 0);
+    CHECK_EQ(find(&dev), -ENODEV);
 }
 
 TEST(nothing_is_left)

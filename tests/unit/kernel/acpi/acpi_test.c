@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The tables that boot/ hands over are found; power-off and reset use its ports and values. */
+/* Power-off and reset use the ports and values that boot/ hands over. */
 #include "tests/unit/test.h"
 
 #include "tests/unit/fake/console.c"
@@ -26,16 +26,6 @@ static void start(void)
     fake_log_reset();
     fake_console_flushes = 0;
     acpi_init(&info);
-}
-
-TEST(tables_are_found)
-{
-    static struct acpi_header ivrs = {.signature = "IVRS", .length = sizeof(ivrs)};
-
-    start();
-    CHECK(!acpi_find("IVRS"));
-    info.table[1] = (struct boot_table){ptr_to_hpa(&ivrs).a, sizeof(ivrs)};
-    CHECK(acpi_find("IVRS") == &ivrs && !acpi_find("DMAR"));
 }
 
 static uint32_t port_in(uint16_t port, unsigned size)
