@@ -9,7 +9,6 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
-#include "kernel/mm/radix.h"
 #include "vm/assign/vf.h"
 #include "vm/sched.h"
 #include "vm/vcpu.h"
@@ -73,77 +72,78 @@ static void start(char **word)
         say("%s: is %s already\r\n", vm->name, states[vm->state]);
 }
 
-static void end(struct vm *vm, enum vm_end how, const char *why)
+static void end(const char *name, enum vm_end how)
 {
-    if (vm->state == VM_RUNNING || vm->state == VM_STARTING)
-        vm_stop(vm, NULL, how, "%s by the operator", why);
-    else
+    struct vm *vm = guest(name);
+
+    if (vm && (vm->state == VM_STOPPED || vm->state == VM_DYING))
         say("%s: is %s already\r\n", vm->name, states[vm->state]);
+    else if (vm)
+        vm_stop(vm, NULL, how, "by the operator");
 }
 
 static void stop(char **word)
 {
-    struct vm *vm = guest(word[1]);
-
-    if (vm)
-        end(vm, VM_HELD, "stopped");
+    end(word[1], VM_HELD);
 }
 
 static void restart(char **word)
 {
-    struct vm *vm = guest(word[1]);
-
-    if (vm && vm_start(vm) != 0)
-        end(vm, VM_POWER_RESET, "restarted");
+    end(word[1], VM_POWER_RESET);
 }
 
-static void list_vfs(void)
+static void list_vfs(UNUSED char **word)
 {
+    static const uint8_t none[6];
+
     say("state configured mac    vf owner\r\n");
     for (const struct vf *f = vf_first(); f; f = f->next) {
-        static const uint8_t none[6];
         const uint8_t *m = f->mac ? f->mac : none;
 
-        say("%s %02x:%02x:%02x:%02x:%02x:%02x %s %s\r\n", vf_state(f), m[0], m[1], m[2], m[3], m[4], m[5],
-            f->label, f->owner ? f->owner->name : "-");
+        say("%s %02x:%02x:%02x:%02x:%02x:%02x %s %s\r\n",
+            f->used          ? "used"
+            : vf_is_clean(f) ? "clean"
+                             : "dirty",
+            m[0], m[1], m[2], m[3], m[4], m[5], f->label, f->owner ? f->owner->name : "-");
     }
 }
 
-static void attach(struct vf *f, struct vm *vm)
+/* NULL, and a line that says so, if there is none, or whether it is somebody's is not as it must be. */
+static struct vf *vf(const char *label, bool owned)
 {
-    int rc = vm ? vf_give(f, vm) : 0;
+    struct vf *f = vf_find(label);
 
-    if (rc == -EEXIST)
-        say("%s: %s has it: `vf %s detach` first\r\n", f->label, f->owner->name, f->label);
-    else if (rc != 0)
-        say("%s: %s %s\r\n", f->label, vm->name,
-            rc == -ENOSPC ? "has as many VFs as a guest can have" : "is not stopped");
+    if (f && (f->owner != NULL) == owned)
+        return f;
+    if (f)
+        say("%s: %s has it\r\n", label, owned ? "nobody" : f->owner->name);
+    else
+        say("%s: no such VF; `vf` names them\r\n", label);
+    return NULL;
 }
 
-/* `vf`, `vf LABEL attach GUEST` and `vf LABEL detach` */
-static void vf(char **word)
+static void attach(char **word)
 {
-    struct vf *f = word[1] ? vf_find(word[1]) : NULL;
+    struct vf *f = vf(word[1], false);
+    struct vm *vm = f ? guest(word[3]) : NULL;
 
-    if (!word[1])
-        list_vfs();
-    else if (!f)
-        say("%s: no such VF; `vf` names them\r\n", word[1]);
-    else if (word[3] && strcmp(word[2], "attach") == 0)
-        attach(f, guest(word[3]));
-    else if (!word[2] || word[3] || strcmp(word[2], "detach") != 0)
-        say("vf %s: `attach GUEST` or `detach` must follow\r\n", f->label);
-    else if (!f->owner)
-        say("%s: nobody has it\r\n", f->label);
-    else if (vf_take(f) != 0)
-        say("%s: %s is not stopped\r\n", f->label, f->owner->name);
+    if (vm && vf_give(f, vm) != 0)
+        say("%s: must be stopped, and have less than %u VFs\r\n", vm->name, BOOT_GUEST_VFS);
 }
 
-/* What a leak would make grow. */
+static void detach(char **word)
+{
+    struct vf *f = vf(word[1], true);
+
+    if (f && vf_take(f) != 0)
+        say("%s: must be stopped\r\n", f->owner->name);
+}
+
+/* What a leak would make grow; frames hold all tables. */
 static void usage(UNUSED char **word)
 {
-    say("frames %lu heap %lu tables %lu vectors %u devices %u\r\n", frame_bytes_used() / PAGE_SIZE,
-        heap_bytes_used(), radix_tables(), irq_count(), iommu_device_count());
+    say("frames %lu heap %lu vectors %u devices %u\r\n", frame_bytes_used() / PAGE_SIZE, heap_bytes_used(),
+        irq_count(), iommu_device_count());
 }
 
 static void exits(UNUSED char **word)
@@ -179,20 +179,22 @@ static void help(UNUSED char **word);
 
 static const struct {
     const char *name, *args, *what;
-    unsigned least, most; /* words, its name among them */
+    unsigned words;
+    const char *verb; /* the third word, or NULL: any */
     void (*run)(char **word);
 } commands[] = {
-    {"help", "", "this list", 1, 1, help},
-    {"list", "", "the VMs: processors, memory, processor time, state", 1, 1, list},
-    {"start", " GUEST", "start a guest that is stopped", 2, 2, start},
-    {"stop", " GUEST", "stop a guest, at once; it keeps its memory and its VFs", 2, 2, stop},
-    {"restart", " GUEST", "stop a guest, at once, and start it again", 2, 2, restart},
-    {"vf", " [VF attach GUEST | VF detach]",
-     "the VFs, with configured MAC and owner; give one to a stopped guest, take it", 1, 4, vf},
-    {"exits", "", "VM exits of each VM by kind, since it was built", 1, 1, exits},
-    {"usage", "", "what the hypervisor has in use", 1, 1, usage},
-    {"poweroff", "", "switch the machine off, at once", 1, 1, off},
-    {"reset", "", "reset the machine, at once", 1, 1, reset},
+    {"help", "", "this list", 1, NULL, help},
+    {"list", "", "the VMs: processors, memory, processor time, state", 1, NULL, list},
+    {"start", " GUEST", "start a guest that is stopped", 2, NULL, start},
+    {"stop", " GUEST", "stop a guest, at once; it keeps its memory and its VFs", 2, NULL, stop},
+    {"restart", " GUEST", "stop a guest, at once, and start it again", 2, NULL, restart},
+    {"vf", "", "the VFs: state, configured MAC, owner", 1, NULL, list_vfs},
+    {"vf", " VF attach GUEST", "give a VF to a guest that is stopped", 4, "attach", attach},
+    {"vf", " VF detach", "take it from its guest, which is stopped", 3, "detach", detach},
+    {"exits", "", "VM exits of each VM by kind, since it was built", 1, NULL, exits},
+    {"usage", "", "what the hypervisor has given out", 1, NULL, usage},
+    {"poweroff", "", "switch the machine off, at once", 1, NULL, off},
+    {"reset", "", "reset the machine, at once", 1, NULL, reset},
 };
 
 static void help(UNUSED char **word)
@@ -221,19 +223,19 @@ static unsigned split(char *word[WORDS_MAX + 1])
 static void execute(void)
 {
     char *word[WORDS_MAX + 1] = {0};
-    unsigned n = split(word);
+    unsigned n = split(word), named = 0;
 
     for (unsigned i = 0; n && i < ARRAY_SIZE(commands); i++) {
         if (strcmp(word[0], commands[i].name) != 0)
             continue;
-        if (n < commands[i].least || n > commands[i].most)
-            say("usage: %s%s\r\n", commands[i].name, commands[i].args);
-        else
-            commands[i].run(word);
+        named++;
+        if (n != commands[i].words || (commands[i].verb && strcmp(word[2], commands[i].verb) != 0))
+            continue;
+        commands[i].run(word);
         return;
     }
     if (n)
-        say("%s: no such command; `help` lists them\r\n", word[0]);
+        say("%s: %s; `help` lists them\r\n", word[0], named ? "other words must follow" : "no such command");
 }
 
 /* One key; what does not fit the line is not taken. */

@@ -19,8 +19,9 @@ static struct {
     const struct boot_config *cfg;
     struct boot_guest iodom; /* what the I/O domain is built from */
     struct pci_dev *pf[BOOT_NICS_MAX];
-    bool complete;          /* every guest has been built, or has failed to be */
-    struct ratelimit calls; /* log lines that the I/O domain's hypercalls can cause */
+    struct vf *vf[BOOT_NICS_MAX]; /* pf->num_vfs of them */
+    bool complete;                /* every guest has been built, or has failed to be */
+    struct ratelimit calls;       /* log lines that the I/O domain's hypercalls can cause */
     struct spinlock lock;
     struct timer late;
 } setup = {.calls = RATELIMIT_INIT(20, 2)};
@@ -29,7 +30,7 @@ static struct {
 
 /* Its VFs are reset all at once, so that the guests that get them later do not wait one after the other. NULL
  * if it failed. */
-static struct pci_dev *nic_enable(const struct boot_nic *n)
+static struct pci_dev *nic_enable(const struct boot_nic *n, struct vf **vfs)
 {
     char first[PCI_NAME_LEN], last[PCI_NAME_LEN], at[PCI_NAME_LEN];
     struct pci_dev *pf = pci_find((rid_t){n->rid});
@@ -42,7 +43,7 @@ static struct pci_dev *nic_enable(const struct boot_nic *n)
         return pf;
     rc = pci_sriov_enable(pf, n->vfs, n->vf_bar);
     if (rc == 0)
-        rc = vf_add(pf, n->name);
+        rc = (*vfs = vf_add(pf, n->name)) ? 0 : -ENOMEM;
     if (rc != 0) {
         log_error("%s: %u VFs cannot be enabled (error %d)", n->name, n->vfs, -rc);
         return NULL;
@@ -189,7 +190,7 @@ static int give_vfs(struct vm *vm)
 {
     for (const struct boot_vf *c = vm->cfg->vf; c < vm->cfg->vf + vm->cfg->nvfs; c++) {
         const struct pci_dev *pf = setup.pf[c->nic];
-        struct vf *f = pf && c->index < pf->num_vfs ? vf_of(pf->vf[c->index]) : NULL;
+        struct vf *f = pf && c->index < pf->num_vfs ? &setup.vf[c->nic][c->index] : NULL;
 
         if (!f || vf_give(f, vm) != 0) {
             log_error("[%s] not started: %s/%u cannot be had", vm->name, setup.cfg->nic[c->nic].name,
@@ -264,7 +265,7 @@ int setup_nic_ready(struct vm *caller, uint64_t nic)
     if (ratelimit_ok(&setup.calls))
         log_info("%s: %s is up", caller->name, setup.cfg->nic[i].name);
     for (unsigned n = 0; n < setup.pf[i]->num_vfs; n++)
-        vf_of(setup.pf[i]->vf[n])->up_ns = time_ns();
+        setup.vf[i][n].up_ns = time_ns();
     return 0;
 }
 
@@ -273,7 +274,7 @@ static struct vf *vf_numbered(uint64_t nic, uint64_t vf)
 {
     int i = nic_index(nic);
 
-    return i >= 0 && vf < setup.pf[i]->num_vfs ? vf_of(setup.pf[i]->vf[vf]) : NULL;
+    return i >= 0 && vf < setup.pf[i]->num_vfs ? &setup.vf[i][vf] : NULL;
 }
 
 int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
@@ -310,7 +311,7 @@ void setup_init(const struct bootinfo *bi)
     setup.cfg = &bi->config;
     loader_init(bi);
     for (uint32_t i = 0; i < setup.cfg->nnics; i++)
-        setup.pf[i] = nic_enable(&setup.cfg->nic[i]);
+        setup.pf[i] = nic_enable(&setup.cfg->nic[i], &setup.vf[i]);
     for (uint32_t g = 0; g < setup.cfg->nguests; g++)
         functions_reset(&setup.cfg->guest[g]);
     if (setup.cfg->nnics)

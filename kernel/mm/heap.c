@@ -14,7 +14,7 @@ struct free_object {
 
 static struct spinlock heap_lock;
 static struct free_object *free_list[PAGE_SHIFT]; /* by log2 of the size */
-static uint64_t bytes_used;                       /* atomic */
+static uint64_t bytes_used;
 
 /* log2 of the power of two that an object of `size` takes. */
 static unsigned size_shift(size_t size)
@@ -37,14 +37,7 @@ static void refill(unsigned shift)
 
 uint64_t heap_bytes_used(void)
 {
-    return __atomic_load_n(&bytes_used, __ATOMIC_RELAXED);
-}
-
-/* Counts an object that is given out. */
-static void *counted(void *p, size_t size)
-{
-    __atomic_fetch_add(&bytes_used, p ? size : 0, __ATOMIC_RELAXED);
-    return p;
+    return bytes_used;
 }
 
 void *heap_alloc(size_t size)
@@ -57,7 +50,7 @@ void *heap_alloc(size_t size)
         return NULL;
     if (shift >= PAGE_SHIFT) {
         block = frame_alloc(shift - PAGE_SHIFT);
-        return counted(block.a ? hpa_to_ptr(block) : NULL, size);
+        return block.a ? hpa_to_ptr(block) : NULL;
     }
     spin_guard(&heap_lock);
     if (!free_list[shift])
@@ -66,7 +59,8 @@ void *heap_alloc(size_t size)
     if (!o)
         return NULL;
     free_list[shift] = o->next;
-    return counted(memset(o, 0, BIT(shift)), size);
+    bytes_used += BIT(shift);
+    return memset(o, 0, BIT(shift));
 }
 
 void heap_free(void *p, size_t size)
@@ -76,7 +70,6 @@ void heap_free(void *p, size_t size)
 
     if (!p)
         return;
-    __atomic_fetch_sub(&bytes_used, size, __ATOMIC_RELAXED);
     if (shift >= PAGE_SHIFT) {
         frame_free(ptr_to_hpa(p), shift - PAGE_SHIFT);
         return;
@@ -84,4 +77,5 @@ void heap_free(void *p, size_t size)
     spin_guard(&heap_lock);
     o->next = free_list[shift];
     free_list[shift] = o;
+    bytes_used -= BIT(shift);
 }

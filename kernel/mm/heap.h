@@ -13,5 +13,5 @@ MUST_USE void *heap_alloc(size_t size);
 /* Gives back what heap_alloc(size) returned; the caller passes the same size. NULL is allowed. */
 void heap_free(void *p, size_t size);
 
-/* Bytes that are given out, as they were asked for. */
+/* Bytes of the size classes that are given out; whole frames are frame_bytes_used()'s. */
 uint64_t heap_bytes_used(void);

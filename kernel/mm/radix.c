@@ -7,21 +7,6 @@
 #define TABLE_ENTRIES ((uint64_t)1 << INDEX_BITS)
 #define TARGET        GENMASK(51, 12)
 
-static uint64_t tables; /* atomic */
-
-uint64_t radix_tables(void)
-{
-    return __atomic_load_n(&tables, __ATOMIC_RELAXED);
-}
-
-static hpa_t table_alloc(void)
-{
-    hpa_t table = frame_alloc(FRAME_ORDER_4K);
-
-    __atomic_fetch_add(&tables, table.a ? 1 : 0, __ATOMIC_RELAXED);
-    return table;
-}
-
 /* Bytes that one entry at `level` spans. */
 static uint64_t level_size(unsigned level)
 {
@@ -60,7 +45,7 @@ static void set_entry(const struct radix *t, uint64_t *entry, uint64_t value)
 static int grow(const struct radix *t, uint64_t *entry, unsigned level)
 {
     const struct radix_format *f = t->format;
-    hpa_t table = table_alloc();
+    hpa_t table = frame_alloc(FRAME_ORDER_4K);
     uint64_t *small = hpa_to_ptr(table), first = level == 1 ? *entry & ~f->large : *entry;
 
     if (!table.a)
@@ -126,7 +111,7 @@ static int change(struct radix *t, uint64_t addr, uint64_t size, struct change c
 
 int radix_init(struct radix *t)
 {
-    t->root = table_alloc();
+    t->root = frame_alloc(FRAME_ORDER_4K);
     if (!t->root.a)
         return -ENOMEM;
     if (t->flush)
@@ -142,7 +127,6 @@ static void free_table(const struct radix_format *f, hpa_t table, unsigned level
         if (is_table(f, entries[i], level))
             free_table(f, hpa(entries[i] & TARGET), level - 1);
     frame_free(table, FRAME_ORDER_4K);
-    __atomic_fetch_sub(&tables, 1, __ATOMIC_RELAXED);
 }
 
 void radix_destroy(struct radix *t)

@@ -44,9 +44,6 @@ MUST_USE int radix_init(struct radix *t);
  */
 void radix_destroy(struct radix *t);
 
-/* Table frames of all trees. */
-uint64_t radix_tables(void);
-
 /*
  * Maps [addr, addr + size) to [target, target + size); all page-aligned, size > 0. Replaces what was mapped
  * there. -EINVAL: unaligned, or beyond what the levels span. -ENOMEM: a part may be mapped; unmap it.

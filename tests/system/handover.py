@@ -84,13 +84,13 @@ def first(host):
 @lib.test("system handover: commands that cannot be carried out say why", on="handover", limit=60)
 def refusals(host):
     for command, answer in {
-        f"vf {VF} detach": f"{VF}: a is not stopped",
-        f"vf {VF} attach b": f"{VF}: a has it: `vf {VF} detach` first",
-        "vf lan0/3 attach a": "lan0/3: a is not stopped",
+        f"vf {VF} detach": "a: must be stopped",
+        f"vf {VF} attach b": f"{VF}: a has it",
+        "vf lan0/3 attach a": "a: must be stopped, and have less than 8 VFs",
         "vf lan0/4 detach": "lan0/4: no such VF; `vf` names them",
         "start a": "a: is running already",
         "start iodom": "iodom: no such guest; `list` names them",
-        "stop": "usage: stop GUEST",
+        "stop": "stop: other words must follow; `help` lists them",
     }.items():
         assert told(host, command) == [answer], f"{command}: {told(host, command)}"
 

@@ -8,19 +8,17 @@
 
 static struct vf *first, **last = &first;
 
-int vf_add(const struct pci_dev *pf, const char *nic)
+struct vf *vf_add(const struct pci_dev *pf, const char *nic)
 {
-    struct vf *f = pf->num_vfs ? heap_alloc(pf->num_vfs * sizeof(*f)) : NULL;
+    struct vf *f = heap_alloc(pf->num_vfs * sizeof(*f));
 
-    if (pf->num_vfs && !f)
-        return -ENOMEM;
-    for (unsigned i = 0; i < pf->num_vfs; i++, f++) {
-        f->dev = pf->vf[i];
-        snprintf(f->label, sizeof(f->label), "%s/%u", nic, i);
-        *last = f;
-        last = &f->next;
+    for (unsigned i = 0; f && i < pf->num_vfs; i++) {
+        f[i].dev = pf->vf[i];
+        snprintf(f[i].label, sizeof(f[i].label), "%s/%u", nic, i);
+        *last = &f[i];
+        last = &f[i].next;
     }
-    return 0;
+    return f;
 }
 
 struct vf *vf_first(void)
@@ -37,30 +35,11 @@ struct vf *vf_find(const char *label)
     return f;
 }
 
-struct vf *vf_of(const struct pci_dev *dev)
-{
-    struct vf *f = first;
-
-    while (f && f->dev != dev)
-        f = f->next;
-    return f;
-}
-
-static uint64_t resets(const struct vf *f)
-{
-    return __atomic_load_n(&f->dev->resets, __ATOMIC_SEQ_CST);
-}
-
-static bool is_clean(const struct vf *f)
+bool vf_is_clean(const struct vf *f)
 {
     uint64_t clean = __atomic_load_n(&f->clean, __ATOMIC_SEQ_CST);
 
-    return clean != 0 && clean == resets(f);
-}
-
-const char *vf_state(const struct vf *f)
-{
-    return f->used ? "used" : is_clean(f) ? "clean" : "dirty";
+    return clean != 0 && clean == __atomic_load_n(&f->dev->resets, __ATOMIC_SEQ_CST);
 }
 
 int vf_give(struct vf *f, struct vm *vm)
@@ -100,17 +79,15 @@ int vf_take(struct vf *f)
 static int is_ready(const struct vf *f)
 {
     struct pci_dev *d = f->dev;
-    const char *why = "does not come out of its reset";
     int rc = d->reset_ns ? 0 : pci_reset_start(d);
 
     if (rc == 0)
         rc = pci_reset_finish(d);
-    if (rc == 0 && (!f->up_ns || !is_clean(f))) {
-        why = "was not reported clean by the I/O domain";
+    if (rc == 0 && (!f->up_ns || !vf_is_clean(f)))
         rc = f->up_ns && time_ns() > MAX(d->reset_ns, f->up_ns) + CLEAN_LIMIT_NS ? -ETIMEDOUT : -EAGAIN;
-    }
     if (rc != 0 && rc != -EAGAIN) {
-        log_error("%s: cannot be given to %s: it %s (error %d)", f->label, f->owner->name, why, -rc);
+        log_error("%s: cannot be given to %s: it was not found clean after its reset (error %d)", f->label,
+                  f->owner->name, -rc);
         d->reset_ns = 0;
     }
     return rc;
@@ -146,7 +123,8 @@ void vf_end_use(struct vm *vm)
 
 uint64_t vf_reset_number(const struct vf *f)
 {
-    return __atomic_load_n(&f->used, __ATOMIC_SEQ_CST) ? 0 : resets(f);
+    return __atomic_load_n(&f->used, __ATOMIC_SEQ_CST) ? 0
+                                                       : __atomic_load_n(&f->dev->resets, __ATOMIC_SEQ_CST);
 }
 
 int vf_set_clean(struct vf *f, uint64_t number)

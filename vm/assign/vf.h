@@ -20,16 +20,15 @@ struct vf {
     struct vf *next;
 };
 
-/* Enters the VFs of a PF, once. -ENOMEM. */
-MUST_USE int vf_add(const struct pci_dev *pf, const char *nic);
+/* Enters the VFs of a PF that has some, once: an array of them, or NULL without memory. */
+MUST_USE struct vf *vf_add(const struct pci_dev *pf, const char *nic);
 
 /* In the order of NICs and numbers; follow ->next. */
 struct vf *vf_first(void);
 struct vf *vf_find(const char *label);
-struct vf *vf_of(const struct pci_dev *dev);
 
-/* "used", "clean" or "dirty". */
-const char *vf_state(const struct vf *f);
+/* Whether the PF's driver found it clean after its last reset. */
+bool vf_is_clean(const struct vf *f);
 
 /*
  * Makes it the last of a guest's VFs, or nobody's. Boot CPU only: one caller at a time. -EBUSY: the guest, or
