@@ -36,6 +36,8 @@ struct boot_mem {
 
 enum boot_nic_mode { BOOT_NIC_VEB, BOOT_NIC_VEPA };
 enum boot_on_crash { BOOT_CRASH_RESTART, BOOT_CRASH_STOP };
+/* What becomes of a function that the IOMMU stops again and again. */
+enum boot_on_fault { BOOT_FAULT_QUARANTINE, BOOT_FAULT_LOG, BOOT_FAULT_STOP };
 
 struct boot_nic {
     char name[BOOT_NAME_MAX];
@@ -50,10 +52,11 @@ struct boot_nic {
 };
 
 struct boot_vf {
-    uint16_t nic;   /* index into nic[] */
-    uint16_t index; /* VF number on that NIC */
-    uint8_t mac[6]; /* never multicast; all zero: none configured */
-    uint16_t vlan;  /* 0: none */
+    uint16_t nic;      /* index into nic[] */
+    uint16_t index;    /* VF number on that NIC */
+    uint8_t mac[6];    /* never multicast; all zero: none configured */
+    uint16_t vlan;     /* 0: none */
+    uint32_t on_fault; /* enum boot_on_fault */
 };
 
 /* How a function is reset before it is given to a guest. */
@@ -104,6 +107,7 @@ struct boot_guest {
     uint32_t own_cpus; /* 1: as many CPUs as vCPUs, which nobody else may use, and not the first one */
     uint32_t vcpus;    /* 1 .. BOOT_VCPUS_MAX */
     uint32_t on_crash; /* enum boot_on_crash */
+    uint32_t on_fault; /* enum boot_on_fault; its VFs have their own */
     uint32_t nics;     /* bit n: it has a VF of nic[n] */
     uint32_t nvfs;
     uint32_t nfunctions;

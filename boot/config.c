@@ -306,6 +306,8 @@ static bool vf_is_whole(struct parser *p, unsigned g, unsigned i)
             return config_error(p->cfg, p->err, p->line, "vf",
                                 "%s/%u is already given to [guest %s], accepted: each VF once", nic,
                                 vf->index, b->guest[h].name);
+    if (vf->on_fault == CONFIG_ON_FAULT_UNSAID)
+        vf->on_fault = b->guest[g].on_fault;
     b->guest[g].nics |= 1u << vf->nic;
     return true;
 }

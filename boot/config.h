@@ -6,7 +6,7 @@
  *
  *   [global]      console loglevel
  *   [nic NAME]    pf | mac, vfs, mode, ip
- *   [guest NAME]  kernel initrd cmdline memory vcpus cpus vf device (both repeated) on_crash
+ *   [guest NAME]  kernel initrd cmdline memory vcpus cpus vf device (both repeated) on_crash on_fault
  */
 #pragma once
 
@@ -31,6 +31,7 @@ enum config_guest_key {
     GUEST_VF,
     GUEST_DEVICE,
     GUEST_ON_CRASH,
+    GUEST_ON_FAULT,
     GUEST_KEYS
 };
 

@@ -310,6 +310,20 @@ static bool set_cpus(struct parser *p, unsigned index, const char *value)
     return true;
 }
 
+/* A whole word at *s; moves *s behind it. */
+static bool take_on_fault(const char **s, uint32_t *policy)
+{
+    static const char *const words[] = {
+        [BOOT_FAULT_QUARANTINE] = "quarantine", [BOOT_FAULT_LOG] = "log", [BOOT_FAULT_STOP] = "stop"};
+
+    for (unsigned i = 0; i < 3; i++)
+        if (text_take(s, words[i])) {
+            *policy = i;
+            return text_word_ends(*s);
+        }
+    return false;
+}
+
 /* The options behind NIC/INDEX. */
 static bool take_vf_options(struct parser *p, const char *value, const char *s, struct boot_vf *vf)
 {
@@ -325,6 +339,9 @@ static bool take_vf_options(struct parser *p, const char *value, const char *s, 
             if (!text_number(&s, 10, 4094, &vlan) || !vlan || !text_word_ends(s))
                 return bad_value(p, value, "has a VLAN that is not 1 to 4094");
             vf->vlan = (uint16_t)vlan;
+        } else if (vf->on_fault == CONFIG_ON_FAULT_UNSAID && text_take(&s, "on_fault=")) {
+            if (!take_on_fault(&s, &vf->on_fault))
+                return bad_value(p, value, "has an on_fault that is not known");
         } else {
             return bad_value(p, value, "has an option that is unknown or given twice");
         }
@@ -336,7 +353,7 @@ static bool set_vf(struct parser *p, unsigned index, const char *value)
 {
     struct boot_guest *b = &p->cfg->boot.guest[index];
     struct config_guest *g = &p->cfg->guest[index];
-    struct boot_vf vf = {0};
+    struct boot_vf vf = {.on_fault = CONFIG_ON_FAULT_UNSAID};
     const char *s = value;
     uint64_t number;
     size_t n;
@@ -391,6 +408,14 @@ static bool set_on_crash(struct parser *p, unsigned index, const char *value)
     return true;
 }
 
+static bool set_on_fault(struct parser *p, unsigned index, const char *value)
+{
+    const char *s = value;
+
+    return (take_on_fault(&s, &p->cfg->boot.guest[index].on_fault) && !*s) ||
+           bad_value(p, value, "is not known");
+}
+
 static const struct key global_keys[GLOBAL_KEYS] = {
     [GLOBAL_CONSOLE] = {.name = "console",
                         .set = set_console,
@@ -424,15 +449,18 @@ static const struct key guest_keys[GUEST_KEYS] = {
                       .accepted = "2M to 1024G in steps of 2M, such as 256M"},
     [GUEST_VCPUS] = {.name = "vcpus", .set = set_vcpus, .accepted = "1 to 16"},
     [GUEST_CPUS] = {.name = "cpus", .set = set_cpus, .accepted = "CPU numbers from 0 to 63, such as 1-3,5"},
-    [GUEST_VF] = {.name = "vf",
-                  .set = set_vf,
-                  .accepted = "NIC/INDEX [mac=ADDRESS] [vlan=1..4094], such as lan0/0 mac=02:00:00:00:00:01",
-                  .repeated = true},
+    [GUEST_VF] =
+        {.name = "vf",
+         .set = set_vf,
+         .accepted =
+             "NIC/INDEX [mac=ADDRESS] [vlan=1..4094] [on_fault=log|quarantine|stop], such as lan0/0 vlan=100",
+         .repeated = true},
     [GUEST_DEVICE] = {.name = "device",
                       .set = set_device,
                       .accepted = "[SEGMENT:]BUS:DEVICE.FUNCTION in hexadecimal, such as 00:06.0",
                       .repeated = true},
     [GUEST_ON_CRASH] = {.name = "on_crash", .set = set_on_crash, .accepted = "restart, stop"},
+    [GUEST_ON_FAULT] = {.name = "on_fault", .set = set_on_fault, .accepted = "log, quarantine, stop"},
 };
 
 const struct config_keys config_keys[] = {

@@ -9,6 +9,9 @@
 
 enum section_kind { SECTION_GLOBAL, SECTION_NIC, SECTION_GUEST };
 
+/* In boot_vf.on_fault until the whole of the guest is known. */
+#define CONFIG_ON_FAULT_UNSAID UINT32_MAX
+
 #define SECTIONS_MAX (1 + BOOT_NICS_MAX + BOOT_GUESTS_MAX)
 
 struct section {

@@ -32,6 +32,7 @@ static void must_be_sound(const struct config *cfg, unsigned g)
     must(b->memory && b->memory % (2 << 20) == 0 && b->memory <= (uint64_t)1 << 40, "memory");
     must(b->vcpus >= 1 && b->vcpus <= BOOT_VCPUS_MAX, "vcpus");
     must(b->on_crash <= BOOT_CRASH_STOP, "on_crash");
+    must(b->on_fault <= BOOT_FAULT_STOP, "on_fault");
     must(b->nvfs <= BOOT_GUEST_VFS, "number of VFs");
     must(b->nfunctions <= BOOT_GUEST_FUNCTIONS, "number of devices");
     must(cfg->guest[g].kernel[0] && cfg->guest[g].kernel[0] != '/' && !strstr(cfg->guest[g].kernel, "../"),
@@ -40,6 +41,7 @@ static void must_be_sound(const struct config *cfg, unsigned g)
     for (unsigned i = 0; i < b->nvfs; i++) {
         must(b->vf[i].nic < cfg->boot.nnics && b->vf[i].index < cfg->boot.nic[b->vf[i].nic].vfs, "VF");
         must(!(b->vf[i].mac[0] & 1) && b->vf[i].vlan <= 4094, "MAC or VLAN");
+        must(b->vf[i].on_fault <= BOOT_FAULT_STOP, "on_fault of a VF");
     }
 }
 

@@ -51,7 +51,9 @@ static const char whole[] = "[global]\n"
                             "cpus    = 1-3, 63\n"
                             "vf      = lan0/0 mac=02:00:00:00:00:01 vlan=100 ; repeat for more\n"
                             "vf      = lan0/3\n"
+                            "vf      = lan0/2 on_fault=quarantine\n"
                             "on_crash = stop\n"
+                            "on_fault = log\n"
                             "[guest db]\n"
                             "kernel = k\n"
                             "memory = 1G\n";
@@ -82,12 +84,15 @@ TEST(every_key_is_read)
     CHECK_EQ(b->guest[0].memory, 256ull << 20);
     CHECK_EQ(b->guest[0].vcpus, 4);
     CHECK_EQ(b->guest[0].cpus, 0x800000000000000e);
-    CHECK_EQ(b->guest[0].nvfs, 2);
+    CHECK_EQ(b->guest[0].nvfs, 3);
     CHECK_EQ(b->guest[0].nics, 1);
     CHECK_EQ(b->guest[0].vf[0].mac[5], 1);
     CHECK_EQ(b->guest[0].vf[0].vlan, 100);
     CHECK_EQ(b->guest[0].vf[1].index, 3);
     CHECK_EQ(b->guest[0].on_crash, BOOT_CRASH_STOP);
+    CHECK_EQ(b->guest[0].on_fault, BOOT_FAULT_LOG);
+    CHECK_EQ(b->guest[0].vf[1].on_fault, BOOT_FAULT_LOG);
+    CHECK_EQ(b->guest[0].vf[2].on_fault, BOOT_FAULT_QUARANTINE);
     CHECK_EQ(cfg.guest[0].key_line[GUEST_MEMORY], 16);
     CHECK_EQ(b->guest[1].memory, 1ull << 30);
 }
@@ -102,6 +107,7 @@ TEST(defaults)
     CHECK_EQ(cfg.boot.guest[0].vcpus, 1);
     CHECK_EQ(cfg.boot.guest[0].cpus, 0);
     CHECK_EQ(cfg.boot.guest[0].on_crash, BOOT_CRASH_RESTART);
+    CHECK_EQ(cfg.boot.guest[0].on_fault, BOOT_FAULT_QUARANTINE);
     CHECK_EQ(cfg.guest[0].initrd[0], 0);
 }
 
@@ -261,6 +267,12 @@ TEST(bad_values)
         {"[guest g]\ncpus = 1 2\n", "t.cfg:2: cpus: \"1 2\" is no list of CPUs"},
         {"[guest g]\non_crash = reboot\n",
          "t.cfg:2: on_crash: \"reboot\" is not known, accepted: restart, stop"},
+        {"[guest g]\non_fault = logs\n",
+         "t.cfg:2: on_fault: \"logs\" is not known, accepted: log, quarantine, stop"},
+        {GUEST "vf = lan0/0 on_fault=none\n", "t.cfg:4: vf: \"lan0/0 on_fault=none\" has an on_fault that"},
+        {GUEST "vf = lan0/0 on_fault=stopped\n", "t.cfg:4: vf: \"lan0/0 on_fault=stopped\" has an on_fault"},
+        {GUEST "vf = lan0/0 on_fault=log on_fault=log\n",
+         "t.cfg:4: vf: \"lan0/0 on_fault=log on_fault=log\" has an option that is"},
         /* VFs */
         {GUEST "vf = lan0\n", "t.cfg:4: vf: \"lan0\" does not begin with NIC/INDEX"},
         {GUEST "vf = /0\n", "t.cfg:4: vf: \"/0\" does not begin with NIC/INDEX"},
