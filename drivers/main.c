@@ -5,6 +5,7 @@
 #include "drivers/svc/svc.h"
 #include "drivers/sys/sys.h"
 #include "vm/abi/hypercall.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,18 +35,17 @@ static void on_link(struct nic *nic)
     stack_link(nic);
 }
 
-static void on_channel(struct nic *nic, unsigned channel, bool ready)
+static bool on_channel(struct nic *nic, unsigned channel, bool ready)
 {
     printf("%s/%u: %s\n", nic->name, channel, ready ? "driver is up" : "reset");
-    if (ready)
-        (void)hypercall(HC_VF_STATUS, index_of(nic), channel, true);
+    return !ready || hypercall(HC_VF_STATUS, index_of(nic), channel, true) != -EBUSY;
 }
 
 static uint64_t on_resetting(struct nic *nic, unsigned channel)
 {
     long number = hypercall(HC_VF_STATUS, index_of(nic), channel, false);
 
-    return number > 0 ? (uint64_t)number : 0;
+    return number == -EBUSY ? NIC_CHANNEL_CLOSED : number > 0 ? (uint64_t)number : 0;
 }
 
 /* Refused if the VF has been reset again: then it comes again. */

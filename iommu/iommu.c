@@ -3,7 +3,9 @@
 #include "iommu/iommu.h"
 #include "iommu/ops.h"
 #include "kernel/console/log.h"
+#include "kernel/cpu/time.h"
 #include "kernel/lib/spinlock.h"
+#include "kernel/lib/string.h"
 #include "kernel/pci/pci.h"
 
 #define FAULTS_A_POLL 64
@@ -31,7 +33,8 @@ int iommu_init(const struct boot_iommu *m)
     if (rc != -ENODEV)
         return rc;
     ops = NULL;
-    log_warn("IOMMU: there is none that can be used: no device can be given to a guest, and devices' DMA is not held back");
+    log_warn("IOMMU: there is none that can be used: no device can be given to a guest, and devices' DMA is "
+             "not held back");
     return 0;
 }
 
@@ -282,32 +285,23 @@ int iommu_irq_block(rid_t id, unsigned index)
     return dev && !dev->broken ? ops->irq_clear(dev, index) : -ENODEV;
 }
 
-static void log_fault(const struct iommu_fault *f)
+static bool take_fault(struct fault_record *r)
 {
-    const struct iommu_dev *dev = f->has_dev ? user_of(f->dev) : NULL;
-    const char *kind = f->interrupt ? "interrupt" : f->write ? "write" : "read";
-    char name[PCI_NAME_LEN];
+    const struct iommu_dev *dev;
+    spin_guard(&lock);
 
-    if (f->has_dev)
-        log_warn("IOMMU: %s: %s at %#lx by %s of %s", f->what, kind, f->addr.a, pci_name(f->dev, name),
-                 dev ? dev->domain->name : "quarantine");
-    else
-        log_warn("IOMMU: %s at %#lx", f->what, f->addr.a);
+    *r = (struct fault_record){.ns = time_ns(), .label = "function"};
+    if (!ops || !ops->next_fault(&r->f))
+        return false;
+    dev = r->f.has_dev ? user_of(r->f.dev) : NULL;
+    strlcpy(r->owner, dev ? dev->domain->name : "quarantine", sizeof(r->owner));
+    return true;
 }
 
-/* Guests cause faults at will: all are taken, few are printed. */
 void iommu_poll_faults(void)
 {
-    static struct ratelimit budget = RATELIMIT_INIT(20, 2);
-    struct iommu_fault f;
+    struct fault_record r;
 
-    spin_guard(&lock);
-    for (unsigned i = 0; i < FAULTS_A_POLL && ops && ops->next_fault(&f); i++) {
-        if (!ratelimit_ok(&budget))
-            continue;
-        log_fault(&f);
-        if (budget.dropped)
-            log_warn("IOMMU: %u faults not shown", budget.dropped);
-        budget.dropped = 0;
-    }
+    for (unsigned i = 0; i < FAULTS_A_POLL && take_fault(&r); i++)
+        fault_report(&r);
 }

@@ -67,7 +67,7 @@ MUST_USE int iommu_irq_route(rid_t dev, unsigned index, uint32_t apic_id, uint8_
 MUST_USE int iommu_irq_block(rid_t dev, unsigned index);
 
 /*
- * Takes what the units have recorded and logs it, at a bounded rate and a bounded amount a call.
- * For a timer; any CPU.
+ * Takes what the units have recorded and hands it to iommu/fault.h, a bounded amount a call. For a timer; any CPU,
+ * no lock held.
  */
 void iommu_poll_faults(void);

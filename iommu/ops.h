@@ -8,6 +8,7 @@
 #pragma once
 
 #include "boot/bootinfo.h"
+#include "iommu/fault.h"
 #include "iommu/iommu.h"
 #include "kernel/mm/radix.h"
 
@@ -29,15 +30,6 @@ struct iommu_dev {
     hpa_t irt;        /* the back end's: interrupt table of its own, or 0 */
     bool broken;      /* iommu.c's: the hardware did not confirm its way back; it is not used again */
     struct iommu_domain *domain;
-};
-
-/* What an IOMMU reports about itself or a device. */
-struct iommu_fault {
-    const char *what; /* in the specification's words */
-    bool has_dev;     /* dev, addr, write and interrupt mean something */
-    bool write, interrupt;
-    rid_t dev;
-    iova_t addr;
 };
 
 struct iommu_ops {

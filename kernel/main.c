@@ -11,6 +11,7 @@
 #include "kernel/mm/frame.h"
 #include "kernel/mm/paging.h"
 #include "kernel/pci/pci.h"
+#include "vm/assign/assign.h"
 #include "vm/hvm.h"
 #include "vm/operator.h"
 #include "vm/sched.h"
@@ -23,6 +24,7 @@ void hv_main(const struct bootinfo *bi);
 static void poll_faults(struct timer *t)
 {
     iommu_poll_faults();
+    assign_poll();
     timer_arm(t, time_ns() + FAULT_POLL_NS);
 }
 

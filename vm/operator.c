@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/operator.h"
 
+#include "iommu/fault.h"
 #include "kernel/acpi/acpi.h"
 #include "kernel/console/console.h"
 #include "kernel/console/log.h"
@@ -9,6 +10,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "vm/assign/assign.h"
 #include "vm/assign/vf.h"
 #include "vm/sched.h"
 #include "vm/vcpu.h"
@@ -23,7 +25,7 @@ static size_t used;
 
 static PRINTF(1, 2) void say(const char *fmt, ...)
 {
-    char text[160];
+    char text[FAULT_TEXT_MAX + 16];
     va_list ap;
 
     va_start(ap, fmt);
@@ -96,15 +98,17 @@ static void list_vfs(UNUSED char **word)
 {
     static const uint8_t none[6];
 
-    say("state configured mac    vf owner\r\n");
+    say("state configured mac    vf owner faults\r\n");
     for (const struct vf *f = vf_first(); f; f = f->next) {
         const uint8_t *m = f->mac ? f->mac : none;
 
-        say("%s %02x:%02x:%02x:%02x:%02x:%02x %s %s\r\n",
-            f->used          ? "used"
-            : vf_is_clean(f) ? "clean"
-                             : "dirty",
-            m[0], m[1], m[2], m[3], m[4], m[5], f->label, f->owner ? f->owner->name : "-");
+        say("%s %02x:%02x:%02x:%02x:%02x:%02x %s %s %u\r\n",
+            f->dev->faults.held ? "held"
+            : f->used           ? "used"
+            : vf_is_clean(f)    ? "clean"
+                                : "dirty",
+            m[0], m[1], m[2], m[3], m[4], m[5], f->label, f->owner ? f->owner->name : "-",
+            f->dev->faults.total);
     }
 }
 
@@ -139,6 +143,15 @@ static void detach(char **word)
         say("%s: must be stopped\r\n", f->owner->name);
 }
 
+/* Of whole functions too. */
+static void restore(char **word)
+{
+    int rc = assign_restore(word[1]);
+
+    if (rc != 0)
+        say("%s: not in quarantine, or in no guest that runs (error %d)\r\n", word[1], -rc);
+}
+
 /* What a leak would make grow; frames hold all tables. */
 static void usage(UNUSED char **word)
 {
@@ -160,6 +173,17 @@ static void exits(UNUSED char **word)
         }
         say("\r\n");
     }
+}
+
+/* The oldest first. */
+static void faults(UNUSED char **word)
+{
+    char text[FAULT_TEXT_MAX];
+    struct fault_record r;
+
+    for (unsigned age = FAULTS_KEPT; age-- > 0;)
+        if (fault_get(age, &r))
+            say("%5lu.%03lu %s\r\n", r.ns / NS_PER_S, r.ns / NS_PER_MS % 1000, fault_text(&r, text));
 }
 
 static void off(UNUSED char **word)
@@ -188,9 +212,11 @@ static const struct {
     {"start", " GUEST", "start a guest that is stopped", 2, NULL, start},
     {"stop", " GUEST", "stop a guest, at once; it keeps its memory and its VFs", 2, NULL, stop},
     {"restart", " GUEST", "stop a guest, at once, and start it again", 2, NULL, restart},
-    {"vf", "", "the VFs: state, configured MAC, owner", 1, NULL, list_vfs},
+    {"vf", "", "the VFs: state, configured MAC, owner, faults", 1, NULL, list_vfs},
     {"vf", " VF attach GUEST", "give a VF to a guest that is stopped", 4, "attach", attach},
     {"vf", " VF detach", "take it from its guest, which is stopped", 3, "detach", detach},
+    {"vf", " VF restore", "end its quarantine", 3, "restore", restore},
+    {"faults", "", "the latest DMA and interrupts that were blocked", 1, NULL, faults},
     {"exits", "", "VM exits of each VM by kind, since it was built", 1, NULL, exits},
     {"usage", "", "what the hypervisor has given out", 1, NULL, usage},
     {"poweroff", "", "switch the machine off, at once", 1, NULL, off},

@@ -139,7 +139,7 @@ static int assign_functions(struct vm *vm)
         pci_name((rid_t){fn->rid}, name);
         if (!d)
             log_error("%s: %s does not exist", vm->name, name);
-        rc = d ? assign_function(vm, d, name) : -ENODEV;
+        rc = d ? assign_function(vm, d, name, vm->cfg->on_fault) : -ENODEV;
         if (rc == 0 && vm->end == VM_HELD) /* of restarts there may be many */
             log_info("%s: has %s", vm->name, name);
     }
@@ -152,7 +152,7 @@ static int assign_pfs(struct vm *vm)
 
     for (uint32_t i = 0; i < setup.cfg->nnics && rc == 0; i++)
         if (setup.pf[i])
-            rc = assign_function(vm, setup.pf[i], setup.cfg->nic[i].name);
+            rc = assign_function(vm, setup.pf[i], setup.cfg->nic[i].name, BOOT_FAULT_LOG);
     return rc;
 }
 
@@ -198,6 +198,7 @@ static int give_vfs(struct vm *vm)
             return -ENODEV;
         }
         f->mac = c->mac;
+        f->on_fault = (enum boot_on_fault)c->on_fault;
     }
     return 0;
 }
@@ -286,7 +287,7 @@ int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready
         return -EINVAL;
     if (ratelimit_ok(&setup.calls))
         log_debug("%s: %s %s", caller->name, f->label, ready ? "driver ready" : "reset");
-    return (int64_t)vf_reset_number(f);
+    return assign_is_held(f->dev) ? -EBUSY : (int64_t)vf_reset_number(f);
 }
 
 int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number)
@@ -310,6 +311,7 @@ void setup_init(const struct bootinfo *bi)
 {
     setup.cfg = &bi->config;
     loader_init(bi);
+    assign_init();
     for (uint32_t i = 0; i < setup.cfg->nnics; i++)
         setup.pf[i] = nic_enable(&setup.cfg->nic[i], &setup.vf[i]);
     for (uint32_t g = 0; g < setup.cfg->nguests; g++)

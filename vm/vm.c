@@ -224,8 +224,8 @@ void vm_stop(struct vm *vm, struct vcpu *culprit, enum vm_end end, const char *f
     va_start(ap, fmt);
     runs = ask_to_stop(vm, end, fmt, ap);
     va_end(ap);
-    if (runs && (end == VM_CRASH || end == VM_HELD || may_log(vm, &vm->news)))
-        log_print(end == VM_CRASH ? LOG_ERROR : LOG_INFO, "[%s] stops: %s", vm->name, vm->stop_reason);
+    if (runs && (end >= VM_CRASH || end == VM_HELD || may_log(vm, &vm->news)))
+        log_print(end >= VM_CRASH ? LOG_ERROR : LOG_INFO, "[%s] stops: %s", vm->name, vm->stop_reason);
     if (runs && culprit)
         vcpu_log(culprit);
 }

@@ -26,9 +26,9 @@ enum vm_state {
     VM_STARTING, /* vCPU 0 makes it: vm_prepare() */
 };
 
-/* How a VM stops: by the operator's will (or it was never started), for good, to start again, or by a fault of
- * its own. */
-enum vm_end { VM_HELD, VM_POWER_OFF, VM_POWER_RESET, VM_CRASH };
+/* How a VM stops: by the operator's will (or it was never started), for good, to start again, by a fault of its own, or
+ * for its functions' faults. */
+enum vm_end { VM_HELD, VM_POWER_OFF, VM_POWER_RESET, VM_CRASH, VM_FAULTS };
 
 /* One access to a trapped port or address. `data` holds what is written, or takes what is read, in its low
  * `size` bytes. */

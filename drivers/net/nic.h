@@ -38,17 +38,21 @@ struct nic_frag {
 
 struct nic;
 
+#define NIC_CHANNEL_CLOSED UINT64_MAX
+
 struct nic_events {
     /* A frame came; `buf` is the callee's until it gives it back with buf_free(). */
     void (*received)(struct nic *nic, struct nic_buf *buf);
     /* The frame that was sent with `cookie` is out (or given up); its memory is the caller's again. */
     void (*sent)(struct nic *nic, void *cookie);
     void (*link)(struct nic *nic);
-    /* The guest's driver of `channel` completed its handshake (ready), or was reset (not ready). */
-    void (*channel)(struct nic *nic, unsigned channel, bool ready);
+    /* The guest's driver of `channel` completed its handshake (ready), or was reset (not ready). False: the channel is
+     * closed, and to be cleaned at once. */
+    bool (*channel)(struct nic *nic, unsigned channel, bool ready);
     /*
      * The channel was reset, and is about to be put to its defaults. Returns what cleaned() needs; 0 if a guest
-     * uses the channel and went through the reset itself: what it does next must not be lost.
+     * uses the channel and went through the reset itself: what it does next must not be lost. NIC_CHANNEL_CLOSED: a
+     * guest has it, but may not use it: it gets no link until the next reset.
      */
     uint64_t (*resetting)(struct nic *nic, unsigned channel);
     /* Since resetting() returned `number`, not 0, all that the last guest left has been removed, and verified. */

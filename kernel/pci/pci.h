@@ -18,6 +18,14 @@ struct pci_bar {
     bool io, wide64;
 };
 
+/* Transfers and interrupts of a function that its IOMMU has blocked, as far as they were recorded. vm/assign's, and
+ * guarded by its lock. */
+struct pci_faults {
+    uint32_t total, recent; /* recent: since since_ns */
+    uint64_t since_ns;
+    bool held; /* in quarantine, whoever owns it, until the operator gives it back */
+};
+
 struct pci_dev {
     rid_t rid;
     uint16_t vendor, device; /* a VF's come from its PF (its own read as ffff) */
@@ -36,7 +44,8 @@ struct pci_dev {
     uint16_t devctl;           /* PCIe Device Control before it */
     uint64_t resets;           /* that were begun so far, by whomever; read from any CPU */
     volatile void *msix_table; /* mapped once, by whoever assigns it first */
-    struct pci_dev *next;      /* all functions, in discovery order */
+    struct pci_faults faults;
+    struct pci_dev *next; /* all functions, in discovery order */
 };
 
 /*

@@ -17,16 +17,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct igb nic;
 
-static void on_channel(struct nic *n, unsigned channel, bool ready)
+static bool closed; /* VF 2, at every other of its resets and handshakes */
+
+static bool on_channel(struct nic *n, unsigned channel, bool ready)
 {
-    (void)ready;
     if (channel >= n->channels)
         abort();
+    closed ^= channel == 2 && ready;
+    return channel != 2 || !closed;
 }
 
 /* VF 3 is handed over at each reset. */
 static uint64_t on_resetting(struct nic *n, unsigned channel)
 {
+    if (channel == 2) {
+        closed = !closed;
+        return closed ? NIC_CHANNEL_CLOSED : 0;
+    }
     return channel < n->channels ? channel == 3 : 0;
 }
 
@@ -78,7 +85,7 @@ static void check(void)
     for (unsigned v = 0; v < VFS; v++) {
         uint32_t rah = *fake_reg(IGB_RAH(IGB_RAR_VF(v)));
 
-        must(!(vfs_seen >> v & 1) || !nic.vf[v].broken);
+        must(!(vfs_seen >> v & 1) || !(nic.vf[v].broken || nic.vf[v].closed));
         must(!(rah & RAH_AV) || IGB_GET(RAH_POOLS, rah) == 1u << v);
         must(!(rah & RAH_AV) || igb_rar_holds(&nic, IGB_RAR_VF(v), nic.vf[v].mac));
         must(nic_mac_is_station(nic.vf[v].mac));

@@ -24,7 +24,7 @@ BAD = {
     "pci": ("poke.elf", "wait=1 what=pci", "stop", ""),
     "apic": ("poke.elf", "wait=1 what=apic", "stop", ""),
     "flood": ("mbxflood.elf", "wait=1 count=5000", "stop", "vf = lan0/2 mac=02:00:00:00:00:03\n"),
-    "dma": ("dmaattack.elf", "wait=1", "stop", f"vf = lan0/{VF_DMA} mac=02:00:00:00:00:04\n"),
+    "dma": ("dmaattack.elf", "wait=1", "stop", f"vf = lan0/{VF_DMA} mac=02:00:00:00:00:04 on_fault=log\n"),
 }
 
 # Offsets in an ELF file, and in an entry of its program header table.

@@ -10,6 +10,7 @@ LEAVES_FIRMWARE = r"lastmile: leaving the firmware"
 
 # kernel/console: after Ctrl-A three times. Guests' lines without an operator.
 HYPERVISOR = "hypervisor"
+OPERATOR = "lastmile"
 FOCUS = r"\*\*\* (?P<name>[\w-]+): console "
 PREFIX = r"\({guest}\) "
 

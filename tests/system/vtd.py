@@ -32,4 +32,4 @@ def faults(host):
     for thing, addresses in TARGETS.items():
         for address in addresses:
             assert dma.outcomes(said, thing, address)[0] != "LEAKED", hex(address)
-    lib.find(rf"IOMMU: no (read|write) permission: (read|write) at 0x\w+ by 00:{name} of {dma.ATTACKER}", host.text[start:])
+    lib.find(rf"IOMMU: no (read|write) permission: (read|write) at 0x\w+ \([\w ]+\) by lan0/{hostile.VF_DMA} 00:{name} of {dma.ATTACKER}", host.text[start:])

@@ -11,7 +11,8 @@ enum {
     HC_LOG = 1,        /* any: RDI = address, RSI = length (1..256) of a text for the hypervisor's log; rate-limited */
     HC_NIC_READY = 2,  /* I/O domain: RDI = NIC index; its PF is up and answers VF mailboxes. Starts the guests that wait for it */
     HC_VF_STATUS = 3,  /* I/O domain: RDI = NIC index, RSI = VF index, RDX = 1 VF driver completed its reset handshake, 0 VF was reset.
-                          Returns 0 while a guest uses the VF, else the number of its last reset: it waits to be found clean */
+                          Returns 0 while a guest uses the VF, -EBUSY while it has it closed (no link for the guest until the next reset),
+                          else the number of its last reset: it waits to be found clean */
     HC_CYCLES = 4,     /* any: returns the exits of the calling vCPU so far, total or of one kind (RDI = kind + 1, 0 for the total) */
     HC_VF_CLEAN = 5,   /* I/O domain: RDI = NIC index, RSI = VF index, RDX = number of its last reset. Nothing of the last owner is left:
                           scrubbed and read back after that number was returned. The VF may be given to the next one */

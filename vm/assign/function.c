@@ -177,7 +177,7 @@ void function_destroy(struct vfunction *f)
 /* The hardware always decodes memory; whether the guest may reach it is the nested table's business. */
 static void command_update(struct vfunction *f)
 {
-    uint32_t bme = cfg_get(f->cfg, PCI_COMMAND, 2) & PCI_COMMAND_BM;
+    uint32_t bme = f->dev->faults.held ? 0 : cfg_get(f->cfg, PCI_COMMAND, 2) & PCI_COMMAND_BM;
 
     pci_write16(f->dev, PCI_COMMAND, (uint16_t)(PCI_COMMAND_MEM | PCI_COMMAND_INTX | bme));
     bars_update(f);
@@ -192,9 +192,7 @@ void function_reset_state(struct vfunction *f)
     msix_reset(f);
 }
 
-/* False while a reset that the guest began is under way; the function then reads as ones, as a real one may
- * (PCIe base 2.3.1). */
-static bool answers(struct vfunction *f)
+bool function_answers(struct vfunction *f)
 {
     if (f->dev->reset_ns == 0)
         return true;
@@ -202,6 +200,7 @@ static bool answers(struct vfunction *f)
         return false;
     f->dev->reset_ns = 0;
     command_update(f);
+    msix_set_control(f, f->ctrl);
     return true;
 }
 
@@ -225,8 +224,8 @@ static void cfg_write(struct vfunction *f, unsigned off, unsigned size, uint32_t
 
 void function_cfg_access(struct vfunction *f, unsigned off, struct io_access *a)
 {
-    if (!answers(f))
-        return;
+    if (!function_answers(f))
+        return; /* ones, as a real one may (PCIe base 2.3.1) */
     if (a->write)
         cfg_write(f, off, a->size, (uint32_t)a->data);
     else

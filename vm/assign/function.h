@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "iommu/fault.h"
 #include "iommu/iommu.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/pci/pci.h"
@@ -45,7 +46,8 @@ struct msix_vector {
 struct vfunction {
     struct vm *vm;
     struct pci_dev *dev;
-    char label[24];
+    char label[FAULT_NAME_MAX];
+    enum boot_on_fault on_fault;
     uint8_t cfg[VPCI_CFG_SIZE];   /* what the guest reads */
     uint8_t wmask[VPCI_CFG_SIZE]; /* bits of it that the guest may write */
     bool may_reset;               /* FLR is the guest's to use */
@@ -72,6 +74,9 @@ struct vpci {
  */
 MUST_USE int function_init(struct vfunction *f, struct vm *vm, struct pci_dev *dev, const char *label);
 
+/* False while a reset is under way that was begun for its VM; what the VM has set up is restored at its end. */
+bool function_answers(struct vfunction *f);
+
 /* Takes its BARs out of the guest's memory map and frees its interrupts; Bus Master is off already. */
 void function_destroy(struct vfunction *f);
 
@@ -90,12 +95,15 @@ void function_reset_state(struct vfunction *f);
  * capability. -ENOMEM. */
 MUST_USE int msix_init(struct vfunction *f);
 
-/* The guest wrote Message Control. */
+/* The guest wrote Message Control; or the function has come into quarantine or out of it. */
 void msix_set_control(struct vfunction *f, uint16_t ctrl);
 
 /* hold: masks every entry and gives its vector back, until the same without it, or the guest's next write, routes them anew. What comes meanwhile waits in
  * the device. */
 void msix_reroute(struct vfunction *f, bool hold);
+
+/* The VM gets an interrupt from each entry that it has enabled. Any driver must bear that. */
+void msix_raise(struct vfunction *f);
 
 /* As after a function reset: all entries masked and blank, their interrupts blocked and freed, MSI-X off. */
 void msix_reset(struct vfunction *f);

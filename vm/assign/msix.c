@@ -100,14 +100,28 @@ static bool vector_route(struct msix_vector *v)
     return true;
 }
 
+static bool wanted(const struct msix_vector *v)
+{
+    return v->f->ctrl == PCI_MSIX_ENABLE && !(v->entry[ENTRY_CTRL] & ENTRY_MASKED);
+}
+
+void msix_raise(struct vfunction *f)
+{
+    for (struct msix_vector *v = f->vec; v < f->vec + f->vectors; v++)
+        if (wanted(v))
+            msix_fire(v);
+}
+
 /* Makes the device's entry agree with what the guest has asked for. */
 static void vector_update(struct msix_vector *v)
 {
-    bool live = v->f->ctrl == PCI_MSIX_ENABLE && !(v->entry[ENTRY_CTRL] & ENTRY_MASKED);
+    bool live = wanted(v);
 
-    if (live && !vector_route(v))
+    if (v->f->dev->faults.held)
+        vector_release(v);
+    else if (live && !vector_route(v))
         vm_complain(v->f->vm, "no interrupt vector left for MSI-X entry %u", index_of(v));
-    else if (live || v->vector >= 0)
+    else if (live || v->vector >= 0 || v->straight)
         hw_write(v, ENTRY_CTRL, live ? 0 : ENTRY_MASKED);
 }
 

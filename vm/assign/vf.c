@@ -54,6 +54,7 @@ int vf_give(struct vf *f, struct vm *vm)
         return -ENOSPC;
     vm->vf[vm->nvfs++] = f;
     f->owner = vm;
+    f->on_fault = vm->cfg->on_fault;
     return 0;
 }
 
@@ -70,6 +71,7 @@ int vf_take(struct vf *f)
     for (vm->nvfs--; i < vm->nvfs; i++)
         vm->vf[i] = vm->vf[i + 1];
     f->owner = NULL;
+    f->dev->faults = (struct pci_faults){0}; /* nothing of it comes to the next owner */
     return 0;
 }
 
@@ -108,7 +110,7 @@ int vf_assign_all(struct vm *vm)
 
     for (unsigned i = 0; i < vm->nvfs && rc == 0; i++) {
         vm->vf[i]->used = true;
-        rc = assign_function(vm, vm->vf[i]->dev, vm->vf[i]->label);
+        rc = assign_function(vm, vm->vf[i]->dev, vm->vf[i]->label, vm->vf[i]->on_fault);
         if (rc == 0 && vm->end == VM_HELD) /* of restarts there may be many */
             log_info("%s: has %s", vm->name, vm->vf[i]->label);
     }

@@ -14,9 +14,10 @@ struct vf {
     struct pci_dev *dev;
     const uint8_t *mac; /* of the configuration, zero or NULL: none */
     struct vm *owner;   /* the guest that it is given to, or NULL */
-    bool used;          /* by its owner, which runs */
-    uint64_t clean;     /* number of the reset after which it was found clean; 0: of none */
-    uint64_t up_ns;     /* when the PF's driver began to answer; 0: it does not */
+    enum boot_on_fault on_fault;
+    bool used;      /* by its owner, which runs */
+    uint64_t clean; /* number of the reset after which it was found clean; 0: of none */
+    uint64_t up_ns; /* when the PF's driver began to answer; 0: it does not */
     struct vf *next;
 };
 

@@ -69,7 +69,7 @@ void vpci_destroy(struct vm *vm)
 
 /* --- hand-over --- */
 
-static int show(struct vm *vm, struct pci_dev *d, const char *label)
+static int show(struct vm *vm, struct pci_dev *d, const char *label, enum boot_on_fault on_fault)
 {
     struct vpci *p = vm->vpci;
     struct vfunction *f;
@@ -85,7 +85,10 @@ static int show(struct vm *vm, struct pci_dev *d, const char *label)
         heap_free(f, sizeof(*f));
         return rc;
     }
-    p->fn[p->slots++] = f;
+    f->on_fault = on_fault;
+    spin_guard(&p->lock);
+    p->fn[p->slots] = f;
+    p->slots++;
     function_reset_state(f);
     return 0;
 }
@@ -112,19 +115,19 @@ bool assign_must_wait(struct pci_dev *d)
     return pci_reset_finish(d) == -EAGAIN;
 }
 
-int assign_function(struct vm *vm, struct pci_dev *d, const char *label)
+int assign_function(struct vm *vm, struct pci_dev *d, const char *label, enum boot_on_fault on_fault)
 {
     const char *step = "reset";
     int rc = make_clean(d);
 
-    if (rc == 0) {
+    if (rc == 0 && !d->faults.held) {
         step = "attach to the IOMMU domain";
         rc = iommu_attach(vm->iommu, d->rid);
     }
     if (rc == 0) {
         step = "virtual configuration space";
-        rc = show(vm, d, label);
-        if (rc != 0 && iommu_detach(vm->iommu, d->rid) != 0)
+        rc = show(vm, d, label, on_fault);
+        if (rc != 0 && !d->faults.held && iommu_detach(vm->iommu, d->rid) != 0)
             log_error("%s: cannot be detached again; it stays with %s", label, vm->name);
     }
     if (rc != 0)
@@ -140,7 +143,7 @@ static void release(struct vfunction *f)
         log_error("%s: does not come back from the reset that %s began", f->label, vm->name);
     pci_write16(f->dev, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_INTX);
     function_destroy(f);
-    if (iommu_detach(vm->iommu, f->dev->rid) != 0)
+    if (!f->dev->faults.held && iommu_detach(vm->iommu, f->dev->rid) != 0)
         log_error("%s: the IOMMU did not confirm that it was taken from %s", f->label, vm->name);
     if (f->dev->reset && pci_reset_start(f->dev) != 0)
         log_error("%s: cannot be reset", f->label);
@@ -170,8 +173,12 @@ void assign_release_all(struct vm *vm)
     struct vpci *p = vm->vpci;
 
     while (p->slots > 1) {
-        release(p->fn[--p->slots]);
-        p->fn[p->slots] = NULL;
+        struct vfunction *f = p->fn[p->slots - 1];
+
+        spin_lock(&p->lock); /* faults are looked up here */
+        p->fn[--p->slots] = NULL;
+        spin_unlock(&p->lock);
+        release(f);
     }
     p->window_next = GPA_PCI_WINDOW;
 }

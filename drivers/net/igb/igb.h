@@ -52,6 +52,7 @@ struct igb_vf {
     uint8_t given[NIC_MAC_LEN]; /* what it has after a reset: the configured one, or a random one */
     uint8_t mac[NIC_MAC_LEN];   /* in force */
     bool allowed;               /* channel_enable() */
+    bool closed;                /* by events->resetting() */
     bool cts;                   /* "clear to send": the reset handshake is done, requests are looked at */
     bool broken;                /* did not come back clean from a reset: cut off for good */
     bool mc_all;                /* asked for all multicast */

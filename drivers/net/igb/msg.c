@@ -197,7 +197,7 @@ static unsigned answer(struct igb *g, unsigned vf, uint32_t *msg)
 
     if (msg[0] & (MSG_ACK | MSG_NACK))
         return 0; /* our own answer, sent back */
-    if (s->broken || !s->allowed || (msg[0] != VF_RESET && !s->cts)) {
+    if (s->broken || s->closed || !s->allowed || (msg[0] != VF_RESET && !s->cts)) {
         msg[0] |= MSG_NACK;
         return 1;
     }
@@ -243,6 +243,19 @@ static void locked_out(struct igb *g, unsigned vf, uint64_t now)
     s->cts = false;
 }
 
+/*
+ * After a reset, or where the VF may not be used. Of a message without CTS a VF's driver takes the link for down, and
+ * tries a reset now and then; which it must when its VF is closed, and once more when it is opened.
+ */
+static void clean(struct igb *g, unsigned vf)
+{
+    bool was_closed = g->vf[vf].closed;
+
+    igb_vf_clean(g, vf);
+    if (g->vf[vf].closed || was_closed)
+        igb_mbx_notify(g, vf, PF_CONTROL_MSG | MSG_NACK);
+}
+
 static void handle_message(struct igb *g, unsigned vf, uint64_t now)
 {
     struct igb_vf *s = &g->vf[vf];
@@ -257,8 +270,8 @@ static void handle_message(struct igb *g, unsigned vf, uint64_t now)
     igb_mbx_take(g, vf, msg);
     handshake = msg[0] == VF_RESET;
     igb_mbx_reply(g, vf, msg, answer(g, vf, msg));
-    if (handshake && s->cts && !was_ready)
-        g->nic.events->channel(&g->nic, vf, true);
+    if (handshake && s->cts && !was_ready && !g->nic.events->channel(&g->nic, vf, true))
+        clean(g, vf);
 }
 
 static void handle_resets(struct igb *g, uint32_t resets)
@@ -268,9 +281,9 @@ static void handle_resets(struct igb *g, uint32_t resets)
 
         if (!(resets & IGB_BIT(vf)))
             continue;
-        igb_vf_clean(g, vf);
+        clean(g, vf);
         if (was_ready)
-            g->nic.events->channel(&g->nic, vf, false);
+            (void)g->nic.events->channel(&g->nic, vf, false);
     }
 }
 

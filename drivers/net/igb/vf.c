@@ -262,6 +262,9 @@ void igb_vf_clean(struct igb *g, unsigned vf)
     uint64_t number = g->nic.events->resetting(&g->nic, vf);
     bool clean, had_multicast = s->mc_hashes != 0;
 
+    s->closed = number == NIC_CHANNEL_CLOSED;
+    if (s->closed)
+        number = 0; /* its guest's driver goes on talking */
     igb_vf_enable(g, vf, false);
     clean = scrub_queue(g, vf);
     clean &= scrub_queue(g, vf + IGB_POOLS);

@@ -467,6 +467,40 @@ TEST(devices_run_out_and_come_back)
     scrap(d);
 }
 
+/* DEV and SIBLING have the same unit and different owners. */
+TEST(forged_interrupts_are_refused_and_recorded)
+{
+    struct iommu_domain *d, *e;
+    struct iommu_msi msi;
+    uint32_t apic_id;
+    uint8_t vector;
+
+    start();
+    d = iommu_domain_create("d");
+    e = iommu_domain_create("e");
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK_EQ(iommu_attach(e, DEV), 0);
+    CHECK_EQ(iommu_irq_route(SIBLING, 7, 1, 0x40, &msi), 0);
+    CHECK(hw.msi(SIBLING, msi, &apic_id, &vector));
+    fake_log_reset();
+    CHECK(!hw.msi(DEV, msi, &apic_id, &vector)); /* another one's message */
+    iommu_poll_faults();
+    CHECK(fake_log_has(": interrupt at ") && fake_log_has("by function 00:05.0 of e"));
+    fake_log_reset();
+    CHECK(!hw.msi(SIBLING, hw.forge(SIBLING, 8), &apic_id, &vector)); /* of its own, but not routed */
+    iommu_poll_faults();
+    CHECK(fake_log_has(": interrupt at ") && fake_log_has("by function 00:15.0 of d"));
+    fake_log_reset();
+    msi = (struct iommu_msi){0xfee00000 | 1 << 12, 0x40}; /* as without remapping: CPU 1, vector 0x40 */
+    CHECK(!hw.msi(DEV, msi, &apic_id, &vector) && !hw.msi(SIBLING, msi, &apic_id, &vector));
+    iommu_poll_faults();
+    CHECK(fake_log_has("of e") && fake_log_has("of d"));
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    CHECK_EQ(iommu_detach(e, DEV), 0);
+    CHECK_EQ(iommu_domain_destroy(e), 0);
+    scrap(d);
+}
+
 TEST(faults_are_logged_within_bounds)
 {
     struct iommu_domain *d;
@@ -482,8 +516,8 @@ TEST(faults_are_logged_within_bounds)
     hw.raise(FAR, 0xbeef000, false);
     iommu_poll_faults();
     CHECK_EQ(fake_log_lines, 2);
-    CHECK(fake_log_has("write at 0xdead000 by 00:15.0 of web"));
-    CHECK(fake_log_has("read at 0xbeef000 by 02:01.0 of quarantine"));
+    CHECK(fake_log_has("write at 0xdead000 (unmapped) by function 00:15.0 of web"));
+    CHECK(fake_log_has("read at 0xbeef000 (unmapped) by function 02:01.0 of quarantine"));
     fake_ratelimit_full = true;
     fake_log_reset();
     for (unsigned i = 0; i < 300; i++)

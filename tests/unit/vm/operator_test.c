@@ -5,14 +5,44 @@
 #include "tests/unit/fake/console.c"
 #include "tests/unit/fake/log.c"
 
+#include "iommu/fault.h"
+#include "kernel/cpu/time.h"
+#include "vm/assign/assign.h"
+
+static const char *restored;
+static int restore_rc;
+
+int assign_restore(const char *label)
+{
+    restored = label;
+    return restore_rc;
+}
+
+bool fault_get(unsigned age, struct fault_record *out)
+{
+    if (age >= 2)
+        return false;
+    *out =
+        (struct fault_record){.ns = 12 * NS_PER_S + age * 7 * NS_PER_MS, .f.what = age ? "older" : "newer"};
+    return true;
+}
+
+char *fault_text(const struct fault_record *r, char buf[FAULT_TEXT_MAX])
+{
+    strcpy(buf, r->f.what);
+    return buf;
+}
+
 #include "vm/operator.c"
 
 static struct vcpu vcpu = {.run_ns = 7 * NS_PER_MS};
 static struct vm iodom = {.name = "iodom", .state = VM_RUNNING, .privileged = true};
 static struct vm web = {.name = "web", .state = VM_RUNNING, .nvcpus = 1, .vcpu = {&vcpu}, .next = &iodom};
 static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
-static struct vf vf1 = {.label = "lan0/1"},
-                 vf0 = {.label = "lan0/0", .owner = &web, .mac = mac, .used = true, .next = &vf1};
+static struct pci_dev dev = {.faults.total = 12};
+static struct vf vf1 = {.label = "lan0/1", .dev = &dev},
+                 vf0 = {
+                     .label = "lan0/0", .dev = &dev, .owner = &web, .mac = mac, .used = true, .next = &vf1};
 static unsigned starts, stops;
 static enum vm_end last_end;
 static int start_rc, give_rc, take_rc;
@@ -127,6 +157,27 @@ TEST(exits_are_counted_by_kind)
     CHECK(shown("web: hlt 5\r\n"));
 }
 
+TEST(faults_are_shown_oldest_first)
+{
+    type("faults\r");
+    CHECK(shown("   12.007 older\r\n   12.000 newer\r\n"));
+}
+
+TEST(a_function_is_given_back_by_name)
+{
+    restore_rc = 0;
+    type("vf 00:06.0 restore\r");
+    CHECK(restored && !strcmp(restored, "00:06.0"));
+    CHECK(!shown(":06.0: "));
+    restore_rc = -EINVAL;
+    type("  vf   lan0/1 restore \r");
+    CHECK(shown("lan0/1: not in quarantine, or in no guest that runs (error 22)"));
+    restored = NULL;
+    type("vf lan0/1 resore\r");
+    type("vf lan0/1 restore now\r");
+    CHECK(!restored);
+}
+
 TEST(unknown_commands_and_long_lines_do_no_harm)
 {
     char keys[200];
@@ -216,7 +267,7 @@ TEST(the_number_of_words_is_checked)
 TEST(vfs_are_listed)
 {
     type("vf\r");
-    CHECK(shown("used 02:00:00:00:00:01 lan0/0 web\r\nclean 00:00:00:00:00:00 lan0/1 -\r\n"));
+    CHECK(shown("used 02:00:00:00:00:01 lan0/0 web 12\r\nclean 00:00:00:00:00:00 lan0/1 - 12\r\n"));
 }
 
 TEST(vfs_are_attached_and_detached)

@@ -19,17 +19,20 @@ static unsigned channel_events[VFS], channel_ready[VFS];
 /* Of the reset that hands a VF over, and of the one that it was last said clean after. */
 static uint64_t number[VFS], cleaned[VFS];
 
-static void on_channel(struct nic *n, unsigned channel, bool ready)
+static bool channel_closed[VFS];
+
+static bool on_channel(struct nic *n, unsigned channel, bool ready)
 {
     (void)n;
     channel_events[channel]++;
     channel_ready[channel] = ready;
+    return !channel_closed[channel];
 }
 
 static uint64_t on_resetting(struct nic *n, unsigned channel)
 {
     (void)n;
-    return number[channel];
+    return channel_closed[channel] ? NIC_CHANNEL_CLOSED : number[channel];
 }
 
 static void on_cleaned(struct nic *n, unsigned channel, uint64_t of)
@@ -49,6 +52,7 @@ static void start(void)
     memset(channel_events, 0, sizeof(channel_events));
     memset(number, 0, sizeof(number));
     memset(cleaned, 0, sizeof(cleaned));
+    memset(channel_closed, 0, sizeof(channel_closed));
     nic.rxctl = nic.txctl = 0;
     nic.nic.events = &events;
     nic.nic.name = "lan0";
@@ -492,6 +496,36 @@ TEST(the_switch_follows_the_mode)
     nic.nic.vepa = true;
     igb_vmdq_setup(&nic);
     CHECK_EQ(reg(IGB_DTXSWC), 0x0f0f);
+}
+
+TEST(a_closed_vf_is_cut_off_and_told_so_until_it_is_opened)
+{
+    start();
+    handshake(1);
+    channel_closed[1] = true;
+    *fake_reg(IGB_VFLRE) |= 1u << 1; /* the reset that comes with it */
+    igb_msg_poll(&nic);
+    CHECK_EQ(fake_vf_word(1, 0), PF_CONTROL_MSG | NACK);
+    CHECK(!(reg(IGB_VFRE) & 2) && !(reg(IGB_VFTE) & 2));
+    CHECK_EQ(send(1, VF_RESET, 0, 0), VF_RESET | NACK);
+    CHECK(!(reg(IGB_VFRE) & 2));
+    CHECK_EQ(channel_events[1], 2);
+    channel_closed[1] = false;
+    CHECK_EQ(send(1, VF_RESET, 0, 0), VF_RESET | NACK);
+    *fake_reg(IGB_VFLRE) |= 1u << 1;
+    igb_msg_poll(&nic);
+    CHECK_EQ(fake_vf_word(1, 0), PF_CONTROL_MSG | NACK); /* it must try again */
+    handshake(1);
+    CHECK(reg(IGB_VFRE) & 2);
+}
+
+TEST(a_vf_that_is_found_closed_at_its_handshake_is_cut_off)
+{
+    start();
+    channel_closed[1] = true;
+    CHECK_EQ(send(1, VF_RESET, 0, 0), PF_CONTROL_MSG | NACK);
+    CHECK(!(reg(IGB_VFRE) & 2) && !(reg(IGB_VFTE) & 2));
+    CHECK_EQ(send(1, VF_SET_LPE, 1500, 0), VF_SET_LPE | NACK);
 }
 
 TEST_MAIN()

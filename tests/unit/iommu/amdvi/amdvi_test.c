@@ -11,6 +11,7 @@
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/paging.c"
 #include "tests/unit/fake/pci.c"
+#include "tests/unit/fake/strlcpy.c"
 
 #include "kernel/mm/radix.c"
 
@@ -22,6 +23,7 @@
 #include "iommu/amdvi/unit.c"
 
 #include "iommu/amdvi/amdvi.c"
+#include "iommu/fault.c"
 #include "iommu/iommu.c"
 
 #include "tests/unit/iommu/contract.h"
@@ -219,6 +221,35 @@ static bool dma(rid_t dev, uint64_t addr, bool write, uint64_t *target)
     return write ? p->write : p->read;
 }
 
+/* An I/O page fault, or an overflow of the log. */
+static void record(rid_t dev, uint64_t addr, uint64_t flags)
+{
+    struct model *m = model_of(dev);
+    uint64_t tail = reg(m, EVT_LOG_TAIL), next = (tail + 16) % 4096;
+    uint64_t e[2] = {(uint64_t)2 << 60 | flags | (dev.id & 0xffff), addr};
+
+    if (reg(m, IOMMU_STATUS) & STATUS_EVT_OVERFLOW)
+        return;
+    if (next == reg(m, EVT_LOG_HEAD)) {
+        set_reg(m, IOMMU_STATUS, reg(m, IOMMU_STATUS) | STATUS_EVT_OVERFLOW);
+        return;
+    }
+    memcpy((char *)hpa_to_ptr(hpa(reg(m, EVT_LOG_BASE) & AMDVI_BASE)) + tail, e, 16);
+    set_reg(m, EVT_LOG_TAIL, next);
+}
+
+static void raise_fault(rid_t dev, uint64_t addr, bool write)
+{
+    record(dev, addr, write ? EVT_RW : 0);
+}
+
+/* False, and a record. */
+static bool refuse(rid_t dev, struct iommu_msi v)
+{
+    record(dev, v.address | v.data, EVT_I | EVT_RW);
+    return false;
+}
+
 static bool msi(rid_t dev, struct iommu_msi v, uint32_t *apic_id, uint8_t *vector)
 {
     struct model *m = model_of(dev);
@@ -232,30 +263,13 @@ static bool msi(rid_t dev, struct iommu_msi v, uint32_t *apic_id, uint8_t *vecto
         FIELD_GET(DTE2_INT_CTL, d->q[2]) == 1)
         return true;
     if (FIELD_GET(DTE2_INT_CTL, d->q[2]) != INT_CTL_REMAP || index >= 1u << len)
-        return false;
+        return refuse(dev, v);
     c = cached_irte(&m->irtes, (uint64_t)dev.id << 16 | index,
                     ((const struct amdvi_irte *)at(d->q[2] & DTE2_INT_TAB_ROOT))[index].q);
     CHECK(!(c->q[0] & 0xfe) && !(c->q[0] >> 32)); /* fixed, physical, not guest mode */
     *apic_id = (uint32_t)(c->q[0] >> 8 & 0xffffff) | (uint32_t)(c->q[1] >> 56) << 24;
     *vector = (uint8_t)c->q[1];
-    return c->q[0] & IRTE0_REMAP_EN;
-}
-
-/* An I/O page fault, or an overflow of the log. */
-static void raise_fault(rid_t dev, uint64_t addr, bool write)
-{
-    struct model *m = model_of(dev);
-    uint64_t tail = reg(m, EVT_LOG_TAIL), next = (tail + 16) % 4096;
-    uint64_t e[2] = {(uint64_t)2 << 60 | (write ? EVT_RW : 0) | dev.id, addr};
-
-    if (reg(m, IOMMU_STATUS) & STATUS_EVT_OVERFLOW)
-        return;
-    if (next == reg(m, EVT_LOG_HEAD)) {
-        set_reg(m, IOMMU_STATUS, reg(m, IOMMU_STATUS) | STATUS_EVT_OVERFLOW);
-        return;
-    }
-    memcpy((char *)hpa_to_ptr(hpa(reg(m, EVT_LOG_BASE) & AMDVI_BASE)) + tail, e, 16);
-    set_reg(m, EVT_LOG_TAIL, next);
+    return (c->q[0] & IRTE0_REMAP_EN) || refuse(dev, v);
 }
 
 /* --- the machine --- */
@@ -371,7 +385,8 @@ TEST(events_other_than_page_faults)
     e[0] = (uint64_t)1 << 60 | EVT_I | 0x28;
     memcpy(log + 16, e, 16);
     iommu_poll_faults();
-    CHECK(fake_log_has("illegal device table entry: interrupt at 0x1230 by 00:05.0 of quarantine"));
+    CHECK(fake_log_has(
+        "illegal device table entry: interrupt at 0x1230 (unmapped) by function 00:05.0 of quarantine"));
     e[0] = (uint64_t)0xf << 60;
     memcpy(log + 32, e, 16);
     set_reg(&model[0], EVT_LOG_TAIL, 48);

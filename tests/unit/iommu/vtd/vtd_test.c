@@ -15,6 +15,7 @@ static void mmio_write32(volatile void *base, reg32_t r, uint32_t v);
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/paging.c"
 #include "tests/unit/fake/pci.c"
+#include "tests/unit/fake/strlcpy.c"
 
 #include "kernel/mm/radix.c"
 
@@ -25,6 +26,7 @@ static void mmio_write32(volatile void *base, reg32_t r, uint32_t v);
 #include "iommu/vtd/pt.c"
 #include "iommu/vtd/unit.c"
 
+#include "iommu/fault.c"
 #include "iommu/iommu.c"
 #include "iommu/vtd/vtd.c"
 
@@ -322,36 +324,6 @@ static bool is_source(uint64_t q1, rid_t dev)
     }
 }
 
-static bool msi(rid_t dev, struct iommu_msi v, uint32_t *apic_id, uint8_t *vector)
-{
-    struct model *m = model_of(dev);
-    unsigned handle = (unsigned)(v.address >> 5 & 0x7fff) | (v.address >> 2 & 1) << 15;
-    struct cached_irte *c;
-
-    *apic_id = ~0u;
-    CHECK_EQ(v.address >> 20, 0xfee);
-    if (!(reg32(m, GSTS.off) & G_IRE))
-        return true;
-    if (!(v.address & 16)) /* compatibility format */
-        return !(m->irta & IRTA_EIME) && reg32(m, GSTS.off) & G_CFI;
-    CHECK(!(v.address & 8) && !v.data);
-    c = cached_irte(&m->irtes, handle, ((const struct vtd_entry *)at(m->irta & ~0xfffull))[handle].q);
-    if (!(c->q[0] & 1))
-        return false;
-    CHECK(!(c->q[0] & 0xff00fffe)); /* fixed, physical, edge, not posted */
-    *apic_id = (uint32_t)(c->q[0] >> 32);
-    *vector = (uint8_t)(c->q[0] >> 16);
-    return is_source(c->q[1], dev);
-}
-
-static struct iommu_msi forge(rid_t dev, unsigned index)
-{
-    const struct iommu_dev *owner = user_of(dev);
-    unsigned handle = (owner ? owner->slot : 0) * IOMMU_IRQS + index;
-
-    return (struct iommu_msi){0xfee00010 | (handle & 0x7fff) << 5 | (handle >> 15) << 2, 0};
-}
-
 static void record(struct model *m, uint64_t lo, uint64_t hi)
 {
     uint32_t off = RECORDS_AT + m->next_record * 16;
@@ -365,6 +337,43 @@ static void record(struct model *m, uint64_t lo, uint64_t hi)
     set_reg(m, off, lo);
     set_reg(m, off + 8, hi | FRCD_HI_F);
     m->next_record = (m->next_record + 1) % RECORDS;
+}
+
+/* False, and a record. */
+static bool refuse(rid_t dev, unsigned handle, uint64_t reason)
+{
+    record(model_of(dev), (uint64_t)handle << 48, (dev.id & 0xffff) | reason << 32);
+    return false;
+}
+
+static bool msi(rid_t dev, struct iommu_msi v, uint32_t *apic_id, uint8_t *vector)
+{
+    struct model *m = model_of(dev);
+    unsigned handle = (unsigned)(v.address >> 5 & 0x7fff) | (v.address >> 2 & 1) << 15;
+    struct cached_irte *c;
+
+    *apic_id = ~0u;
+    CHECK_EQ(v.address >> 20, 0xfee);
+    if (!(reg32(m, GSTS.off) & G_IRE))
+        return true;
+    if (!(v.address & 16)) /* compatibility format */
+        return (!(m->irta & IRTA_EIME) && reg32(m, GSTS.off) & G_CFI) || refuse(dev, 0, 0x25);
+    CHECK(!(v.address & 8) && !v.data);
+    c = cached_irte(&m->irtes, handle, ((const struct vtd_entry *)at(m->irta & ~0xfffull))[handle].q);
+    if (!(c->q[0] & 1))
+        return refuse(dev, handle, 0x22);
+    CHECK(!(c->q[0] & 0xff00fffe)); /* fixed, physical, edge, not posted */
+    *apic_id = (uint32_t)(c->q[0] >> 32);
+    *vector = (uint8_t)(c->q[0] >> 16);
+    return is_source(c->q[1], dev) || refuse(dev, handle, 0x26);
+}
+
+static struct iommu_msi forge(rid_t dev, unsigned index)
+{
+    const struct iommu_dev *owner = user_of(dev);
+    unsigned handle = (owner ? owner->slot : 0) * IOMMU_IRQS + index;
+
+    return (struct iommu_msi){0xfee00010 | (handle & 0x7fff) << 5 | (handle >> 15) << 2, 0};
 }
 
 static void raise_fault(rid_t dev, uint64_t addr, bool write)
@@ -628,7 +637,7 @@ TEST(fault_events_are_not_more_than_can_be_dealt_with)
     CHECK_EQ(reg32(m, FEADDR.off), 0xfee00000);
     raise_fault(SIBLING, 0x1000, true);
     CHECK(fake_irq_raise(0, reg32(m, FEDATA.off)));
-    CHECK(fake_log_has("no write permission: write at 0x1000 by 00:15.0 of quarantine"));
+    CHECK(fake_log_has("no write permission: write at 0x1000 (unmapped) by function 00:15.0 of quarantine"));
     CHECK_EQ(reg32(m, FECTL.off), FECTL_IM);
     iommu_poll_faults();
     CHECK_EQ(reg32(m, FECTL.off), FECTL_IM);
@@ -642,10 +651,11 @@ TEST(faults_of_all_kinds)
     start();
     record(&model[0], 0x1234ull << 48, 0x28 | 0x26ull << 32 | FRCD_HI_T1);
     iommu_poll_faults();
-    CHECK(fake_log_has("interrupt of another source: interrupt at 0x1234 by 00:05.0 of quarantine"));
+    CHECK(fake_log_has(
+        "interrupt of another source: interrupt at 0x1234 (unmapped) by function 00:05.0 of quarantine"));
     record(&model[1], 0xabcd000, 0x208 | 0xffull << 32 | FRCD_HI_T1);
     iommu_poll_faults();
-    CHECK(fake_log_has("unknown fault: read at 0xabcd000 by 02:01.0 of quarantine"));
+    CHECK(fake_log_has("unknown fault: read at 0xabcd000 (unmapped) by function 02:01.0 of quarantine"));
     set_reg32(&model[1], FSTS.off, FSTS_IQE);
     iommu_poll_faults();
     CHECK(fake_log_has("invalidation queue error"));
@@ -679,6 +689,32 @@ TEST(nothing_is_left)
     free_units();
     fake_pci_free_all();
     CHECK_EQ(fake_frames_out, 0);
+}
+
+TEST(no_handle_but_its_own_works_for_a_device)
+{
+    struct iommu_domain *d;
+    struct iommu_msi msi[3];
+    unsigned works = 0;
+    uint32_t apic_id;
+    uint8_t vector;
+
+    start();
+    d = iommu_domain_create("d");
+    CHECK_EQ(iommu_attach(d, DEV), 0);
+    CHECK_EQ(iommu_attach(d, SIBLING), 0);
+    CHECK_EQ(iommu_irq_route(DEV, 0, 1, 0x40, &msi[0]), 0);
+    CHECK_EQ(iommu_irq_route(SIBLING, 0, 1, 0x41, &msi[1]), 0);
+    CHECK_EQ(iommu_irq_route(SIBLING, 255, 1, 0x42, &msi[2]), 0);
+    for (unsigned handle = 0; handle < VTD_IRTES; handle++) {
+        struct iommu_msi any = {0xfee00010 | (handle & 0x7fff) << 5 | (handle >> 15) << 2, 0};
+
+        works += hw.msi(SIBLING, any, &apic_id, &vector);
+    }
+    CHECK_EQ(works, 2);
+    CHECK_EQ(iommu_detach(d, DEV), 0);
+    CHECK_EQ(iommu_detach(d, SIBLING), 0);
+    scrap(d);
 }
 
 TEST_MAIN()

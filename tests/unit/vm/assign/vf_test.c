@@ -9,13 +9,15 @@
 
 #include "vm/assign/vf.c"
 
-static struct vm web = {.name = "web"}, db = {.name = "db"};
+static const struct boot_guest cautious = {.on_fault = BOOT_FAULT_STOP}, other;
+static struct vm web, db;
 static struct pci_dev *pf;
 static unsigned assigned;
 static int assign_rc;
 
-int assign_function(struct vm *vm, struct pci_dev *d, const char *label)
+int assign_function(struct vm *vm, struct pci_dev *d, const char *label, enum boot_on_fault on_fault)
 {
+    CHECK_EQ(on_fault, vm->cfg->on_fault);
     CHECK(vm->vf[assigned]->dev == d);
     CHECK(vm->vf[assigned]->used);
     CHECK(!strncmp(label, "lan0/", 5));
@@ -33,8 +35,8 @@ static void set_up(void)
 
     first = NULL;
     last = &first;
-    web = (struct vm){.name = "web"};
-    db = (struct vm){.name = "db"};
+    web = (struct vm){.name = "web", .cfg = &cautious};
+    db = (struct vm){.name = "db", .cfg = &other};
     assigned = 0;
     assign_rc = fake_pci_reset_rc = 0;
     fake_pci_resets = 0;
@@ -93,7 +95,9 @@ TEST(giving_and_taking)
     CHECK_EQ(vf_take(f), -EBUSY);
     CHECK_EQ(vf_give(vf_find("lan0/2"), &web), -EBUSY);
     web.state = VM_STOPPED;
+    f->dev->faults.held = true;
     CHECK_EQ(vf_take(f), 0);
+    CHECK(!f->dev->faults.held); /* no trace of it for the next owner */
     CHECK(web.nvfs == 1 && web.vf[0] == vf_find("lan0/1") && f->owner == NULL);
     CHECK_EQ(vf_give(f, &db), 0);
     CHECK(db.nvfs == 1 && db.vf[0] == f && f->owner == &db);

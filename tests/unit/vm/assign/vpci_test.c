@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Virtual PCI, BARs, MSI-X and hand-over, against a function like the 82576's VF. */
+/* Virtual PCI, BARs, MSI-X, hand-over and quarantine, against a function like the 82576's VF. */
 #include "tests/unit/test.h"
 
 #include "tests/unit/fake/cpu.c"
+#include "tests/unit/fake/frame.c"
 #include "tests/unit/fake/heap.c"
 #include "tests/unit/fake/iommu.c"
 #include "tests/unit/fake/irq.c"
@@ -13,6 +14,7 @@
 #include "tests/unit/fake/strlcpy.c"
 #include "tests/unit/fake/time.c"
 
+#include "vm/assign/fault.c"
 #include "vm/assign/function.c"
 #include "vm/assign/msix.c"
 #include "vm/assign/vpci.c"
@@ -45,7 +47,28 @@ bool lapic_route(struct vm *vm, uint64_t address, uint32_t data, struct vcpu **v
     return true;
 }
 
-static struct vm vm;
+static struct vm vm, other = {.name = "db"};
+
+struct vm *vm_first(void)
+{
+    return &vm;
+}
+
+static fault_fn *hook;
+
+void fault_on_record(fault_fn *fn)
+{
+    hook = fn;
+}
+
+static unsigned stops;
+
+void vm_stop(struct vm *m, struct vcpu *culprit, enum vm_end end, const char *fmt, ...)
+{
+    (void)fmt;
+    CHECK(m == &vm && !culprit && end == VM_FAULTS);
+    stops++;
+}
 
 int vm_io_register(struct vm *m, enum io_space space, uint64_t base, uint64_t size, io_fn *fn, void *dev)
 {
@@ -167,6 +190,22 @@ static void in_order(const struct pci_dev *d, unsigned off, unsigned size, uint3
     CHECK(!fake_pci_in_reset);
 }
 
+/* One blocked write of the VF at a time; the record as its hook left it. */
+static struct fault_record fault_at(uint64_t ns, uint64_t addr)
+{
+    struct fault_record r = {.ns = ns,
+                             .f = {.has_dev = true, .write = true, .dev = vf->rid, .addr = iova(addr)}};
+
+    hook(&r);
+    return r;
+}
+
+static void faults_at(uint64_t ns, unsigned n)
+{
+    while (n-- > 0)
+        fault_at(ns, 1ull << 40);
+}
+
 /* --- tests --- */
 
 TEST(empty_bus_reads_ones_and_has_a_bridge)
@@ -186,7 +225,7 @@ TEST(empty_bus_reads_ones_and_has_a_bridge)
 TEST(function_is_reset_attached_and_shown)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     CHECK_EQ(fake_pci_resets, 1);
     CHECK(fake_iommu_dev(vf->rid)->domain == vm.iommu);
     CHECK_EQ(cfg_r(1, 0), 0x10ca8086);
@@ -201,7 +240,7 @@ TEST(attach_failure_leaves_nothing)
 {
     set_up();
     fake_iommu_rc = -EBUSY;
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), -EBUSY);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), -EBUSY);
     CHECK_EQ(cfg_r(1, 0), 0xffffffff);
     tear_down();
 }
@@ -210,7 +249,7 @@ TEST(failed_reset_refuses_the_assignment)
 {
     set_up();
     fake_pci_reset_rc = -ETIMEDOUT;
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), -ETIMEDOUT);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), -ETIMEDOUT);
     CHECK(!fake_iommu_dev(vf->rid));
     tear_down();
 }
@@ -218,7 +257,7 @@ TEST(failed_reset_refuses_the_assignment)
 TEST(capability_list_has_only_allowed_ones)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     CHECK_EQ(cfg_r(1, PCI_CAP_PTR) & 0xff, VCAP_PCIE);
     CHECK_EQ(cfg_r(1, VCAP_PCIE) & 0xffff, VCAP_MSIX << 8 | PCI_CAP_ID_PCIE);
     CHECK_EQ(cfg_r(1, VCAP_MSIX) & 0xffff, PCI_CAP_ID_MSIX);
@@ -229,7 +268,7 @@ TEST(capability_list_has_only_allowed_ones)
 TEST(bar_sizing_and_mapping_follow_command)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_BAR0, 4, 0xffffffff);
     CHECK_EQ(cfg_r(1, PCI_BAR0), 0xffffc000);
     cfg_w(1, PCI_BAR0, 4, 0xc0100000);
@@ -250,7 +289,7 @@ TEST(bar_sizing_and_mapping_follow_command)
 TEST(bar_over_ram_another_bar_or_the_apic_is_not_decoded)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
     cfg_w(1, PCI_BAR0, 4, 0x00100000);
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
@@ -272,7 +311,7 @@ TEST(bar_over_ram_another_bar_or_the_apic_is_not_decoded)
 TEST(bus_master_passes_through_and_nothing_else_does)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, 0xffff);
     CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, PCI_COMMAND_MEM | PCI_COMMAND_BM | PCI_COMMAND_INTX);
     CHECK_EQ(pci_read16(vf, PCI_COMMAND), PCI_COMMAND_MEM | PCI_COMMAND_BM | PCI_COMMAND_INTX);
@@ -286,7 +325,7 @@ TEST(msix_entry_becomes_an_own_remapping_entry)
     volatile uint32_t *table;
 
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
     table = vf->msix_table;
     table_w(1, 0, 0xfee01000);
@@ -316,7 +355,7 @@ TEST(msix_table_ignores_odd_accesses)
     struct io_access a = {.addr = 1, .size = 4, .write = true, .data = 0x55};
 
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
     msix_table_access(NULL, vm.vpci->fn[1], &a);
     a = (struct io_access){.addr = 8, .size = 2, .write = true, .data = 0x55};
@@ -338,7 +377,7 @@ TEST(msix_table_inside_its_page)
 
     set_up();
     hw->cfg[0x74] = 0x23; /* BAR 3 at 0x20 */
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     f = vm.vpci->fn[1];
     msix_table_access(NULL, f, &a); /* ends where the table starts */
     a = (struct io_access){.addr = 0x1c, .size = 4, .data = ~0ull};
@@ -360,7 +399,7 @@ TEST(msix_table_inside_its_page)
 TEST(a_full_cpu_passes_the_vector_on)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     for (unsigned i = 0; i < 192; i++)
         CHECK_EQ(irq_alloc(2, msix_fire, NULL), 0x20 + i);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
@@ -378,7 +417,7 @@ TEST(a_function_without_msix)
     set_up();
     vf->cap_msix = 0;
     hw->cfg[2] = 0xca;
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     CHECK_EQ(hw->cfg[2], 0xca); /* nothing is written where a capability would be */
     tear_down();
 }
@@ -386,7 +425,7 @@ TEST(a_function_without_msix)
 TEST(guest_reset_of_a_vf_clears_its_state)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
     table_w(0, 8, 0x41);
     table_w(0, 12, 0);
@@ -416,7 +455,7 @@ TEST(the_time_of_a_reset_is_waited_for_elsewhere)
     CHECK(!assign_must_wait(vf));
     fake_pci_reset_rc = 0;
     CHECK(!assign_must_wait(vf));
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     CHECK_EQ(fake_pci_resets, 0); /* no second one */
     CHECK_EQ(vf->reset_ns, 0);
     tear_down();
@@ -426,7 +465,7 @@ TEST(the_time_of_a_reset_is_waited_for_elsewhere)
 TEST(release_of_a_vf_in_reset)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
     CHECK_EQ(fake_pci_resets, 2);
     CHECK(fake_pci_in_reset);
@@ -442,7 +481,7 @@ TEST(a_pf_is_not_reset_and_cannot_be)
     set_up();
     vf->is_vf = false;
     vf->reset = BOOT_RESET_NONE;
-    CHECK_EQ(assign_function(&vm, vf, "lan0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0", BOOT_FAULT_QUARANTINE), 0);
     CHECK_EQ(fake_pci_resets, 0);
     CHECK_EQ(cfg_r(1, VCAP_PCIE + PCIE_DEVCAP) & PCIE_DEVCAP_FLR, 0);
     cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
@@ -462,8 +501,8 @@ TEST(two_functions_get_their_own_slots_and_addresses)
     memcpy(second->dev.bar, vf->bar, sizeof(vf->bar));
     second->dev.cap_pcie = vf->cap_pcie;
     second->dev.cap_msix = vf->cap_msix;
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
-    CHECK_EQ(assign_function(&vm, &second->dev, "lan0/1"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign_function(&vm, &second->dev, "lan0/1", BOOT_FAULT_QUARANTINE), 0);
     CHECK_EQ(cfg_r(2, PCI_BAR0), GPA_PCI_WINDOW + 0x8000);
     tear_down();
 }
@@ -472,7 +511,168 @@ TEST(nonsense_in_the_msix_capability_is_refused)
 {
     set_up();
     hw->cfg[0x74] = 5; /* a BAR that is not there */
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), -EINVAL);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), -EINVAL);
+    tear_down();
+}
+
+static bool is_only_ram(hpa_t start, uint64_t size)
+{
+    return start.a < 1 << 30 && size <= (1 << 30) - start.a;
+}
+
+TEST(a_record_gets_its_owner_and_what_is_at_the_address)
+{
+    static const struct {
+        uint64_t addr;
+        enum fault_class at;
+    } rows[] = {
+        {0x1000, FAULT_UNMAPPED}, /* its own memory, but closed */
+        {0x2000fff, FAULT_HYPERVISOR},  {0x20000000, FAULT_OTHER_GUEST}, {0x21ffffff, FAULT_OTHER_GUEST},
+        {0x22000000, FAULT_HYPERVISOR}, {0xfee00000, FAULT_INTERRUPT},   {0xfeefffff, FAULT_INTERRUPT},
+        {0xfef00000, FAULT_MMIO},       {0xfe100000, FAULT_MMIO},        {0xb0000000, FAULT_MMIO},
+        {0x4000001000, FAULT_MMIO},     {0x4000004000, FAULT_UNMAPPED},  {~0ull, FAULT_UNMAPPED},
+    };
+    struct p2m_chunk chunk = {.size = 0x2000000, .block = hpa(0x20000000)};
+    struct fault_record r = {.f = {.has_dev = true, .dev = {0x1234}, .addr = iova(5)}, .owner = "quarantine"};
+
+    set_up();
+    assign_init();
+    fake_frame_is_ram = is_only_ram;
+    vm.next = &other;
+    other.p2m.chunks = &chunk;
+    other.p2m.nchunks = 1;
+    other.vpci = &(struct vpci){.slots = 1};
+    vf->bar[1] = (struct pci_bar){.base = hpa(0x4000000000), .size = 0x4000};
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_LOG), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct fault_record got = fault_at(1, rows[i].addr);
+
+        CHECK_EQ(got.at, rows[i].at);
+        CHECK(!strcmp(got.owner, "web") && !strcmp(got.label, "lan0/0"));
+    }
+    hook(&r); /* nobody's */
+    CHECK(!strcmp(r.owner, "quarantine") && r.at == FAULT_HYPERVISOR);
+    r.f.interrupt = true;
+    hook(&r);
+    CHECK_EQ(r.at, FAULT_INTERRUPT);
+    CHECK_EQ(vf->faults.total, ARRAY_SIZE(rows));
+    CHECK(!vf->faults.held && stops == 0);
+    vm.next = NULL;
+    vf->bar[1].size = 0;
+    tear_down();
+}
+
+static void give(enum boot_on_fault policy)
+{
+    set_up();
+    assign_init();
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", policy), 0);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
+    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    table_w(1, 0, 0xfee01000);
+    table_w(1, 12, 0);
+    CHECK(irte(1)->routed);
+    CHECK_EQ(fake_iommu_dev(vf->rid)->domain == vm.iommu, true);
+}
+
+static bool bus_master(void)
+{
+    return pci_read16(vf, PCI_COMMAND) & PCI_COMMAND_BM;
+}
+
+TEST(too_many_faults_within_a_second_bring_quarantine)
+{
+    give(BOOT_FAULT_QUARANTINE);
+    faults_at(NS_PER_S, FAULTS_MAX - 1);
+    faults_at(2 * NS_PER_S + 1, FAULTS_MAX - 1);
+    CHECK(!vf->faults.held && bus_master());
+    faults_at(2 * NS_PER_S + 2, 1);
+    CHECK(vf->faults.held && !bus_master() && !irte(1)->routed && !fake_iommu_dev(vf->rid)->domain);
+    CHECK_EQ(fake_pci_resets, 2);
+    CHECK(fake_log_has("lan0/0: of web: in quarantine after 4 faults within a second; `vf lan0/0 restore`"));
+    CHECK_EQ(stops, 0);
+    tear_down();
+}
+
+TEST(quarantine_holds_whatever_the_guest_writes)
+{
+    volatile uint32_t *table;
+
+    give(BOOT_FAULT_QUARANTINE);
+    table = vf->msix_table;
+    faults_at(1, FAULTS_MAX);
+    assign_poll(); /* the end of its reset */
+    CHECK_EQ(vf->reset_ns, 0);
+    CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, PCI_COMMAND_MEM | PCI_COMMAND_BM); /* as it has set it */
+    CHECK(pci_read16(vf, PCI_COMMAND) & PCI_COMMAND_MEM);
+    cfg_w(1, PCI_COMMAND, 2, 0xffff);
+    cfg_w(1, VCAP_MSIX + 2, 2, 0);
+    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    table_w(0, 12, 0);
+    table_w(1, 12, 1);
+    table_w(1, 12, 0);
+    cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
+    cfg_w(1, PCI_COMMAND, 2, 0xffff);
+    CHECK(!bus_master() && !irte(0)->routed && !irte(1)->routed && !fake_iommu_dev(vf->rid)->domain);
+    CHECK(table[3] == 1 && table[7] == 1);
+    faults_at(2, 100); /* of before */
+    CHECK_EQ(fake_pci_resets, 3);
+    assign_release_all(&vm);
+    CHECK(!fake_log_has("did not confirm"));
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0); /* its VM restarts */
+    cfg_w(1, PCI_COMMAND, 2, 0xffff);
+    CHECK(vf->faults.held && !bus_master() && !fake_iommu_dev(vf->rid)->domain);
+    tear_down();
+}
+
+TEST(the_guest_is_made_to_look_at_a_vf_in_quarantine)
+{
+    give(BOOT_FAULT_QUARANTINE);
+    CHECK(!assign_is_held(vf));
+    CHECK_EQ(messages, 0);
+    faults_at(1, FAULTS_MAX);
+    CHECK(assign_is_held(vf));
+    CHECK_EQ(messages, 1); /* entries 0 and 2 are masked */
+    CHECK_EQ(message_address, 0xfee01000);
+    tear_down();
+}
+
+TEST(a_vf_given_back_is_as_its_guest_has_set_it_up)
+{
+    give(BOOT_FAULT_QUARANTINE);
+    CHECK_EQ(assign_restore("lan0/0"), -EINVAL);
+    CHECK_EQ(assign_restore("lan0/1"), -ENOENT);
+    faults_at(1, FAULTS_MAX);
+    CHECK_EQ(assign_restore("lan0/0"), -EAGAIN); /* in its reset */
+    assign_poll();
+    fake_iommu_rc = -ETIMEDOUT;
+    CHECK_EQ(assign_restore("lan0/0"), -ETIMEDOUT);
+    CHECK(vf->faults.held);
+    fake_iommu_rc = 0;
+    CHECK_EQ(assign_restore("lan0/0"), 0);
+    CHECK(!vf->faults.held && fake_pci_resets == 3);
+    CHECK(!bus_master()); /* until its reset has ended */
+    assign_poll();
+    CHECK(bus_master() && irte(1)->routed && fake_iommu_dev(vf->rid)->domain == vm.iommu);
+    CHECK(!assign_is_held(vf));
+    faults_at(2, FAULTS_MAX - 1);
+    CHECK(!vf->faults.held);
+    faults_at(2, 1);
+    CHECK(vf->faults.held);
+    tear_down();
+}
+
+TEST(other_policies)
+{
+    give(BOOT_FAULT_STOP);
+    faults_at(1, FAULTS_MAX + 1);
+    CHECK_EQ(stops, 1);
+    CHECK(!vf->faults.held);
+    tear_down();
+    give(BOOT_FAULT_LOG);
+    faults_at(1, 100);
+    CHECK(stops == 1 && !vf->faults.held && bus_master());
+    CHECK_EQ(vf->faults.total, 100);
     tear_down();
 }
 
@@ -481,7 +681,7 @@ TEST(interrupts_for_a_lent_apic_go_straight)
     volatile uint32_t *table;
 
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0"), 0);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
     table = vf->msix_table;
     table_w(1, 0, 0xfee01000);
