@@ -78,7 +78,7 @@ def usage(host):
 def first(host):
     assert lib.find(texts.of(VERDICT, "a"), host.text)["what"].strip() == "clean"
     assert lib.find(texts.of(VERDICT, "b"), host.text)["what"].strip() == "no VF"
-    assert told(host, "vf")[1:] == [f"{'used' if i == 2 else 'clean'} 00:00:00:00:00:00 lan0/{i} {'a' if i == 2 else '-'}" for i in range(4)]
+    assert told(host, "vf")[1:] == [f"{'used' if i == 2 else 'clean'} 00:00:00:00:00:00 lan0/{i} {'a' if i == 2 else '-'} 0" for i in range(4)]
 
 
 @lib.test("system handover: commands that cannot be carried out say why", on="handover", limit=60)
