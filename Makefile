@@ -107,7 +107,7 @@ test: setup
 	@$(MAKE) --no-print-directory -j$(JOBS) images unit fuzz
 	@tests/run.py --build $(BUILD) $(if $(T),--only '$(T)')
 
-bench: all
+bench: all bench-images
 	@tests/bench/run.py --build $(BUILD)
 
 size: all

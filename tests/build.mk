@@ -54,6 +54,19 @@ $(BUILD)/pre/%.efi: $(BUILD)/pre/%.so
 .PHONY: bend piix4
 bend piix4: %: $(BUILD)/pre/%.efi
 
+# --- the hypervisor's files with another main, for the bench ---------------------------------------------------------
+
+BENCH_OBJ := $(filter-out $(BUILD)/hv/kernel/main.c.o,$(HV_OBJ)) $(BUILD)/bench/iommu.o
+
+$(BUILD)/bench/iommu.o: tests/bench/iommu.c
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(HV_CFLAGS) -c $< -o $@
+
+.PHONY: bench-images
+bench-images: $(BUILD)/bench/iommu.elf
+$(BUILD)/bench/iommu.elf: $(BENCH_OBJ) linker/hv.ld $(BUILD)/hv.elf
+	$(call say,LD)$(LD) $(LDFLAGS) -T linker/hv.ld $(BENCH_OBJ) $(BUILD)/hv/symbols0.o -o $@
+
 # --- unit tests: the real files on the host ------------------------------------------------------------------------
 
 HOST_CFLAGS  = -std=gnu11 -g -O1 -I. -I$(THIRD)/inih/src -MMD -MP -MF $@.d -MT $@ -Wall -Wextra

@@ -37,13 +37,22 @@ vf = lan0/0 mac=02:00:00:00:00:01
 """
 
 
+BOARD = os.environ.get("BOARD") or "amd"
+IOMMU_CFG = """[global]
+loglevel = info
+[guest never-started]
+kernel = hello.elf
+memory = 2M
+"""
+
+
 class Table:
     def __init__(self):
         self.rows = []
 
     def add(self, name, value, unit, against=None):
         """against: (what it is compared with, its value, the target of the ratio or None)."""
-        row = {"name": name, "value": round(value, 4), "unit": unit, "board": os.environ.get("BOARD") or "amd"}
+        row = {"name": name, "value": round(value, 4), "unit": unit, "board": BOARD}
         text = f"{name:44} {value:12,.2f} {unit:14}"
         if against:
             other, other_value, target = against
@@ -59,33 +68,53 @@ class Table:
         (folder / "results.json").write_text(json.dumps(self.rows, indent=1) + "\n")
 
 
-def boot(build, name, **options):
+def boot(build, name, board=BOARD, **options):
     folder = build / "bench"
     folder.mkdir(parents=True, exist_ok=True)
-    host = lib.Host("amd", build=build, log=folder / f"{name}.log", **options)
+    host = lib.Host(board, build=build, log=folder / f"{name}.log", **options)
     host.begin(1200)
     return host
+
+
+def counted(build, name, image, board=BOARD):
+    """What a program on one processor says until it is done, with a TSC tick for each instruction."""
+    os.environ["SMP"], smp = "1", os.environ.get("SMP")
+    try:
+        with boot(build, name, board, disk=image, nic=False, extra=("-icount", "shift=0")) as host:
+            # Reading the APIC's timer in the middle of a translation block ends QEMU under -icount: one instruction a block from here on.
+            host.line(r"BdsDxe: starting", 500)
+            host.qmp("human-monitor-command", **{"command-line": "one-insn-per-tb on"})
+            host.line(r"bench: done", 500)
+            return host.text
+    finally:
+        os.environ["SMP"] = smp or ""
 
 
 def exits(build, table):
     """Round trips of exits, in instructions."""
     image = lib.make_image(build, "bench-exits", EXITS_CFG)
-    os.environ["SMP"], smp = "1", os.environ.get("SMP")
-    try:
-        with boot(build, "exits", disk=image, nic=False, extra=("-icount", "shift=0")) as host:
-            # Reading the APIC's timer in the middle of a translation block ends QEMU under -icount: one instruction a block from here on.
-            host.line(r"BdsDxe: starting", 500)
-            host.qmp("human-monitor-command", **{"command-line": "one-insn-per-tb on"})
-            host.line(r"bench: done", 500)
-            found = dict(re.findall(r"bench: ([\w-]+) (\d+)", host.text))
-    finally:
-        os.environ["SMP"] = smp or ""
+    found = dict(re.findall(r"bench: ([\w-]+) (\d+)", counted(build, "exits", image)))
     none = int(found["none"])
     for name in ("cpuid", "hypercall", "x2apic-eoi", "x2apic-timer"):
         if name in found:
             known = KVM.get(name)
             table.add(f"exit round trip: {name}", int(found[name]) - none, "instructions",
                       ("KVM", known, 0.125 if name == "cpuid" else None) if known else None)
+
+
+def iommus(build, table):
+    """Mapping by each IOMMU, in instructions of the hypervisor's own files (tests/bench/iommu.c); the emulated unit's work takes none."""
+    image = lib.make_image(build, "bench-iommu", IOMMU_CFG, files=(f"hv.elf={build}/bench/iommu.elf",))
+    for board, unit in (("amd", "AMD-Vi"), ("vtd", "VT-d")):
+        text = counted(build, "iommu-" + board, image, board)
+        for what, n in zip(("attach", "detach"), lib.find(r"bench: attach (\d+) detach (\d+)", text).groups()):
+            table.add(f"{unit}: {what} a function", int(n), "instructions")
+        for leaf, line in re.findall(r"bench: (4k|2m|1g) ([^\n]*)", text):
+            size, n = {"4k": "4 KiB", "2m": "2 MiB", "1g": "1 GiB"}[leaf], {k: int(v) for k, v in re.findall(r"([\w-]+) (\d+)", line)}
+            for what in ("map", "unmap"):
+                table.add(f"{unit}: {what} a page of {size}", n[what], "instructions")
+                table.add(f"{unit}: {what} 1 GiB in pages of {size}", n[what + "-gib"], "instructions")
+            table.add(f"{unit}: tables for 1 GiB in pages of {size}", n["table-bytes"] / 1024, "KiB")
 
 
 def frames(build, table):
@@ -216,6 +245,7 @@ def main():
     build, table = (ROOT / args.build).resolve(), Table()
     if not args.bare:
         exits(build, table)
+        iommus(build, table)
         frames(build, table)
     ours = [Guests(build, "", web=(1, "1"), db=(1, "2")), Guests(build, ", shared CPUs", web=(1, "1-3"), db=(4, "1-3"))]
     traffic(table, Bare(build), [] if args.bare else ours)
