@@ -137,6 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t mmio[MMIO];
     static struct amdvi_entry log[AMDVI_RING];
+    struct boot_unit unit = {0};
     enum boot_on_fault policy;
     struct iommu_fault f;
     unsigned mine = 0, n;
@@ -144,6 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < HEADER)
         return 0;
+    unit.rid = (uint32_t)(data[0] >> 4) << 16;
     policy = data[1] % 3;
     start(policy);
     memset(mmio, 0, sizeof(mmio));
@@ -152,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     n = n < RECORDS ? n : RECORDS;
     memcpy(&cap, data + 2, 8);
     if (data[0] & 1) {
-        struct amdvi_unit u = {.segment = data[0] >> 4, .mmio = mmio, .log = log};
+        struct amdvi_unit u = {.is = &unit, .mmio = mmio, .log = log};
 
         memcpy(log, data + HEADER, (size_t)n * RECORD);
         memcpy(mmio + IOMMU_STATUS.off, data + 10, 4);
@@ -161,7 +163,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (unsigned i = 0; i < RECORDS && amdvi_flog_next(&u, &f); i++)
             take(&f, &mine);
     } else {
-        struct vtd_unit u = {.segment = data[0] >> 4, .mmio = mmio, .cap = cap};
+        struct vtd_unit u = {.is = &unit, .mmio = mmio, .cap = cap};
         size_t at = FIELD_GET(CAP_FRO, cap) * 16;
 
         memcpy(mmio + at, data + HEADER, (size_t)n * RECORD < MMIO - at ? (size_t)n * RECORD : MMIO - at);
