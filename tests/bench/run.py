@@ -4,6 +4,7 @@
 count (QEMU's -icount shift=0, where a TSC tick is an instruction) or stands beside the same program on the bare board, in runs that take turns.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -14,9 +15,10 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
-from tests.system import bare, guests, lib, texts  # noqa: E402
+from tests.system import bare, guests, handover, lib, texts  # noqa: E402
 
 KVM = {"cpuid": 3290, "hypercall": 3525, "ping": 16, "get": 63, "put": 33}  # KVM + VFIO on the same board (QEMU 10.0, Debian 12 in both levels)
+RESTARTS = 9
 ROUNDS = int(os.environ.get("BENCH_ROUNDS") or 3)
 
 EXITS_CFG = """[global]
@@ -76,18 +78,25 @@ def boot(build, name, board=BOARD, **options):
     return host
 
 
-def counted(build, name, image, board=BOARD):
-    """What a program on one processor says until it is done, with a TSC tick for each instruction."""
+@contextlib.contextmanager
+def counting(build, name, disk, board=BOARD, **options):
+    """A machine with one CPU, where a tick of the TSC is an instruction."""
     os.environ["SMP"], smp = "1", os.environ.get("SMP")
     try:
-        with boot(build, name, board, disk=image, nic=False, extra=("-icount", "shift=0")) as host:
+        with boot(build, name, board, disk=disk, extra=("-icount", "shift=0"), **options) as host:
             # Reading the APIC's timer in the middle of a translation block ends QEMU under -icount: one instruction a block from here on.
             host.line(r"BdsDxe: starting", 500)
             host.qmp("human-monitor-command", **{"command-line": "one-insn-per-tb on"})
-            host.line(r"bench: done", 500)
-            return host.text
+            yield host
     finally:
         os.environ["SMP"] = smp or ""
+
+
+def counted(build, name, image, board=BOARD):
+    """What a program on one processor says until it is done, with a TSC tick for each instruction."""
+    with counting(build, name, image, board, nic=False) as host:
+        host.line(r"bench: done", 500)
+        return host.text
 
 
 def exits(build, table):
@@ -115,6 +124,21 @@ def iommus(build, table):
                 table.add(f"{unit}: {what} a page of {size}", n[what], "instructions")
                 table.add(f"{unit}: {what} 1 GiB in pages of {size}", n[what + "-gib"], "instructions")
             table.add(f"{unit}: tables for 1 GiB in pages of {size}", n["table-bytes"] / 1024, "KiB")
+
+
+def hand_over(build, table):
+    """What a VF costs the hypervisor when its guest starts and stops, in instructions, and how long it is nobody's."""
+    cfg = handover.CFG.replace("info", "debug").replace("vfs = 4", "vfs = 1") + handover.GUEST.format(name="a").replace("cpus = 1-3\n", "")
+    with counting(build, "handover", lib.make_image(build, "bench-handover", cfg + "vf = lan0/0\n")) as host:
+        host.line(texts.of(handover.VERDICT, "a"), 500)
+        for _ in range(RESTARTS):
+            host.line(texts.of(handover.VERDICT, "a"), 100, start=handover.order(host, "restart a"))
+        said = {what: re.findall(rf"\[ *([\d.]+)\] debug: a: functions {what} in (\d+) ns", host.text)[-RESTARTS:] for what in ("assigned", "released")}
+    cost = {what: statistics.median(int(ns) for _, ns in lines) for what, lines in said.items()}
+    idle = statistics.median(float(end[0]) - float(begin[0]) for begin, end in zip(said["released"], said["assigned"]))
+    table.add("attach of a VF, to a guest of 4 MiB", cost["assigned"], "instructions")
+    table.add("detach of a VF", cost["released"], "instructions")
+    table.add("hand-over of a VF, 100 ms of it for its reset", 1000 * idle, "ms")
 
 
 def frames(build, table):
@@ -246,6 +270,7 @@ def main():
     if not args.bare:
         exits(build, table)
         iommus(build, table)
+        hand_over(build, table)
         frames(build, table)
     ours = [Guests(build, "", web=(1, "1"), db=(1, "2")), Guests(build, ", shared CPUs", web=(1, "1-3"), db=(4, "1-3"))]
     traffic(table, Bare(build), [] if args.bare else ours)
