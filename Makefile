@@ -30,7 +30,7 @@ LDFLAGS      := -nostdlib -static --fatal-warnings -z noexecstack -z max-page-si
 IMAGES := $(BUILD)/BOOTX64.EFI $(BUILD)/hv.elf $(BUILD)/iodom.elf
 
 .DEFAULT_GOAL := all
-.PHONY: all run test bench image size setup guests unit fuzz clean help
+.PHONY: all run test attack bench image size setup guests unit fuzz clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -43,6 +43,7 @@ help:
 #: make [all]                      install what is missing, build the images under build/
 #: make run [BOARD=amd] [CFG=file] boot the board with the operator's console on the terminal
 #: make test [T=pattern]           unit, lint, fuzz and system tests
+#: make attack [BOARD=amd]         what a hostile guest can do on the board: a table of attacks
 #: make bench                      the benchmark table, and build/bench/results.json
 #: make image CFG=file OUT=file    a bootable disk image with all that the file names
 #: make size                       lines of code, bytes per image, memory at run time
@@ -106,6 +107,9 @@ run: all
 test: setup
 	@$(MAKE) --no-print-directory -j$(JOBS) images unit fuzz
 	@tests/run.py --build $(BUILD) $(if $(T),--only '$(T)')
+
+attack: all
+	@tests/attack.py --board $(BOARD) --build $(BUILD)
 
 bench: all bench-images
 	@tests/bench/run.py --build $(BUILD)

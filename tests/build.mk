@@ -6,7 +6,7 @@ GUEST_DIR  := $(BUILD)/guest
 GUEST_LIB  := $(patsubst %,$(GUEST_DIR)/obj/%.o,$(wildcard tests/guest/lib/*.c tests/guest/lib/*.S))
 GUEST_ELFS := $(patsubst tests/guest/%.c,$(GUEST_DIR)/%.elf,$(wildcard tests/guest/*.c))
 
-guests: $(GUEST_ELFS) $(GUEST_DIR)/initrd.cpio.gz
+guests: $(GUEST_ELFS) $(GUEST_DIR)/attack.elf $(GUEST_DIR)/initrd.cpio.gz
 	@:
 
 $(GUEST_DIR)/obj/%.o: %
@@ -15,6 +15,12 @@ $(GUEST_DIR)/obj/%.o: %
 
 $(GUEST_DIR)/%.elf: $(GUEST_DIR)/obj/tests/guest/%.c.o $(GUEST_LIB) linker/guest.ld
 	$(call say,LD)$(LD) $(LDFLAGS) -T linker/guest.ld $< $(GUEST_LIB) -o $@
+
+# The attack kit: many files, one image.
+ATTACK_OBJ := $(patsubst %,$(GUEST_DIR)/obj/%.o,$(wildcard tests/guest/attack/*.c tests/guest/attack/*.S))
+
+$(GUEST_DIR)/attack.elf: $(ATTACK_OBJ) $(GUEST_LIB) linker/guest.ld
+	$(call say,LD)$(LD) $(LDFLAGS) -T linker/guest.ld $(ATTACK_OBJ) $(GUEST_LIB) -o $@
 
 $(THIRD)/linux-stock/.fetched: tools/fetch-kernel.sh
 	@tools/fetch-kernel.sh stock
@@ -99,6 +105,6 @@ $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c | $(THIRD)/inih/.fetched
 
 .PHONY: tcb-objects bare-guests
 tcb-objects: $(HV_OBJ)
-bare-guests: $(GUEST_ELFS)
+bare-guests: $(GUEST_ELFS) $(GUEST_DIR)/attack.elf
 
--include $(wildcard $(BUILD)/pre/*.d) $(UNIT_TESTS:=.d) $(FUZZ_TARGETS:=.d) $(GUEST_LIB:.o=.d) $(GUEST_ELFS:$(GUEST_DIR)/%.elf=$(GUEST_DIR)/obj/tests/guest/%.c.d)
+-include $(wildcard $(BUILD)/pre/*.d) $(UNIT_TESTS:=.d) $(FUZZ_TARGETS:=.d) $(GUEST_LIB:.o=.d) $(ATTACK_OBJ:.o=.d) $(GUEST_ELFS:$(GUEST_DIR)/%.elf=$(GUEST_DIR)/obj/tests/guest/%.c.d)

@@ -149,8 +149,6 @@ def main():
     build = (ROOT / args.build).resolve()
     pattern = re.compile(args.only)
     results = Results(build / "log")
-    shutil.rmtree(results.log, ignore_errors=True)
-    results.log.mkdir(parents=True)
 
     def wanted(name):
         return bool(pattern.search(name))
@@ -162,6 +160,8 @@ def main():
         names = [p.name for p in quick + fuzz] + [t.name for _, tests in lib.collect(build) for t in tests if wanted(t.name)]
         print("\n".join(names))
         return 0
+    shutil.rmtree(results.log, ignore_errors=True)
+    results.log.mkdir(parents=True)
     run_programs(quick, results)
     run_programs(fuzz, results)
     run_system(build, results, wanted)

@@ -37,7 +37,8 @@ static const char *access_name(const struct vm_exit *e)
 
 /*
  * RAM is always mapped with all rights: a fault on it is a translation that was cached before a change, and
- * the entry after a flush finds it. Everything else is a device's register, or nothing.
+ * the entry after a flush finds it. Everything else is a device's register, or nothing; where an event was being delivered, it is not what
+ * the instruction at RIP does.
  */
 static enum then on_mem(struct vcpu *v, const struct vm_exit *e)
 {
@@ -49,7 +50,9 @@ static enum then on_mem(struct vcpu *v, const struct vm_exit *e)
         hvm->flush(v);
         return THEN_STAY;
     }
-    if (e->mem.fetch || e->mem.in_walk || !vm_io_exists(v->vm, IO_MEM, at))
+    if (e->redo.valid)
+        vm_stop(v->vm, v, VM_CRASH, "delivers an event through %#lx, which is not RAM", at);
+    else if (e->mem.fetch || e->mem.in_walk || !vm_io_exists(v->vm, IO_MEM, at))
         vm_stop(v->vm, v, VM_CRASH, "%s %#lx, which is neither RAM nor a device", access_name(e), at);
     else if (!emul_mmio(v, e))
         vm_stop(v->vm, v, VM_CRASH, "%s the device at %#lx with an instruction that is not emulated",

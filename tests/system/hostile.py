@@ -1,31 +1,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The boot of the guests that do their worst while two others ping each other. Each waits for a key before it begins; attack.py and dma.py
-have the tests."""
+"""Guests that are not in the attack kit: the one that is aimed at addresses (dma.py), which waits for a key before it begins, and images
+that must not start."""
 import random
 import re
 
 from tests.system import guests, lib, texts
 
 PINGS = 200                        # a round
-VF_DMA = 3                         # of the guest that attacks memory, on lan0
-TRACE = "log/hostile-iommu.trace"  # under the build's folder
+VF_DMA = 4                         # of the guest that attacks memory, on lan0: the kit has the others
 
 # name: (image, command line, on_crash, more lines)
-BAD = {
-    "triple": ("crash.elf", "wait=1 how=triple", "stop", ""),
-    "garbage": ("crash.elf", "wait=1 how=garbage", "stop", ""),
-    "badmem": ("crash.elf", "wait=1 how=badmem", "stop", ""),
-    "jump": ("crash.elf", "wait=1 how=jump", "stop", ""),
-    "badstate": ("crash.elf", "wait=1 how=badstate", "stop", ""),
-    "again": ("crash.elf", "wait=1 how=triple", "restart", ""),
-    "spin": ("crash.elf", "wait=1 how=spin", "stop", ""),
-    "msr": ("poke.elf", "wait=1 what=msr", "stop", ""),
-    "port": ("poke.elf", "wait=1 what=port", "stop", ""),
-    "pci": ("poke.elf", "wait=1 what=pci", "stop", ""),
-    "apic": ("poke.elf", "wait=1 what=apic", "stop", ""),
-    "flood": ("mbxflood.elf", "wait=1 count=5000", "stop", "vf = lan0/2 mac=02:00:00:00:00:03\n"),
-    "dma": ("dmaattack.elf", "wait=1", "stop", f"vf = lan0/{VF_DMA} mac=02:00:00:00:00:04 on_fault=log\n"),
-}
+BAD = {"dma": ("dmaattack.elf", "wait=1", "stop", f"vf = lan0/{VF_DMA} mac=02:00:00:00:00:0{VF_DMA + 1} on_fault=log\n")}
+
+
+def section(name):
+    """Its section of a configuration."""
+    kernel, cmdline, on_crash, more = BAD[name]
+    return f"\n[guest {name}]\nkernel = {kernel}\ncmdline = {cmdline}\nmemory = 16M\nvcpus = 1\ncpus = 1-3\non_crash = {on_crash}\n{more}"
+
 
 # Offsets in an ELF file, and in an entry of its program header table.
 PHOFF, PHENTSIZE, P_VADDR, P_PADDR, P_MEMSZ = 32, 56, 16, 24, 40
@@ -57,17 +49,6 @@ def broken_images(build):
     for name, (breaks, _) in BROKEN.items():
         (folder / f"hello-{name}.elf").write_bytes(breaks(good))
     return [f"hello-{name}.elf={folder}/hello-{name}.elf" for name in BROKEN]
-
-
-@lib.boot("hostile")
-def hostile(build):
-    text = (lib.ROOT / "tests/guest/demo/lastmile.cfg").read_text()
-    for name, (kernel, cmdline, on_crash, more) in BAD.items():
-        text += f"\n[guest {name}]\nkernel = {kernel}\ncmdline = {cmdline}\nmemory = 16M\nvcpus = 1\ncpus = 1-3\non_crash = {on_crash}\n{more}"
-    for name in BROKEN:
-        text += f"\n[guest {name}]\nkernel = hello-{name}.elf\nmemory = 16M\n"
-    trace = ["-trace", "amdvi_translation_result", "-trace", "amdvi_page_fault", "-D", str(build / TRACE)]
-    return {"cfg": text, "files": broken_images(build), "ready": guests.ready, "extra": trace}
 
 
 def while_pinging(host, attack):

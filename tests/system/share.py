@@ -5,7 +5,7 @@ import re
 from tests.system import guests, lib
 
 SECONDS = 20
-SPIN = "\n[guest spin]\nkernel = crash.elf\ncmdline = wait=1 how=spin\nmemory = 16M\ncpus = 1\n"
+SPIN = "\n[guest spin]\nkernel = attack.elf\ncmdline = wait=1 run=spin vf=0\nmemory = 16M\ncpus = 1\n"
 ENOUGH_MS = 3000
 
 
@@ -48,7 +48,7 @@ def processor_time(host):
 def spin(host):
     host.focus("spin")
     host.send("x")
-    host.line("crash: now spin", 60)
+    host.line("attack spin: begins", 60)
     host.run("web", f"traffic cpu {3 * SECONDS} >/tmp/cpu &")
     first = now = processor_time(host)
     while now["web"] - first["web"] < ENOUGH_MS:

@@ -2,29 +2,30 @@
 #include "tests/guest/lib/lib.h"
 #include <stdarg.h>
 
-#define COM1            0x3f8
-#define COM1_LSR        (COM1 + 5)
-#define LSR_THRE        0x20
-#define LSR_TEMT        0x40
-#define LSR_DR          0x01
-#define PIC1_MASK       0x21
-#define PIC2_MASK       0xa1
-#define APIC_BASE       0x1b
-#define APIC_BASE_X2    0xc00u /* enabled, x2APIC mode */
-#define X2APIC_EOI      0x80b
-#define X2APIC_SVR      0x80f
-#define X2APIC_LVT_TMR  0x832
-#define X2APIC_TMICT    0x838
-#define X2APIC_TDCR     0x83e
-#define TMR_PERIODIC    (1u << 17)
-#define TICK_VECTOR     0x40
-#define TICK_COUNT      10000000u
-#define SLEEP_CONTROL   0x600 /* ACPI sleep control register of Lastmile's guests: SLP_EN, SLP_TYP 5 */
-#define SLEEP_VALUE     0x34
-#define Q35_PM1_CONTROL 0x604 /* the same of a bare q35 */
-#define Q35_PM1_VALUE   0x2000
-#define RESET_PORT      0xcf9
-#define START_MAGIC     0x336ec578u
+#define COM1                0x3f8
+#define COM1_LSR            (COM1 + 5)
+#define LSR_THRE            0x20
+#define LSR_TEMT            0x40
+#define LSR_DR              0x01
+#define PIC1_MASK           0x21
+#define PIC2_MASK           0xa1
+#define APIC_BASE           0x1b
+#define APIC_BASE_X2        0xc00u /* enabled, x2APIC mode */
+#define X2APIC_EOI          0x80b
+#define X2APIC_SVR          0x80f
+#define X2APIC_LVT_TMR      0x832
+#define X2APIC_TMICT        0x838
+#define X2APIC_TDCR         0x83e
+#define TMR_PERIODIC        (1u << 17)
+#define TICK_VECTOR         0x40
+#define TICK_COUNT          10000000u
+#define SLEEP_CONTROL       0x600 /* ACPI sleep control register of Lastmile's guests: SLP_EN, SLP_TYP 5 */
+#define SLEEP_VALUE         0x34
+#define Q35_PM1_CONTROL     0x604 /* the same of a bare q35 */
+#define Q35_PM1_VALUE       0x2000
+#define RESET_PORT          0xcf9
+#define MSR_KVM_SYSTEM_TIME 0x4b564d01
+#define START_MAGIC         0x336ec578u
 
 /* Xen's hvm_start_info, as far as it is needed. */
 struct start_info {
@@ -37,7 +38,12 @@ struct gate {
     uint32_t high, zero;
 };
 
+struct module {
+    uint64_t at, size, cmdline, reserved;
+};
+
 extern const char vector_table[];
+static const struct start_info *started_by;
 static struct gate idt[256];
 static void (*handlers[256])(void);
 
@@ -317,21 +323,72 @@ static void stop_ticks(void *arg)
     wrmsr(X2APIC_LVT_TMR, 1u << 16);
 }
 
-/* Looks for a key now and then and gives the CPU away in between, where there is an x2APIC. */
-static char wait_key(void)
+bool ticks_on(void)
 {
     outb(PIC1_MASK, 0xff);
     outb(PIC2_MASK, 0xff);
     on_vector(TICK_VECTOR, tick);
-    bool ticks = try(start_ticks, NULL) < 0;
+    return try(start_ticks, NULL) < 0;
+}
+
+void idle(void)
+{
+    __asm__ volatile("sti; hlt; cli" ::: "memory");
+}
+
+/* Looks for a key now and then and gives the CPU away in between, where there is an x2APIC. */
+static char wait_key(void)
+{
+    bool ticks = ticks_on();
 
     while (!(inb(COM1_LSR) & LSR_DR)) {
         if (ticks)
-            __asm__ volatile("sti; hlt; cli" ::: "memory");
+            idle();
     }
     if (ticks)
         try(stop_ticks, NULL);
     return (char)inb(COM1);
+}
+
+/* KVM's clock (Linux Documentation/virt/kvm/x86/msr.rst): what a TSC tick is; the version does not change while we read. */
+static volatile struct {
+    uint32_t version, pad;
+    uint64_t tsc, ns;
+    uint32_t mul;
+    int8_t shift;
+    uint8_t flags[3];
+} clock __attribute__((aligned(32)));
+
+static void start_clock(void *arg)
+{
+    (void)arg;
+    wrmsr(MSR_KVM_SYSTEM_TIME, (uint64_t)&clock | 1);
+}
+
+uint64_t time_ms(void)
+{
+    uint64_t ticks = rdtsc();
+
+    if (!clock.mul && (try(start_clock, NULL) >= 0 || !clock.mul))
+        return ticks / 1000000; /* a bare machine: about 1 GHz or more */
+    ticks = clock.shift < 0 ? ticks >> -clock.shift : ticks << clock.shift;
+    return ((ticks >> 16) * clock.mul >> 16) / 1000000; /* up to 2^48 ticks */
+}
+
+void pause_ms(uint64_t ms)
+{
+    uint64_t end = time_ms() + ms;
+
+    while (time_ms() < end)
+        __asm__ volatile("pause");
+}
+
+uint64_t random64(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
 }
 
 void read_line(char *line, size_t size)
@@ -344,11 +401,19 @@ void read_line(char *line, size_t size)
     line[n] = 0;
 }
 
+const void *start_module(size_t size)
+{
+    const struct module *m = (const void *)(uintptr_t)started_by->modlist;
+
+    return started_by->nr_modules && m->size >= size ? (const void *)(uintptr_t)m->at : NULL;
+}
+
 void guest_start(const void *start)
 {
     const struct start_info *info = start;
     const char *cmdline = info->magic == START_MAGIC && info->cmdline ? (const char *)info->cmdline : "";
 
+    started_by = info;
     set_idt();
     if (option(cmdline, "wait", 0)) {
         print("guest: waits for a key\n");

@@ -26,6 +26,9 @@ int main(const char *cmdline);
 _Noreturn void guest_start(const void *start_info);
 void vector_entry(struct frame *f);
 
+/* The first module that it was started with, if it has that size at least, or NULL. */
+const void *start_module(size_t size);
+
 /* Formats: %d %u %x %lx %lu %s %c, with 0 and a width. */
 __attribute__((format(printf, 1, 2))) void print(const char *fmt, ...);
 /* What comes on COM1 up to the end of a line; the part that has no room is dropped. */
@@ -46,6 +49,17 @@ int try(void (*fn)(void *arg), void *arg);
 
 /* Interrupt handlers: called with interrupts off. Vectors from 32 on. */
 void on_vector(unsigned vector, void (*fn)(void));
+
+/* A timer tick every 10 ms, where there is an x2APIC (otherwise false); idle() sleeps until the next one. */
+bool ticks_on(void);
+void idle(void);
+
+/* Milliseconds by the TSC, which a guest's restart does not set back. */
+uint64_t time_ms(void);
+void pause_ms(uint64_t ms);
+
+/* The next of a sequence of pseudo-random numbers (xorshift, G. Marsaglia 2003); *state is the seed, not 0. */
+uint64_t random64(uint64_t *state);
 
 bool memory_equal(const void *a, const void *b, size_t n);
 void *memset(void *d, int c, size_t n);

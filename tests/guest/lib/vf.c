@@ -18,14 +18,21 @@
 static struct vf_desc tx_ring[VF_RING] __attribute__((aligned(4096)));
 static struct vf_desc rx_ring[VF_RING] __attribute__((aligned(4096)));
 
+static uint64_t address(const struct vf *vf, uint32_t reg)
+{
+    uint32_t queue = reg >> 8 == VF_RDBAL >> 8 ? vf->rxq : reg >> 8 == VF_TDBAL >> 8 ? vf->txq : 0;
+
+    return vf->regs + reg + queue;
+}
+
 uint32_t vf_read(const struct vf *vf, uint32_t reg)
 {
-    return mmio_read(vf->regs + reg);
+    return mmio_read(address(vf, reg));
 }
 
 void vf_write(const struct vf *vf, uint32_t reg, uint32_t v)
 {
-    mmio_write(vf->regs + reg, v);
+    mmio_write(address(vf, reg), v);
 }
 
 void vf_init(struct vf *vf, unsigned bdf, uint64_t regs)
@@ -175,6 +182,29 @@ unsigned vf_received(struct vf *vf)
         }
     }
     return 0;
+}
+
+void vf_give_all(struct vf *vf, uint8_t buffers[VF_RING][VF_BUFFER])
+{
+    for (unsigned i = 0; i < VF_RING; i++)
+        rx_ring[i] = (struct vf_desc){(uint64_t)buffers[i], 0};
+    vf->buffers = buffers;
+    __asm__ volatile("sfence" ::: "memory");
+    vf_write(vf, VF_RDT, VF_RING - 1);
+}
+
+uint8_t *vf_take(struct vf *vf)
+{
+    unsigned i = vf->rx, before = (i + VF_RING - 1) % VF_RING;
+
+    if (!(((volatile struct vf_desc *)rx_ring)[i].rest & RX_DONE))
+        return NULL;
+    rx_ring[i].rest = 0;
+    rx_ring[before] = (struct vf_desc){(uint64_t)vf->buffers[before], 0};
+    __asm__ volatile("sfence" ::: "memory");
+    vf_write(vf, VF_RDT, i);
+    vf->rx = (i + 1) % VF_RING;
+    return vf->buffers[i];
 }
 
 void vf_header(const struct vf *vf, uint8_t header[14])

@@ -43,8 +43,9 @@
 #define MSG_ACK   0x80000000u
 #define MSG_NACK  0x40000000u
 
-#define VF_RING  32
-#define VF_FRAME 128
+#define VF_RING   32
+#define VF_FRAME  128
+#define VF_BUFFER 2048
 
 struct vf_desc {
     uint64_t address, rest;
@@ -54,10 +55,12 @@ struct vf {
     unsigned bdf;
     uint64_t regs;
     uint8_t mac[6];
-    uint32_t seen;   /* MBX_R2C bits that a read has taken and nobody has used yet */
-    unsigned turns;  /* reads of the mailbox before an answer counts as missing */
-    unsigned tx, rx; /* next descriptor of each ring */
+    uint32_t seen;     /* MBX_R2C bits that a read has taken and nobody has used yet */
+    unsigned turns;    /* reads of the mailbox before an answer counts as missing */
+    unsigned tx, rx;   /* next descriptor of each ring */
+    uint32_t txq, rxq; /* added to the numbers of the transmit and receive queue's registers: 0 of a VF */
     struct vf_desc *tx_ring, *rx_ring;
+    uint8_t (*buffers)[VF_BUFFER];
 };
 
 /* The first 8086:10ca on bus 0, with its memory and bus mastering switched on. */
@@ -85,6 +88,11 @@ bool vf_send(struct vf *vf, const void *header, uint64_t payload, unsigned n);
 
 /* Gives the NIC one buffer at that address to receive into. */
 void vf_give(struct vf *vf, uint64_t buffer);
+
+/* The same for a whole ring of buffers, VF_RING - 1 of them at a time: vf_take() returns the one that a frame has arrived in, or NULL, and
+ * gives the one before it again. */
+void vf_give_all(struct vf *vf, uint8_t buffers[VF_RING][VF_BUFFER]);
+uint8_t *vf_take(struct vf *vf);
 
 /* Length of the frame that arrived in the oldest buffer given, 0 if none did. */
 unsigned vf_received(struct vf *vf);

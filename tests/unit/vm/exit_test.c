@@ -231,6 +231,18 @@ TEST(memory)
     CHECK(strcmp(called, "stop ") == 0);
 }
 
+/* The instruction at RIP is not what touched the register. */
+TEST(delivery_through_a_device)
+{
+    mapped = false;
+    exists = mmio_known = true;
+    handle((struct vm_exit){.kind = VM_EXIT_MEM,
+                            .redo = {true, true, VM_EVENT_EXCEPTION, VEC_GP, 0},
+                            .mem = {.addr = gpa(0xd0000000), .write = true}});
+    CHECK(crashed && strcmp(called, "stop ") == 0);
+    CHECK(strstr(reason, "delivers an event through"));
+}
+
 TEST(exceptions)
 {
     handle((struct vm_exit){.kind = VM_EXIT_EXCEPTION, .exception = {1, 0}});

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs the attack kit (tests/guest/attack) on a board and looks from outside what came of each attack: what the attacker says, what the log
+records and whom it names, the pings that the bystanders lost meanwhile, and a checksum of all of the hypervisor that must not change: its
+code, its constants and its page tables, in the machine's memory."""
+import collections
+import hashlib
+import re
+
+from tests.system import hostile, lib, memory, texts
+
+CFG = "tests/guest/attack/attack.cfg"
+FORGED = 0xee             # tests/guest/attack/dma.c
+SECONDS = 240
+
+# attack: of attack.c. guest: who makes it. verdict: what the attacker must say; STOPS: nothing, the hypervisor stops it for `why`.
+# recorded: what the log must say between the attack's begin and end (None: there is nothing to be said).
+Row = collections.namedtuple("Row", "attack guest verdict recorded", defaults=(None,))
+BLOCKED, TRIED, STOPS, RUNS = "blocked", "tried", "stops", "runs on"
+
+STOPPED = r"\[{guest}\] stops: "
+FAULT = r"IOMMU: .* of {guest}"
+FORGED_FAULT = r"IOMMU: .*interrupt at .* of {guest}"
+OF_THE_GUEST = [Row(name, "attacker", BLOCKED, recorded) for name, recorded in (
+    ("instructions", None), ("control", None), ("cpuid", None), ("msr", r"\[{guest}\] write of MSR"), ("pv", None), ("hypercall", None),
+    ("pci-bus", None), ("port", r"\[{guest}\] INS or OUTS"), ("mmio-fuzz", None), ("config-bytes", None), ("bar-ram", None),
+    ("bar-interrupts", None), ("bar-bar", None), ("bar-fuzz", None), ("msix-widths", None),
+    ("msix-message", r"\[{guest}\] interrupt message \S+ dropped"), ("dma-sweep", FAULT), ("rings", None),
+    ("flr-storm", None), ("flr-dma", None), ("mailbox", None), ("ap-odd", None), ("ipi-storm", None), ("x2apic-fuzz", None),
+    ("msr-fuzz", r"\[{guest}\] (read|write) of MSR"))]
+FORGING = Row("msi-forged", "attacker", TRIED, FORGED_FAULT)
+OF_THEMSELVES = [Row(name, name, STOPS, STOPPED + why) for name, why in (
+    ("triple", "triple fault"), ("garbage", "triple fault"), ("hole", r"reads 0x60000000, which is neither RAM nor a device"),
+    ("jump", r"executes at 0x60000000,"), ("cr3", r"has a page table at 0x60000\w{3},"), ("idt-hole", r"delivers an event through 0x60000\w{3},"),
+    ("stack-mmio", r"delivers an event through 0xfee00\w{3}"), ("triple-ipi", "triple fault"))]
+OF_RESTARTS = Row("restart-dma", "restart-dma", STOPS, r"\[{guest}\] crashed \d+ times")
+ROWS = OF_THE_GUEST + [FORGING] + OF_THEMSELVES + [OF_RESTARTS, Row("spin", "spin", None)]
+
+Result = collections.namedtuple("Result", "row said recorded lost memory")
+
+
+def boot_options(build, board_name):
+    """For lib.boot(): the kit's own configuration, the guest of dma.py, images that must not start, and QEMU's record of the interrupts that
+    reach a processor and of the addresses that AMD's IOMMU gives and refuses."""
+    text = (lib.ROOT / CFG).read_text().replace("vfs  = 4", "vfs  = 5") + hostile.section("dma")
+    for name in hostile.BROKEN:
+        text += f"\n[guest {name}]\nkernel = hello-{name}.elf\nmemory = 16M\n"
+    events = ("apic_deliver_irq", "amdvi_translation_result", "amdvi_page_fault")
+    extra = [arg for event in events for arg in ("-trace", event)] + ["-D", str(trace(build, f"attack-{board_name}"))]
+    return {"cfg": text, "files": hostile.broken_images(build), "extra": extra, "ready": run}
+
+
+# What the I/O domain tries: it has no functions of its own to reset, no mailbox, one processor.
+NOT_OF_THE_PF = ("msix-message", "flr-storm", "flr-dma", "mailbox", "ap-odd", "ipi-storm")
+OF_THE_IODOM = [row._replace(guest="iodom") for row in OF_THE_GUEST + [FORGING] if row.attack not in NOT_OF_THE_PF]
+
+
+def iodom_options(build):
+    """For lib.boot(): the kit under the name of the I/O domain, and the two that send each other frames."""
+    text = (lib.ROOT / CFG).read_text().split("[guest attacker]")[0].replace("cmdline = ", "cmdline = mailbox=0 ")
+    events = ["-trace", "apic_deliver_irq", "-D", str(trace(build, "attack-iodom"))]
+    return {"cfg": text, "files": [f"iodom.elf={build}/guest/attack.elf"], "extra": events, "ready": lambda host: run(host, OF_THE_IODOM)}
+
+
+def trace(build, boot_name):
+    return build / f"log/{boot_name}.trace"
+
+
+class Speech:
+    """What one guest has said, in one piece: the console may cut a line of a slow guest in two. at(): where in the console's text."""
+
+    def __init__(self, guest, text):
+        self.text, self.places = "", []
+        for match in re.finditer(rf"^\({re.escape(guest)}\) ([^\n]*)\n", text, re.M):
+            self.places.append((len(self.text), match.end()))
+            self.text += match[1]
+
+    def at(self, offset):
+        return max(place for start, place in self.places if start <= offset)
+
+    def find(self, pattern):
+        """(match, where in the console's text) of the first, or None."""
+        match = re.search(pattern, self.text)
+        return match and (match, self.at(match.end() - 1))
+
+
+def answer(text, row):
+    """(what became of an attack, where in the text it began and ended), or None as long as it has not ended."""
+    speech = Speech(row.guest, text)
+    begins = speech.find(rf"attack {row.attack}: begins")
+    if not begins:
+        return None
+    said = speech.find(rf"attack {row.attack}: (blocked|tried|PASSED: .*?)(?=attack |$)")
+    if said:
+        return said[0][1], begins[1], said[1]
+    if row.verdict == STOPS:
+        stopped = re.search(texts.of(row.recorded, row.guest) + r"[^\n]*\n", text)
+        other = re.search(texts.of(texts.STOPS, row.guest), text)
+        ends = stopped or row is not OF_RESTARTS and other
+        return ends and (STOPS if stopped else f"stops, but: {other['why']}", begins[1], ends.end())
+    if row.verdict is None:
+        return RUNS, begins[1], begins[1]
+    return None
+
+
+def given_up(text, row):
+    """The same for an attack that will not end any more: its VM is gone, or the time is over."""
+    stopped = re.search(texts.of(texts.STOPS, row.guest), text)
+    return f"its VM was stopped: {stopped['why']}" if stopped else "no end", len(text), len(text)
+
+
+def reports(text):
+    """[(where in the console's text, pings, lost, words of memory changed)] of the bystander that asks."""
+    speech = Speech("ping", text)
+    return [(speech.at(m.end() - 1), *(int(m[i]) for i in (1, 2, 3)))
+            for m in re.finditer(r"bystander: (\d+) pings, (\d+) lost, (\d+) words of memory changed", speech.text)]
+
+
+class Kit:
+    """One run: results() has a line for each row once run() has returned."""
+
+    def __init__(self, host, rows):
+        self.host, self.rows, self.ended, self.sums = host, list(rows), {}, {}
+
+    def still(self):
+        """The ranges of memory that must not change."""
+        host = self.host
+        top = next(end for first, end, kind, _ in memory.regions(host) if kind == "ram" and first == 1 << 20)
+        with memory.Picture(host, host.build / "system/kit.bin", top) as picture:
+            things = memory.hypervisor(host, picture, host.build / "hv.elf")
+        assert things, "the hypervisor is not found in the machine's memory"
+        return memory.merge(place for thing in things if thing.still == memory.STILL for place in thing.ranges)
+
+    def checksum(self):
+        path, digest = self.host.build / "system/kit.bin", hashlib.sha256()
+        for start, end in self.ranges:
+            self.host.qmp("pmemsave", val=start, size=end - start, filename=str(path))
+            digest.update(path.read_bytes())
+        path.unlink()
+        return digest.hexdigest()
+
+    def run(self):
+        host = self.host
+        host.line(r"bystander: \d+ pings", 120, fail=texts.PANIC)  # every function has its owner: nothing is mapped any more
+        self.ranges = self.still()
+        self.before = self.checksum()
+        while len(self.ended) < len(self.rows):
+            over = host.left(1) < 0.5
+            for row in self.rows:
+                gone = over or row.verdict != STOPS and re.search(texts.of(texts.STOPPED, row.guest), host.text)
+                ended = row.attack not in self.ended and (answer(host.text, row) or gone and given_up(host.text, row))
+                if ended:
+                    self.ended[row.attack], self.sums[row.attack] = ended, self.checksum()
+            assert host.pump(0.5), f"the machine has ended: {host.epitaph()}"
+            host.never(texts.PANIC, start=0)
+        host.begin(200)
+        host.line(r"bystander: \d+ pings", 90, start=len(host.text))
+        host.line(r"bystander: \d+ pings", 90)
+        return self
+
+    def recorded(self, row, begin, end):
+        if row.recorded is None:
+            return None
+        # The log is printed at once, a guest's lines some time later: from the end of the attack before the last one on.
+        ends = sorted(self.ended[other.attack][2] for other in self.rows if other.guest == row.guest and other is not row)
+        ends = [end for end in ends if end < begin][-2:]
+        earlier = ends[0] if len(ends) == 2 else 0
+        return bool(re.search(texts.of(row.recorded, row.guest), self.host.text[earlier:end]))
+
+    def results(self):
+        seen = reports(self.host.text)
+        for row in self.rows:
+            said, begin, end = self.ended[row.attack]
+            first = [report for report in seen if report[0] <= begin][-1:] or seen[:1]
+            last = [report for report in seen if report[0] >= end][:1] or seen[-1:]
+            yield Result(row, said, self.recorded(row, begin, end), last[0][2] - first[0][2], self.sums[row.attack] == self.before)
+
+    def forged(self, boot_name):
+        """How many of the forged interrupts reached a processor."""
+        text = trace(self.host.build, boot_name).read_text(errors="replace")
+        return len(re.findall(rf"apic_deliver_irq .* vector {FORGED} ", text))
+
+
+def run(host, rows=ROWS):
+    """The `ready` of a boot: the kit runs to its end; what came of it is in host.kit."""
+    host.begin(SECONDS)
+    host.line(texts.NIC_UP, 120, fail=texts.PANIC)
+    host.kit = Kit(host, rows).run()
