@@ -30,7 +30,8 @@ FIRMWARE = (
 WHOLE_FIRMWARE = "/usr/share/ovmf/OVMF.fd"  # of at most 2 MiB: what Bochs 2.7 takes
 BOCHS_MIPS = 300  # what its clocks take for the speed: the hypervisor wants a TSC of 250 MHz at least
 RESETS = "resets"  # QEMU's log of them, in the scratch folder, unless `extra` has another
-IDLE_WORDS = r"TCG doesn't support requested feature|QEMU waiting for connection"  # of QEMU, whatever happens
+SOFT_OFF = "ACPI control: soft power off"
+IDLE_WORDS = r"TCG doesn't support requested feature|QEMU waiting for connection|^\d+[ie]\[|^=+$|Bochs is exiting|ALSA lib"  # whatever happens
 
 
 class BoardError(Exception):
@@ -246,7 +247,6 @@ class Machine:
             return "it closed the serial port and still runs"
         lines = [f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"]
         lines += [line for line in self.scratch_text("stderr").splitlines() if not re.search(IDLE_WORDS, line)][-10:]
-        lines += re.findall(r">>PANIC<< (.*)", self.scratch_text("log"))
         if "Triple fault" in self.scratch_text(RESETS):
             lines.append("the machine has had a triple fault")
         return ", ".join(lines)
@@ -296,12 +296,17 @@ class Machine:
                 raise BoardError(f"/{pattern}/: {why}; the console's last lines:\n{tail}")
             alive = self.pump(min(left, 1.0))
 
+    def status(self):
+        """Its exit status once it has ended; 0 for Bochs' way of powering a machine off."""
+        status = self.process.wait(10)
+        return 0 if SOFT_OFF in self.scratch_text("stderr") else status
+
     def ended(self, seconds):
         """Waits for the machine to go away by itself; its exit status."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if not self.pump(0.5):
-                return self.process.wait(10)
+                return self.status()
         raise BoardError(f"the machine still runs after {seconds} s")
 
     def send(self, text):

@@ -74,7 +74,10 @@ def main():
             if operate(machine):
                 print("\nrun: ended by the operator")
                 return 0
-            return machine.process.wait(10)
+            status = machine.status()
+            if status:
+                print(f"\nrun: {machine.epitaph()}", file=sys.stderr)
+            return status
     except board.BoardError as error:
         print(f"run: {error}", file=sys.stderr)
         return 1

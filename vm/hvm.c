@@ -2,9 +2,9 @@
 #include "vm/hvm.h"
 #include "kernel/console/log.h"
 
-extern const struct hvm_ops svm_ops;
+extern const struct hvm_ops svm_ops, vmx_ops;
 
-static const struct hvm_ops *const backends[] = {&svm_ops};
+static const struct hvm_ops *const backends[] = {&svm_ops, &vmx_ops};
 
 const struct hvm_ops *hvm;
 

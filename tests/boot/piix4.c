@@ -29,7 +29,7 @@ static const uint8_t aml[] = {0x08, '_', 'S', '5', '_', 0x12, 0x04, 0x02, 0x00, 
 
 static struct tables {
     uint8_t rsdp[64], xsdt[64], fadt[256], dsdt[64], madt[1024];
-} *tables;
+} * tables;
 
 static void put(uint8_t *at, unsigned bytes, uint64_t value)
 {
@@ -82,8 +82,8 @@ static void make_fadt(void)
     t[88] = 4;
     t[89] = 2;
     t[91] = 4;
-    put(t + 112, 4, 1 << 10);         /* RESET_REG_SUP */
-    put(t + 116, 4, 1 | 8 << 8);      /* an I/O port, 8 bits wide */
+    put(t + 112, 4, 1 << 10);    /* RESET_REG_SUP */
+    put(t + 116, 4, 1 | 8 << 8); /* an I/O port, 8 bits wide */
     put(t + 120, 8, RESET_PORT);
     t[128] = RESET_VALUE;
     put(t + 140, 8, (uint64_t)tables->dsdt);

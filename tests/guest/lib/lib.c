@@ -269,7 +269,7 @@ struct call {
     int64_t result;
 };
 
-static void do_call(void *arg)
+static void do_vmmcall(void *arg)
 {
     struct call *c = arg;
     uint64_t rax = c->nr;
@@ -278,11 +278,22 @@ static void do_call(void *arg)
     c->result = (int64_t)rax;
 }
 
+static void do_vmcall(void *arg)
+{
+    struct call *c = arg;
+    uint64_t rax = c->nr;
+
+    __asm__ volatile("vmcall" : "+a"(rax) : "D"(c->a), "S"(c->b), "d"(c->c) : "memory");
+    c->result = (int64_t)rax;
+}
+
+/* The other vendor's instruction is undefined. */
 int64_t hypercall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c)
 {
     struct call call = {nr, a, b, c, HYPERCALL_UNKNOWN};
 
-    try(do_call, &call);
+    if (try(do_vmmcall, &call) >= 0)
+        try(do_vmcall, &call);
     return call.result;
 }
 

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The control structure of a vCPU, and which one a CPU works on (SDM 3 25.1, 25.6, 25.11). */
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/x86.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/paging.h"
+#include "vm/vmx/insn.h"
+#include "vm/vmx/vmx.h"
+
+#define VPIDS 0x10000
+
+#define MSR_READS  0
+#define MSR_WRITES 0x800 /* offset of the bits for WRMSR in the bitmaps (25.6.9) */
+#define MSR_HIGH   0x400 /* and of those for MSRs from C000_0000h up */
+
+const uint32_t vmx_switched_msrs[5] = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE};
+
+static const struct vcpu *current[CPU_MAX]; /* whose VMCS each CPU works on */
+static hpa_t msr_bitmaps;                   /* the same for all VMs */
+static uint32_t vpids;                      /* given out; 0 is the host's */
+
+/* --- which one is current --- */
+
+static void make_current(const struct vcpu *v)
+{
+    current[cpu_id()] = v;
+    if (!vmptrld(v->hw->vmcs))
+        panic("VMX: the CPU does not take a VMCS");
+}
+
+/* What the CPU holds of it goes back to memory, for whichever CPU is next (25.11.1). */
+static void clear(const struct vcpu *v)
+{
+    current[cpu_id()] = NULL;
+    v->hw->launched = false;
+    if (!vmclear(v->hw->vmcs))
+        panic("VMX: the CPU does not let go of a VMCS");
+}
+
+void vmcs_hold(struct vcpu *v)
+{
+    make_current(v);
+}
+
+void vmcs_let_go(struct vcpu *v)
+{
+    clear(v);
+}
+
+const struct vcpu *vmcs_guard_begin(const struct vcpu *v)
+{
+    const struct vcpu *was = current[cpu_id()];
+
+    if (was != v)
+        make_current(v);
+    return was;
+}
+
+void vmcs_guard_end(const struct vcpu **was)
+{
+    const struct vcpu *now = current[cpu_id()];
+
+    if (*was == now)
+        return;
+    clear(now);
+    if (*was)
+        make_current(*was);
+}
+
+/* --- making one --- */
+
+static void msr_direct(uint32_t msr)
+{
+    uint8_t *bit =
+        (uint8_t *)hpa_to_ptr(msr_bitmaps) + (msr >= 0xc0000000 ? MSR_HIGH : 0) + (msr >> 3 & 0x3ff);
+
+    bit[MSR_READS] &= (uint8_t) ~(1 << (msr & 7));
+    bit[MSR_WRITES] &= (uint8_t) ~(1 << (msr & 7));
+}
+
+/*
+ * Every MSR exits but those that VM entry and exit or vmx_load() switch and that cannot hurt anybody else: canonical addresses are
+ * checked by the CPU.
+ */
+static int bitmaps_create(void)
+{
+    static const uint32_t direct[] = {MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_FS_BASE,
+                                      MSR_GS_BASE};
+
+    if (msr_bitmaps.a != 0)
+        return 0;
+    msr_bitmaps = frame_alloc(FRAME_ORDER_4K);
+    if (msr_bitmaps.a == 0)
+        return -ENOMEM;
+    memset(hpa_to_ptr(msr_bitmaps), 0xff, PAGE_SIZE);
+    for (unsigned i = 0; i < ARRAY_SIZE(direct); i++)
+        msr_direct(direct[i]);
+    for (unsigned i = 0; i < ARRAY_SIZE(vmx_switched_msrs); i++)
+        msr_direct(vmx_switched_msrs[i]);
+    if (cpustate_has_tsc_aux())
+        msr_direct(MSR_TSC_AUX);
+    return 0;
+}
+
+/* What never changes, of controls and of the host's state (25.5, 25.6); vmx_load() and vmx_reset() fill in the rest. */
+static void fill(struct vcpu *v, uint32_t vpid)
+{
+    static const uint16_t unused[] = {
+        PAGE_FAULT_MASK,   PAGE_FAULT_MATCH,  CR3_TARGETS,       EXIT_MSRS_STORED, EXIT_MSRS_LOADED,
+        ENTRY_MSRS_LOADED, TPR_THRESHOLD,     HOST_FS_SELECTOR,  HOST_GS_SELECTOR, HOST_FS_BASE,
+        HOST_SYSENTER_CS,  HOST_SYSENTER_ESP, HOST_SYSENTER_EIP, GUEST_ACTIVITY,   GUEST_SMBASE};
+    const struct {
+        uint64_t field, value;
+    } fields[] = {
+        {VPID, vpid},
+        {PIN_CONTROLS, vmx_features.pin},
+        {PROC_CONTROLS, v->hw->proc},
+        {PROC2_CONTROLS, vmx_features.proc2},
+        {EXIT_CONTROLS, vmx_features.exit},
+        /* #DB and #AC because a guest can make their delivery endless, and the CPU would never take an interrupt again. */
+        {EXCEPTION_BITMAP, BIT(1) | BIT(17) | BIT(18)},
+        {MSR_BITMAPS, msr_bitmaps.a},
+        {VIRTUAL_APIC_PAGE, v->hw->virtual_apic.a},
+        {EPT_POINTER, v->hw->eptp},
+        {VMCS_LINK, ~(uint64_t)0},
+        {ENCLS_BITMAP, ~(uint64_t)0},
+        {HOST_CR0, read_cr0()},
+        {HOST_CR3, read_cr3()},
+        {HOST_CR4, read_cr4()},
+        {HOST_EFER, rdmsr(MSR_EFER)},
+        {HOST_PAT, rdmsr(MSR_PAT)},
+        {HOST_CS_SELECTOR, 0x08}, /* kernel/cpu/entry.S */
+        {HOST_SS_SELECTOR, 0x10},
+        {HOST_DS_SELECTOR, 0x10},
+        {HOST_ES_SELECTOR, 0x10},
+        {HOST_TR_SELECTOR, 0x18},
+        {HOST_RIP, (uint64_t)vmx_exit},
+    };
+    vmcs_guard(v);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(unused); i++)
+        vmwrite(unused[i], 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(fields); i++)
+        vmwrite(fields[i].field, fields[i].value);
+}
+
+int vmx_vcpu_create(struct vcpu *v)
+{
+    struct vcpu_hw *hw = heap_alloc(sizeof(*hw));
+    uint32_t vpid = __atomic_add_fetch(&vpids, 1, __ATOMIC_RELAXED);
+
+    if (!hw)
+        return -ENOMEM;
+    v->hw = hw;
+    hw->vmcs = frame_alloc(FRAME_ORDER_4K);
+    hw->virtual_apic = frame_alloc(FRAME_ORDER_4K);
+    if (cpustate_create(&hw->state) != 0 || hw->vmcs.a == 0 || hw->virtual_apic.a == 0 ||
+        bitmaps_create() != 0 || vpid >= VPIDS) {
+        vmx_vcpu_destroy(v);
+        return -ENOMEM;
+    }
+    hw->proc = vmx_features.proc;
+    hw->cpu = CPU_MAX;
+    hw->eptp = v->vm->p2m.table.root.a | EPTP_WALK_4 | EPTP_WRITE_BACK;
+    *(uint32_t *)hpa_to_ptr(hw->vmcs) = vmx_features.revision;
+    clear(v);
+    fill(v, vpid);
+    return 0;
+}
+
+void vmx_vcpu_destroy(struct vcpu *v)
+{
+    struct vcpu_hw *hw = v->hw;
+
+    if (hw->vmcs.a != 0)
+        frame_free(hw->vmcs, FRAME_ORDER_4K);
+    if (hw->virtual_apic.a != 0)
+        frame_free(hw->virtual_apic, FRAME_ORDER_4K);
+    cpustate_destroy(&hw->state);
+    heap_free(hw, sizeof(*hw));
+    v->hw = NULL;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of this back end share. */
+#pragma once
+
+#include "kernel/lib/types.h"
+#include "vm/cpustate.h"
+#include "vm/hvm.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+#include "vm/vmx/regs.h"
+
+struct vcpu_hw {
+    hpa_t vmcs;
+    hpa_t virtual_apic; /* a page of which the CPU uses the task priority only */
+    uint64_t eptp;
+    bool launched; /* since its VMCS was last cleared */
+    bool flush;    /* drop nested translations before the next entry */
+    bool queued;   /* `vector` goes in at the next entry */
+    uint8_t vector;
+    uint32_t proc; /* primary controls as they are, window bits included */
+    unsigned
+        cpu; /* whose descriptors the host state has, and where translations may be cached; CPU_MAX: none */
+    struct cpustate state;
+    uint64_t cr2, dr6, msr[5]; /* while the vCPU is on no CPU; vmx_switched_msrs */
+};
+
+/* Filled once by vmx_supported(): what this machine's CPUs have. */
+struct vmx_features {
+    bool leaf_1g;
+    uint32_t revision;                      /* of the VMCS */
+    uint32_t pin, proc, proc2, exit, entry; /* controls as they are to be */
+};
+
+extern struct vmx_features vmx_features;
+
+/* MSRs that a guest has and the VMCS has not; the host uses none of them. */
+extern const uint32_t vmx_switched_msrs[5];
+
+/* cpu.c */
+bool vmx_supported(const char **why);
+int vmx_cpu_on(void);
+
+/* vmcs.c */
+int vmx_vcpu_create(struct vcpu *v);
+void vmx_vcpu_destroy(struct vcpu *v);
+/* Makes the vCPU's VMCS current for good, until it is let go: then it is on no CPU. */
+void vmcs_hold(struct vcpu *v);
+void vmcs_let_go(struct vcpu *v);
+/* Makes it current to the end of the block, for a vCPU that is held here or nowhere. */
+#define vmcs_guard(v)                                                                                        \
+    __attribute__((cleanup(vmcs_guard_end))) const struct vcpu *vmcs_guarded = vmcs_guard_begin(v)
+const struct vcpu *vmcs_guard_begin(const struct vcpu *v);
+void vmcs_guard_end(const struct vcpu **v);
+
+/* ept.c */
+int vmx_ept_init(struct radix *t);
+
+/* exit.c */
+void vmx_decode_exit(struct vcpu *v, struct vm_exit *e);
+/* What VMLAUNCH or VMRESUME said when it did not enter at all. */
+void vmx_decode_refusal(struct vm_exit *e);
+
+/* inject.c */
+void vmx_write_event(struct vcpu *v);
+bool vmx_can_take_intr(const struct vcpu *v);
+bool vmx_can_take_nmi(const struct vcpu *v);
+void vmx_want_window(struct vcpu *v, bool on);
+bool vmx_queue_intr(struct vcpu *v, uint8_t vector);
+bool vmx_intr_delivered(struct vcpu *v);
+void vmx_clear_shadow(struct vcpu *v);
+
+/* state.c */
+void vmx_reset(struct vcpu *v);
+void vmx_load(struct vcpu *v);
+void vmx_put(struct vcpu *v);
+void vmx_flush(struct vcpu *v);
+uint64_t vmx_reg(const struct vcpu *v, enum vm_reg r);
+void vmx_set_reg(struct vcpu *v, enum vm_reg r, uint64_t val);
+struct vm_segment vmx_segment(const struct vcpu *v, enum vm_seg s);
+void vmx_set_segment(struct vcpu *v, enum vm_seg s, const struct vm_segment *seg);
+
+/* entry.S: into the guest and back. All general registers but RSP go through `gpr`. False: the CPU did not enter. */
+bool vmx_enter(uint64_t gpr[GPRS], bool launched);
+/* Where an exit comes back. */
+extern const char vmx_exit[];
