@@ -33,7 +33,8 @@ static void make_current(const struct vcpu *v)
 /* What the CPU holds of it goes back to memory, for whichever CPU is next (25.11.1). */
 static void clear(const struct vcpu *v)
 {
-    current[cpu_id()] = NULL;
+    if (current[cpu_id()] == v)
+        current[cpu_id()] = NULL;
     v->hw->launched = false;
     if (!vmclear(v->hw->vmcs))
         panic("VMX: the CPU does not let go of a VMCS");
