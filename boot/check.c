@@ -12,9 +12,6 @@ static bool check_cpu(const struct boot_facts *f, struct boot_error *err)
     if (!f->nested_paging)
         return error_set(err, "CPU: no nested paging, accepted: a processor with %s",
                          f->virt == VIRT_SVM ? "NPT" : "EPT");
-    if (!f->x2apic)
-        return error_set(
-            err, "CPU: no x2APIC, accepted: a processor with x2APIC, not hidden by firmware or emulator");
     if (f->la57)
         return error_set(
             err,

@@ -34,7 +34,6 @@ struct boot_facts {
     enum boot_virt virt;
     bool virt_locked;   /* switched off, and locked, by the firmware */
     bool nested_paging; /* NPT or EPT */
-    bool x2apic;
     bool la57;     /* the firmware runs with five-level paging */
     unsigned cpus; /* 0: not known */
 

@@ -11,7 +11,6 @@
 
 #define CPUID_FEATURES     1u
 #define CPUID_1_ECX_VMX    BIT32(5)
-#define CPUID_1_ECX_X2APIC BIT32(21)
 
 /* AMD APM 2, section 15.4. */
 #define CPUID_EXT_FEATURES 0x80000001u
@@ -53,7 +52,6 @@ static void look_at_vmx(struct boot_facts *f)
 
 static void look_at_cpu(struct boot_facts *f)
 {
-    f->x2apic = cpuid(CPUID_FEATURES, 0).ecx & CPUID_1_ECX_X2APIC;
     f->la57 = read_cr4() & CR4_LA57;
     if (cpuid(CPUID_FEATURES, 0).ecx & CPUID_1_ECX_VMX)
         look_at_vmx(f);

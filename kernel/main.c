@@ -45,9 +45,10 @@ void hv_main(const struct bootinfo *bi)
 
     uart_init(bi->config.console_port);              /* from here on, failures can be seen */
     log_set_level((enum log_level)bi->config.loglevel);
-    cpu_init_boot();                                 /* GDT, IDT, SMEP, SMAP, x2APIC */
+    cpu_init_boot();                                 /* GDT, IDT, SMEP, SMAP */
     frame_init(bi);                                  /* all RAM that the firmware left free */
     paging_init(bi);                                 /* our own tables: W^X, guard pages */
+    apic_init_boot();                                /* this CPU's local APIC */
     acpi_init(bi);                                   /* ports for power-off and reset */
     time_init(bi->machine.power.pm_timer);           /* TSC and timers */
     time_set_wall(bi);                               /* what the firmware's clock said */

@@ -19,8 +19,7 @@ static void take_own_cpu(struct vcpu *v)
     for (unsigned i = 0; i < v->id; i++)
         v->cpus &= v->cpus - 1;
     v->cpus &= -v->cpus;
-    v->own_cpu = true;
-    cpu_set_apart((unsigned)__builtin_ctzll(v->cpus));
+    v->own_cpu = cpu_set_apart((unsigned)__builtin_ctzll(v->cpus));
 }
 
 int vcpu_create(struct vm *vm, unsigned id)

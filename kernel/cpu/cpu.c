@@ -79,19 +79,33 @@ static void set_control_registers(void)
     wrmsr(MSR_EFER, (rdmsr(MSR_EFER) | EFER_NXE) & ~EFER_SCE);
 }
 
+volatile uint32_t *apic_page;
+
 /* xAPIC -> x2APIC needs EN set first (SDM 3A 10.12.5); LINT1 stays as the firmware routed the machine's NMI.
  */
-static void init_apic(void)
+void apic_init_this(void)
 {
     uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_EN;
 
     wrmsr(MSR_APIC_BASE, base);
-    wrmsr(MSR_APIC_BASE, base | APIC_BASE_EXTD);
-    wrmsr(MSR_X2APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
-    wrmsr(MSR_X2APIC_TPR, 0);
-    wrmsr(MSR_X2APIC_LVT_TIMER, LVT_MASKED);
-    wrmsr(MSR_X2APIC_LVT_LINT0, LVT_MASKED);
-    wrmsr(MSR_X2APIC_LVT_ERROR, LVT_MASKED);
+    if (!apic_page)
+        wrmsr(MSR_APIC_BASE, base | APIC_BASE_EXTD);
+    apic_write(MSR_X2APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+    apic_write(MSR_X2APIC_TPR, 0);
+    apic_write(MSR_X2APIC_LVT_TIMER, LVT_MASKED);
+    apic_write(MSR_X2APIC_LVT_LINT0, LVT_MASKED);
+    apic_write(MSR_X2APIC_LVT_ERROR, LVT_MASKED);
+    cpu_this()->apic_id = apic_read(MSR_X2APIC_ID) >> (apic_page ? 24 : 0);
+}
+
+void apic_init_boot(void)
+{
+    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_X2APIC)) {
+        apic_page = mmio_map(hpa(rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDRESS), PAGE_SIZE);
+        if (!apic_page)
+            panic("cpu: no memory for the local APIC's page");
+    }
+    apic_init_this();
 }
 
 void cpu_init_this(unsigned id)
@@ -102,8 +116,6 @@ void cpu_init_this(unsigned id)
     t->cpu.id = id;
     set_control_registers();
     load_descriptors(t);
-    init_apic();
-    t->cpu.apic_id = (uint32_t)rdmsr(MSR_X2APIC_ID);
 }
 
 void cpu_set_stacks(unsigned id)
@@ -120,12 +132,11 @@ void cpu_set_online(void)
 void cpu_init_boot(void)
 {
     static _Alignas(16) char early_stack[PAGE_SIZE]; /* until the guarded ones are mapped */
-    bool x2apic = cpuid(1, 0).ecx & CPUID_1_ECX_X2APIC, nx = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_NX;
 
     outb(PIC1_MASK_PORT, 0xff); /* nothing comes through the 8259s any more */
     outb(PIC2_MASK_PORT, 0xff);
-    if (!x2apic || !nx)
-        panic("cpu: this processor has no %s", x2apic ? "NX" : "x2APIC");
+    if (!(cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_NX))
+        panic("cpu: this processor has no NX");
     for (unsigned s = STACK_NMI; s < STACKS_PER_CPU; s++)
         cpus[0].tss.ist[s - 1] = (uint64_t)(early_stack + sizeof(early_stack));
     cpu_init_this(0);
@@ -139,10 +150,11 @@ void cpu_kick(unsigned id)
     apic_send(c->apic_id, ICR_LEVEL_ASSERT | (c->apart ? FIELD_PREP(ICR_MODE, ICR_MODE_NMI) : VECTOR_KICK));
 }
 
-void cpu_set_apart(unsigned id)
+bool cpu_set_apart(unsigned id)
 {
     ASSERT(id != 0);
-    cpus[id].cpu.apart = true;
+    cpus[id].cpu.apart = !apic_page;
+    return !apic_page;
 }
 
 void cpu_lend_apic(void (*collect)(void *arg, uint8_t vector), void *arg)

@@ -13,7 +13,7 @@
 struct cpu {
     struct cpu *self; /* first: read through gs:0 */
     unsigned id;      /* 0 .. cpu_count() - 1, the number that the configuration's `cpus` uses */
-    uint32_t apic_id; /* x2APIC id */
+    uint32_t apic_id; /* of the local APIC, which is in x2APIC mode where there is one */
     bool apart;       /* cpu_set_apart() */
     bool nudged;      /* atomic: an NMI has come since cpu_nudged() last looked */
     void (*collect)(void *arg, uint8_t vector); /* whom its local APIC is lent to, or NULL */
@@ -35,8 +35,11 @@ static inline unsigned cpu_id(void)
 unsigned cpu_count(void);
 struct cpu *cpu_get(unsigned id);
 
-/* Boot CPU: GDT, IDT, TSS, SMEP/SMAP/UMIP, NXE, x2APIC. Before frame_init(), on boot's stack. */
+/* Boot CPU: GDT, IDT, TSS, SMEP/SMAP/UMIP, NXE. Before frame_init(), on boot's stack. */
 void cpu_init_boot(void);
+
+/* Boot CPU: finds out how local APICs are reached, and sets its own up. After paging_init(). */
+void apic_init_boot(void);
 
 /*
  * Starts every other CPU that boot/ lists (INIT, SIPI, SIPI; Intel SDM 3A 9.4.4). Each one calls `entry`
@@ -54,9 +57,9 @@ void cpu_kick(unsigned id);
 
 /*
  * Sets a CPU apart, for good, before it has run anything: no device vector of it is given out, no timer runs there, and kicks come as NMIs. So the
- * hypervisor has no use for its local APIC, and can lend it to the one guest that runs there. Not the boot CPU, which runs this CPU's timers.
+ * hypervisor has no use for its local APIC, and can lend it to the one guest that runs there. Not the boot CPU, which runs this CPU's timers. False, and no effect, without x2APIC mode.
  */
-void cpu_set_apart(unsigned id);
+bool cpu_set_apart(unsigned id);
 
 /*
  * This CPU, which is set apart: its local APIC belongs to a guest until cpu_take_apic(). Every interrupt that the host takes meanwhile is handed to `collect`

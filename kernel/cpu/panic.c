@@ -83,8 +83,9 @@ static void stop_others(void)
     unsigned others = MAX(cpu_count(), 1u) - 1;
     bool all;
 
-    apic_send(0, FIELD_PREP(ICR_SHORTHAND, ICR_SHORTHAND_OTHERS) | FIELD_PREP(ICR_MODE, ICR_MODE_NMI) |
-                     ICR_LEVEL_ASSERT);
+    if (others)
+        apic_send(0, FIELD_PREP(ICR_SHORTHAND, ICR_SHORTHAND_OTHERS) | FIELD_PREP(ICR_MODE, ICR_MODE_NMI) |
+                         ICR_LEVEL_ASSERT);
     all = wait_until(__atomic_load_n(&parked, __ATOMIC_ACQUIRE) >= others, 100 * NS_PER_MS);
     console_panic();
     if (!all)

@@ -35,6 +35,7 @@
 #define APIC_BASE_BSP      BIT(8)
 #define APIC_BASE_EXTD     BIT(10)
 #define APIC_BASE_EN       BIT(11)
+#define APIC_BASE_ADDRESS  GENMASK(51, 12)
 #define MSR_PAT            0x277
 #define PAT_POWER_ON       0x0007040600070406 /* WB WT UC- UC, twice */
 #define MSR_TSC_DEADLINE   0x6e0
@@ -57,6 +58,7 @@
 #define MSR_TSC_AUX        0xc0000103
 
 /* Local APIC in x2APIC mode, SDM 3A table 10-6 */
+#define MSR_X2APIC_FIRST        0x800
 #define MSR_X2APIC_ID           0x802 /* RO */
 #define MSR_X2APIC_TPR          0x808
 #define MSR_X2APIC_EOI          0x80b /* WO */

@@ -55,8 +55,34 @@ void panic_nmi(void);
 /* The panic of an exception: the same as panic(), with the interrupted registers. */
 _Noreturn void panic_trap(const struct trap_frame *f);
 
-/* This CPU's local APIC, always in x2APIC mode (SDM 3A 10.12). `icr` is everything but the destination. */
+/* Sets the local APIC of the CPU that runs this up. */
+void apic_init_this(void);
+
+/* The registers of this CPU's local APIC where there is no x2APIC mode (SDM 3A 11.4.1), otherwise NULL. */
+extern volatile uint32_t *apic_page;
+#define APIC_PAGE_REG(msr) (4 * ((msr)-MSR_X2APIC_FIRST)) /* 16 bytes each, by number */
+
+/* Registers by the number of their MSR (table 11-6), but for the interrupt command: 32 bits. */
+static inline uint32_t apic_read(uint32_t msr)
+{
+    return apic_page ? apic_page[APIC_PAGE_REG(msr)] : (uint32_t)rdmsr(msr);
+}
+
+static inline void apic_write(uint32_t msr, uint32_t v)
+{
+    if (apic_page)
+        apic_page[APIC_PAGE_REG(msr)] = v;
+    else
+        wrmsr(msr, v);
+}
+
+/* `icr` is everything but the destination. Without x2APIC mode the second write sends; the CPU finishes one message before the next. */
 static inline void apic_send(uint32_t apic_id, uint64_t icr)
 {
-    wrmsr(MSR_X2APIC_ICR, FIELD_PREP(ICR_DEST, apic_id) | icr);
+    if (!apic_page) {
+        wrmsr(MSR_X2APIC_ICR, FIELD_PREP(ICR_DEST, apic_id) | icr);
+        return;
+    }
+    apic_page[APIC_PAGE_REG(MSR_X2APIC_ICR + 1)] = apic_id << 24;
+    apic_page[APIC_PAGE_REG(MSR_X2APIC_ICR)] = (uint32_t)icr;
 }

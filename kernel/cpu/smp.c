@@ -25,6 +25,7 @@ static struct {
 _Noreturn void smp_ap_main(void)
 {
     cpu_init_this(start.id);
+    apic_init_this();
     invlpg(start.trampoline);
     time_init_this();
     cpu_set_online();

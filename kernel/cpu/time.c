@@ -88,7 +88,7 @@ static struct sample take_sample(uint16_t port)
         struct sample s = {.pm = inl(port) & PM_TIMER_MASK};
 
         s.tsc = rdtsc();
-        s.apic = (uint32_t)rdmsr(MSR_X2APIC_TIMER_COUNT);
+        s.apic = apic_read(MSR_X2APIC_TIMER_COUNT);
         if (s.tsc - before < shortest) {
             shortest = s.tsc - before;
             s.tsc = before + shortest / 2;
@@ -105,15 +105,15 @@ void time_init(uint16_t pm_timer_port)
 
     if (!pm_timer_port)
         panic("time: there is no ACPI PM timer to measure the TSC against");
-    wrmsr(MSR_X2APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
-    wrmsr(MSR_X2APIC_LVT_TIMER, LVT_MASKED);
-    wrmsr(MSR_X2APIC_TIMER_INIT, UINT32_MAX);
+    apic_write(MSR_X2APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
+    apic_write(MSR_X2APIC_LVT_TIMER, LVT_MASKED);
+    apic_write(MSR_X2APIC_TIMER_INIT, UINT32_MAX);
     start = take_sample(pm_timer_port);
     while (((inl(pm_timer_port) - start.pm) & PM_TIMER_MASK) < PM_TIMER_HZ / MEASURE_PER_S)
         if (rdtsc() - start.tsc > TSC_PATIENCE)
             panic("time: the ACPI PM timer at port %#x stands still", pm_timer_port);
     end = take_sample(pm_timer_port);
-    wrmsr(MSR_X2APIC_TIMER_INIT, 0);
+    apic_write(MSR_X2APIC_TIMER_INIT, 0);
     ticks = (end.pm - start.pm) & PM_TIMER_MASK;
     clock.tsc_khz = (uint32_t)((end.tsc - start.tsc) * PM_TIMER_HZ / ticks / 1000);
     clock.apic_khz = (uint32_t)((uint64_t)(start.apic - end.apic) * PM_TIMER_HZ / ticks / 1000);
@@ -127,8 +127,8 @@ void time_init(uint16_t pm_timer_port)
 void time_init_this(void)
 {
     list_init(&queues[cpu_id()].armed);
-    wrmsr(MSR_X2APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
-    wrmsr(MSR_X2APIC_LVT_TIMER, VECTOR_TIMER); /* one-shot */
+    apic_write(MSR_X2APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
+    apic_write(MSR_X2APIC_LVT_TIMER, VECTOR_TIMER); /* one-shot */
 }
 
 /* Sets this CPU's hardware timer; a deadline in the past fires at once. */
@@ -137,7 +137,7 @@ static void program(uint64_t deadline_ns)
     uint64_t now = time_ns();
     uint64_t count = deadline_ns > now ? time_ns_to_apic(MIN(deadline_ns - now, NS_PER_S)) : 0;
 
-    wrmsr(MSR_X2APIC_TIMER_INIT, MIN(count + 1, UINT32_MAX));
+    apic_write(MSR_X2APIC_TIMER_INIT, (uint32_t)MIN(count + 1, UINT32_MAX));
 }
 
 static struct timer *first_timer(const struct timer_queue *q)

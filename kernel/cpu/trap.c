@@ -108,7 +108,7 @@ static void interrupt(unsigned vector)
     } else if (vector != VECTOR_KICK) {
         device_interrupt(c, vector);
     }
-    wrmsr(MSR_X2APIC_EOI, 0);
+    apic_write(MSR_X2APIC_EOI, 0);
 }
 
 /* A kick of a CPU that is set apart. Without a guest it becomes an interrupt, which stays pending until the CPU looks: it must end a halt that is yet to come. */

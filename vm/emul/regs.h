@@ -100,7 +100,6 @@
 #define DEBUGCTL_VALID      GENMASK(1, 0) /* LBR, BTF */
 #define MSR_MTRR_DEF_TYPE   0x2ff
 #define MTRR_DEF_TYPE_WB    (BIT(11) | 6) /* enabled, all of memory write-back */
-#define MSR_X2APIC_FIRST    0x800
 #define MSR_X2APIC_LAST     0x8ff
 #define MSR_K7_EVNTSEL0     0xc0010000
 #define MSR_K7_PERFCTR3     0xc0010007

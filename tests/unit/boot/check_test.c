@@ -27,7 +27,6 @@ static void good(void)
     facts = (struct boot_facts){
         .virt = VIRT_SVM,
         .nested_paging = true,
-        .x2apic = true,
         .cpus = 4,
         .machine.iommu.kind = BOOT_IOMMU_AMDVI,
         .remapping = true,
@@ -68,7 +67,6 @@ TEST(processor)
     REFUSED("CPU: SVM is switched off", facts.virt_locked = true);
     REFUSED("CPU: VMX is switched off", facts.virt = VIRT_VMX; facts.virt_locked = true);
     REFUSED("CPU: no nested paging", facts.nested_paging = false);
-    REFUSED("CPU: no x2APIC", facts.x2apic = false);
     REFUSED("CPU: the firmware runs with five-level paging", facts.la57 = true);
 }
 

@@ -2,6 +2,8 @@
 /* kernel/cpu/cpu.h with four CPUs of which the test is one; set fake_this_cpu to become another. */
 #include "kernel/cpu/cpu.h"
 
+volatile uint32_t *apic_page; /* kernel/cpu/setup.h; NULL: x2APIC mode */
+
 static struct cpu fake_cpus[CPU_MAX];
 static unsigned fake_cpu_count __attribute__((unused)) = 4;
 static unsigned fake_kicks[CPU_MAX] __attribute__((unused));
@@ -38,9 +40,10 @@ void cpu_kick(unsigned id)
         fake_on_kick(id);
 }
 
-void cpu_set_apart(unsigned id)
+bool cpu_set_apart(unsigned id)
 {
     fake_cpus[id].apart = true;
+    return true;
 }
 
 void cpu_lend_apic(void (*collect)(void *arg, uint8_t vector), void *arg)

@@ -137,6 +137,25 @@ TEST(gates)
     CHECK_EQ(idt[200].offset_lo, (uint16_t)((uintptr_t)trap_stubs + 200 * STUB_SIZE));
 }
 
+/* SDM 3A table 11-1: registers every 16 bytes, the interrupt command in two of them. */
+TEST(without_x2apic_mode_the_local_apic_is_a_page)
+{
+    static volatile uint32_t page[1024];
+
+    apic_page = page;
+    page[0xb0 / 4] = 7;
+    raise(VECTOR_KICK);
+    CHECK_EQ(eois, 0);
+    CHECK_EQ(page[0xb0 / 4], 0);
+    apic_send(3, ICR_LEVEL_ASSERT | VECTOR_KICK);
+    CHECK_EQ(page[0x310 / 4], 0x03000000);
+    CHECK_EQ(page[0x300 / 4], 0x40e1);
+    apic_write(MSR_X2APIC_TIMER_INIT, 9);
+    CHECK_EQ(page[0x380 / 4], 9);
+    CHECK_EQ(apic_read(MSR_X2APIC_TIMER_INIT), 9);
+    apic_page = NULL;
+}
+
 /* A CPU's table of vectors stays for good. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
