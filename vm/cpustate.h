@@ -7,6 +7,8 @@
 
 #include "kernel/lib/types.h"
 
+struct hvm_ops;
+struct vcpu;
 struct vm;
 
 struct cpustate {
@@ -23,8 +25,8 @@ bool cpustate_has_tsc_aux(void);
 /* -ENOMEM. */
 MUST_USE int cpustate_create(struct cpustate *s);
 void cpustate_destroy(struct cpustate *s);
-/* As after power-up (SDM 3A table 10-1). */
-void cpustate_reset(struct cpustate *s);
+/* As after power-up (SDM 3A table 10-1), and with it v's general, control and segment registers and PAT; the back end's others are 0. */
+void cpustate_reset(struct cpustate *s, struct vcpu *v, const struct hvm_ops *ops);
 
 /* Into this CPU, for a vCPU of `vm`, and back. */
 void cpustate_load(const struct cpustate *s, const struct vm *vm);

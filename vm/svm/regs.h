@@ -92,9 +92,3 @@
 #define NPF_W     BIT(1)
 #define NPF_ID    BIT(4)
 #define NPF_TABLE BIT(33)
-
-/* Interrupt descriptors' attributes after reset (table 14-2) */
-#define RESET_CODE 0x9b
-#define RESET_DATA 0x93
-#define RESET_LDT  0x82
-#define RESET_TSS  0x8b

@@ -6,10 +6,8 @@
 #include "kernel/lib/string.h"
 #include "vm/svm/svm.h"
 
-#define CR0_RESET    (CR0_CD | CR0_NW | CR0_ET)
-#define DR6_RESET    0xffff0ff0
-#define DR7_RESET    0x400
-#define RFLAGS_RESET 2
+#define DR6_RESET 0xffff0ff0
+#define DR7_RESET 0x400
 
 /* --- registers --- */
 
@@ -77,31 +75,18 @@ void svm_reset(struct vcpu *v)
     struct vcpu_hw *hw = v->hw;
 
     hw->vmcb->save = (struct vmcb_save){
-        .seg = {[SEG_ES] = {0, RESET_DATA, 0xffff, 0},
-                [SEG_CS] = {0xf000, RESET_CODE, 0xffff, 0xffff0000},
-                [SEG_SS... SEG_GS] = {0, RESET_DATA, 0xffff, 0},
-                [SEG_GDTR] = {0, 0, 0xffff, 0},
-                [SEG_LDTR] = {0, RESET_LDT, 0xffff, 0},
-                [SEG_IDTR] = {0, 0, 0xffff, 0},
-                [SEG_TR] = {0, RESET_TSS, 0xffff, 0}},
-        .cr0 = CR0_RESET,
         .efer = EFER_SVME, /* VMRUN insists on it (15.5.1) */
         .dr6 = DR6_RESET,
         .dr7 = DR7_RESET,
-        .g_pat = PAT_POWER_ON,
     };
-    memset(v->gpr, 0, sizeof(v->gpr));
-    v->gpr[RDX] = cpuid(1, 0).eax;
-    v->rip = 0xfff0;
-    v->rflags = RFLAGS_RESET;
     svm_want_window(v, false);
     svm_nmi_iret(v);
     hw->nmi_iret = ~(uint64_t)0;
     hw->vmcb->control.v_intr = V_INTR_MASKING;
+    cpustate_reset(&hw->state, v, &svm_ops);
     hw->vmcb->control.int_state = 0;
     hw->vmcb->control.clean = 0;
     hw->tlb_flush = true;
-    cpustate_reset(&hw->state);
 }
 
 /* --- address space ids (15.16) --- */

@@ -4,8 +4,6 @@
 #include "kernel/cpu/cpu.h"
 #include "vm/svm/insn.h"
 
-extern const struct hvm_ops svm_ops;
-
 /*
  * With a lent APIC a kick is an NMI, and one that came before now would be forgotten: it counts as an exit. From CLGI on it is VMRUN that lets the next
  * one in, which ends the guest.

@@ -31,6 +31,7 @@ struct svm_features {
 };
 
 extern struct svm_features svm_features;
+extern const struct hvm_ops svm_ops;
 
 /* One per CPU; only that CPU touches it. */
 struct svm_cpu {

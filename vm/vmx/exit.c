@@ -46,17 +46,10 @@ static void decode_exception(UNUSED struct vcpu *v, uint64_t qual, struct vm_exi
         block_nmi_again();
 }
 
-/* The guest's CPUID shows no performance counters, so there is none to read (SDM 2B RDPMC: #GP). */
-static void decode_rdpmc(UNUSED struct vcpu *v, UNUSED uint64_t qual, struct vm_exit *e)
+/* The guest's CPUID shows no performance counters (SDM 2B RDPMC: #GP). The other: a machine check on the way into the guest. */
+static void decode_without_event(UNUSED struct vcpu *v, UNUSED uint64_t qual, struct vm_exit *e)
 {
-    e->exception.vector = VEC_GP;
-    e->exception.error = 0;
-}
-
-/* A machine check that was found on the way into the guest. */
-static void decode_entry_mc(UNUSED struct vcpu *v, UNUSED uint64_t qual, struct vm_exit *e)
-{
-    e->exception.vector = EXC_MC;
+    e->exception.vector = e->code == REASON_RDPMC ? VEC_GP : EXC_MC;
     e->exception.error = 0;
 }
 
@@ -76,16 +69,10 @@ static void decode_io(UNUSED struct vcpu *v, uint64_t qual, struct vm_exit *e)
     e->io.rep = qual & QUAL_IO_REP;
 }
 
-static void decode_rdmsr(struct vcpu *v, UNUSED uint64_t qual, struct vm_exit *e)
+static void decode_msr(struct vcpu *v, UNUSED uint64_t qual, struct vm_exit *e)
 {
+    e->msr.write = e->code == REASON_WRMSR;
     e->msr.index = (uint32_t)v->gpr[RCX];
-    e->msr.write = false;
-}
-
-static void decode_wrmsr(struct vcpu *v, UNUSED uint64_t qual, struct vm_exit *e)
-{
-    e->msr.index = (uint32_t)v->gpr[RCX];
-    e->msr.write = true;
 }
 
 static void decode_ept(UNUSED struct vcpu *v, uint64_t qual, struct vm_exit *e)
@@ -115,18 +102,18 @@ static const struct exit_row rows[] = {
     [REASON_GETSEC] = {VM_EXIT_PRIVILEGED, true, NULL},
     [REASON_HLT] = {VM_EXIT_HLT, true, NULL},
     [REASON_INVD] = {VM_EXIT_WBINVD, true, NULL},
-    [REASON_RDPMC] = {VM_EXIT_EXCEPTION, false, decode_rdpmc},
+    [REASON_RDPMC] = {VM_EXIT_EXCEPTION, false, decode_without_event},
     [REASON_VMCALL] = {VM_EXIT_HYPERCALL, true, NULL},
     [REASON_VMCLEAR... REASON_VMXON] = {VM_EXIT_PRIVILEGED, true, NULL},
     [REASON_CR] = {VM_EXIT_CR, true, decode_cr},
     [REASON_IO] = {VM_EXIT_IO, true, decode_io},
-    [REASON_RDMSR] = {VM_EXIT_MSR, true, decode_rdmsr},
-    [REASON_WRMSR] = {VM_EXIT_MSR, true, decode_wrmsr},
+    [REASON_RDMSR] = {VM_EXIT_MSR, true, decode_msr},
+    [REASON_WRMSR] = {VM_EXIT_MSR, true, decode_msr},
     [REASON_BAD_STATE] = {VM_EXIT_INVALID, false, NULL},
     [REASON_MSR_LOADING] = {VM_EXIT_INVALID, false, NULL},
     [REASON_MWAIT] = {VM_EXIT_PRIVILEGED, true, NULL},
     [REASON_MONITOR] = {VM_EXIT_PRIVILEGED, true, NULL},
-    [REASON_ENTRY_MC] = {VM_EXIT_EXCEPTION, false, decode_entry_mc},
+    [REASON_ENTRY_MC] = {VM_EXIT_EXCEPTION, false, decode_without_event},
     [REASON_EPT] = {VM_EXIT_MEM, false, decode_ept},
     [REASON_INVEPT] = {VM_EXIT_PRIVILEGED, true, NULL},
     [REASON_INVVPID] = {VM_EXIT_PRIVILEGED, true, NULL},

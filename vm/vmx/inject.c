@@ -78,3 +78,9 @@ void vmx_clear_shadow(UNUSED struct vcpu *v)
 {
     vmwrite(INTERRUPTIBILITY, vmread(INTERRUPTIBILITY) & ~(uint64_t)BLOCKING_SHADOW);
 }
+
+/* An NMI that comes right before VMLAUNCH would not end the guest, and nothing holds it off. */
+bool vmx_lend_apic(UNUSED struct vcpu *v, bool lend)
+{
+    return !lend;
+}

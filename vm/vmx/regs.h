@@ -69,15 +69,13 @@
 #define ENTRY_LOAD_PAT   BIT32(14)
 #define ENTRY_LOAD_EFER  BIT32(15)
 
-/* Fields (appendix B). Those of segments are two apart, ES first. */
+/* Fields (appendix B). Those of one kind are two apart, segments' from ES on; not all have a name here. */
 #define VPID                0x0000
 #define GUEST_SELECTOR      0x0800
 #define HOST_ES_SELECTOR    0x0c00
 #define HOST_CS_SELECTOR    0x0c02
 #define HOST_SS_SELECTOR    0x0c04
 #define HOST_DS_SELECTOR    0x0c06
-#define HOST_FS_SELECTOR    0x0c08
-#define HOST_GS_SELECTOR    0x0c0a
 #define HOST_TR_SELECTOR    0x0c0c
 #define MSR_BITMAPS         0x2004
 #define TSC_OFFSET          0x2010
@@ -95,14 +93,8 @@
 #define PIN_CONTROLS        0x4000
 #define PROC_CONTROLS       0x4002
 #define EXCEPTION_BITMAP    0x4004
-#define PAGE_FAULT_MASK     0x4006
-#define PAGE_FAULT_MATCH    0x4008
-#define CR3_TARGETS         0x400a
 #define EXIT_CONTROLS       0x400c
-#define EXIT_MSRS_STORED    0x400e
-#define EXIT_MSRS_LOADED    0x4010
 #define ENTRY_CONTROLS      0x4012
-#define ENTRY_MSRS_LOADED   0x4014
 #define ENTRY_EVENT         0x4016
 #define ENTRY_EVENT_ERROR   0x4018
 #define TPR_THRESHOLD       0x401c
@@ -117,8 +109,6 @@
 #define GUEST_LIMIT         0x4800
 #define GUEST_RIGHTS        0x4814
 #define INTERRUPTIBILITY    0x4824
-#define GUEST_ACTIVITY      0x4826
-#define GUEST_SMBASE        0x4828
 #define GUEST_SYSENTER_CS   0x482a
 #define HOST_SYSENTER_CS    0x4c00
 #define CR0_MASK            0x6000
@@ -134,19 +124,14 @@
 #define GUEST_RSP           0x681c
 #define GUEST_RIP           0x681e
 #define GUEST_RFLAGS        0x6820
-#define PENDING_DEBUG       0x6822
-#define GUEST_SYSENTER_ESP  0x6824
 #define GUEST_SYSENTER_EIP  0x6826
 #define HOST_CR0            0x6c00
 #define HOST_CR3            0x6c02
 #define HOST_CR4            0x6c04
-#define HOST_FS_BASE        0x6c06
 #define HOST_GS_BASE        0x6c08
 #define HOST_TR_BASE        0x6c0a
 #define HOST_GDTR_BASE      0x6c0c
 #define HOST_IDTR_BASE      0x6c0e
-#define HOST_SYSENTER_ESP   0x6c10
-#define HOST_SYSENTER_EIP   0x6c12
 #define HOST_RIP            0x6c16
 
 /* Access rights (table 25-2): struct vm_segment's bits 7:0, and its 11:8 moved up by four */
@@ -215,9 +200,3 @@
 #define QUAL_EPT_GLA  BIT(7) /* the access belongs to a linear address, */
 #define QUAL_EPT_SELF BIT(8) /* and is the access itself, not one to its page tables */
 #define QUAL_EPT_IRET BIT(12)
-
-/* After reset (table 10-1) */
-#define RESET_CODE 0x9b
-#define RESET_DATA 0x93
-#define RESET_LDT  0x82
-#define RESET_TSS  0x8b

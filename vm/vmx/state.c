@@ -9,10 +9,8 @@
 
 #define CR0_PASSED                                                                                           \
     (CR0_TS | CR0_MP) /* the guest's own bits; those that the CPU needs otherwise are in the shadow */
-#define CR0_RESET     (CR0_CD | CR0_NW | CR0_ET)
 #define DR6_RESET     0xffff0ff0
 #define DR7_RESET     0x400
-#define RFLAGS_RESET  2
 #define APIC_PAGE_TPR 0x80
 
 /* --- registers --- */
@@ -131,48 +129,25 @@ void vmx_set_segment(struct vcpu *v, enum vm_seg s, const struct vm_segment *seg
     vmwrite(GUEST_RIGHTS + at, seg->attr ? rights : RIGHTS_UNUSABLE);
 }
 
-/* --- reset (table 10-1) --- */
-
-static const struct vm_segment reset_segments[VM_SEGS] = {
-    [SEG_ES] = {0, RESET_DATA, 0xffff, 0},
-    [SEG_CS] = {0xf000, RESET_CODE, 0xffff, 0xffff0000},
-    [SEG_SS... SEG_GS] = {0, RESET_DATA, 0xffff, 0},
-    [SEG_GDTR] = {0, 0, 0xffff, 0},
-    [SEG_LDTR] = {0, RESET_LDT, 0xffff, 0},
-    [SEG_IDTR] = {0, 0, 0xffff, 0},
-    [SEG_TR] = {0, RESET_TSS, 0xffff, 0},
-};
+/* --- reset --- */
 
 void vmx_reset(struct vcpu *v)
 {
-    static const uint16_t zero[] = {GUEST_CR3,          GUEST_EFER,         GUEST_DEBUGCTL, INTERRUPTIBILITY,
-                                    PENDING_DEBUG,      GUEST_SYSENTER_CS,  ENTRY_EVENT,    ENTRY_EVENT_ERROR,
-                                    GUEST_SYSENTER_ESP, GUEST_SYSENTER_EIP, GUEST_PDPTE0,   GUEST_PDPTE0 + 2,
-                                    GUEST_PDPTE0 + 4,   GUEST_PDPTE0 + 6,   TSC_OFFSET};
     struct vcpu_hw *hw = v->hw;
     vmcs_guard(v);
 
-    for (unsigned i = 0; i < ARRAY_SIZE(zero); i++)
-        vmwrite(zero[i], 0);
-    for (unsigned s = 0; s < VM_SEGS; s++)
-        vmx_set_segment(v, (enum vm_seg)s, &reset_segments[s]);
+    vmcs_zero(GUEST_DEBUGCTL, GUEST_PDPTE0 + 6);
+    vmcs_zero(GUEST_LIMIT, GUEST_SYSENTER_CS);
+    vmcs_zero(GUEST_CR0, GUEST_SYSENTER_EIP);
+    vmwrite(ENTRY_EVENT, 0);
     vmwrite(GUEST_DR7, DR7_RESET);
-    vmwrite(GUEST_PAT, PAT_POWER_ON);
     vmwrite(CR0_MASK, ~CR0_PASSED);
     vmwrite(CR4_MASK, GENMASK(63, 0));
-    vmx_set_reg(v, REG_CR4, 0);
-    vmx_set_reg(v, REG_CR0, CR0_RESET);
-    vmx_set_reg(v, REG_CR8, 0);
-    memset(v->gpr, 0, sizeof(v->gpr));
-    v->gpr[RDX] = cpuid(1, 0).eax;
-    v->rip = 0xfff0;
-    v->rflags = RFLAGS_RESET;
     memset(hw->msr, 0, sizeof(hw->msr));
-    hw->cr2 = 0;
     hw->dr6 = DR6_RESET;
     hw->queued = false;
     vmx_want_window(v, false);
-    cpustate_reset(&hw->state);
+    cpustate_reset(&hw->state, v, &vmx_ops);
 }
 
 void vmx_flush(struct vcpu *v)
@@ -199,7 +174,7 @@ void vmx_load(struct vcpu *v)
 {
     struct vcpu_hw *hw = v->hw;
 
-    vmcs_hold(v);
+    vmcs_load(v);
     if (hw->cpu != cpu_id()) {
         hw->cpu = cpu_id();
         hw->flush = true;
@@ -219,5 +194,5 @@ void vmx_put(struct vcpu *v)
     for (unsigned i = 0; i < ARRAY_SIZE(hw->msr); i++)
         hw->msr[i] = rdmsr(vmx_switched_msrs[i]);
     hw->dr6 = read_dr6();
-    vmcs_let_go(v);
+    vmcs_clear(v);
 }

@@ -23,7 +23,7 @@ static uint32_t vpids;                      /* given out; 0 is the host's */
 
 /* --- which one is current --- */
 
-static void make_current(const struct vcpu *v)
+void vmcs_load(const struct vcpu *v)
 {
     current[cpu_id()] = v;
     if (!vmptrld(v->hw->vmcs))
@@ -31,7 +31,7 @@ static void make_current(const struct vcpu *v)
 }
 
 /* What the CPU holds of it goes back to memory, for whichever CPU is next (25.11.1). */
-static void clear(const struct vcpu *v)
+void vmcs_clear(const struct vcpu *v)
 {
     if (current[cpu_id()] == v)
         current[cpu_id()] = NULL;
@@ -40,22 +40,12 @@ static void clear(const struct vcpu *v)
         panic("VMX: the CPU does not let go of a VMCS");
 }
 
-void vmcs_hold(struct vcpu *v)
-{
-    make_current(v);
-}
-
-void vmcs_let_go(struct vcpu *v)
-{
-    clear(v);
-}
-
 const struct vcpu *vmcs_guard_begin(const struct vcpu *v)
 {
     const struct vcpu *was = current[cpu_id()];
 
     if (was != v)
-        make_current(v);
+        vmcs_load(v);
     return was;
 }
 
@@ -65,9 +55,15 @@ void vmcs_guard_end(const struct vcpu **was)
 
     if (*was == now)
         return;
-    clear(now);
+    vmcs_clear(now);
     if (*was)
-        make_current(*was);
+        vmcs_load(*was);
+}
+
+void vmcs_zero(uint64_t first, uint64_t last)
+{
+    for (uint64_t field = first; field <= last; field += 2)
+        vmwrite(field, 0);
 }
 
 /* --- making one --- */
@@ -108,10 +104,6 @@ static int bitmaps_create(void)
 /* What never changes, of controls and of the host's state (25.5, 25.6); vmx_load() and vmx_reset() fill in the rest. */
 static void fill(struct vcpu *v, uint32_t vpid)
 {
-    static const uint16_t unused[] = {
-        PAGE_FAULT_MASK,   PAGE_FAULT_MATCH,  CR3_TARGETS,       EXIT_MSRS_STORED, EXIT_MSRS_LOADED,
-        ENTRY_MSRS_LOADED, TPR_THRESHOLD,     HOST_FS_SELECTOR,  HOST_GS_SELECTOR, HOST_FS_BASE,
-        HOST_SYSENTER_CS,  HOST_SYSENTER_ESP, HOST_SYSENTER_EIP, GUEST_ACTIVITY,   GUEST_SMBASE};
     const struct {
         uint64_t field, value;
     } fields[] = {
@@ -141,8 +133,10 @@ static void fill(struct vcpu *v, uint32_t vpid)
     };
     vmcs_guard(v);
 
-    for (unsigned i = 0; i < ARRAY_SIZE(unused); i++)
-        vmwrite(unused[i], 0);
+    vmcs_zero(EXCEPTION_BITMAP, TPR_THRESHOLD);
+    vmcs_zero(HOST_ES_SELECTOR, HOST_TR_SELECTOR);
+    vmcs_zero(HOST_SYSENTER_CS, HOST_SYSENTER_CS);
+    vmcs_zero(HOST_CR0, HOST_RIP);
     for (unsigned i = 0; i < ARRAY_SIZE(fields); i++)
         vmwrite(fields[i].field, fields[i].value);
 }
@@ -166,7 +160,7 @@ int vmx_vcpu_create(struct vcpu *v)
     hw->cpu = CPU_MAX;
     hw->eptp = v->vm->p2m.table.root.a | EPTP_WALK_4 | EPTP_WRITE_BACK;
     *(uint32_t *)hpa_to_ptr(hw->vmcs) = vmx_features.revision;
-    clear(v);
+    vmcs_clear(v);
     fill(v, vpid);
     return 0;
 }

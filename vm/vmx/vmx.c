@@ -4,8 +4,6 @@
 #include "kernel/cpu/cpu.h"
 #include "vm/vmx/insn.h"
 
-extern const struct hvm_ops vmx_ops;
-
 static void vmx_run(struct vcpu *v, struct vm_exit *e)
 {
     struct vcpu_hw *hw = v->hw;
@@ -54,4 +52,5 @@ const struct hvm_ops vmx_ops = {
     .intr_delivered = vmx_intr_delivered,
     .clear_shadow = vmx_clear_shadow,
     .flush = vmx_flush,
+    .lend_apic = vmx_lend_apic,
 };

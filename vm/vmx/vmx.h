@@ -32,6 +32,7 @@ struct vmx_features {
 };
 
 extern struct vmx_features vmx_features;
+extern const struct hvm_ops vmx_ops;
 
 /* MSRs that a guest has and the VMCS has not; the host uses none of them. */
 extern const uint32_t vmx_switched_msrs[5];
@@ -43,9 +44,11 @@ int vmx_cpu_on(void);
 /* vmcs.c */
 int vmx_vcpu_create(struct vcpu *v);
 void vmx_vcpu_destroy(struct vcpu *v);
-/* Makes the vCPU's VMCS current for good, until it is let go: then it is on no CPU. */
-void vmcs_hold(struct vcpu *v);
-void vmcs_let_go(struct vcpu *v);
+/* Makes the vCPU's VMCS current until it is cleared: then it is on no CPU. */
+void vmcs_load(const struct vcpu *v);
+void vmcs_clear(const struct vcpu *v);
+/* Fields of the current one, both included. */
+void vmcs_zero(uint64_t first, uint64_t last);
 /* Makes it current to the end of the block, for a vCPU that is held here or nowhere. */
 #define vmcs_guard(v)                                                                                        \
     __attribute__((cleanup(vmcs_guard_end))) const struct vcpu *vmcs_guarded = vmcs_guard_begin(v)
@@ -68,6 +71,7 @@ void vmx_want_window(struct vcpu *v, bool on);
 bool vmx_queue_intr(struct vcpu *v, uint8_t vector);
 bool vmx_intr_delivered(struct vcpu *v);
 void vmx_clear_shadow(struct vcpu *v);
+bool vmx_lend_apic(struct vcpu *v, bool lend);
 
 /* state.c */
 void vmx_reset(struct vcpu *v);
