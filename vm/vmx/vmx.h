@@ -51,7 +51,7 @@ void vmcs_clear(const struct vcpu *v);
 void vmcs_zero(uint64_t first, uint64_t last);
 /* Makes it current to the end of the block, for a vCPU that is held here or nowhere. */
 #define vmcs_guard(v)                                                                                        \
-    __attribute__((cleanup(vmcs_guard_end))) const struct vcpu *vmcs_guarded = vmcs_guard_begin(v)
+    __attribute__((cleanup(vmcs_guard_end))) UNUSED const struct vcpu *vmcs_guarded = vmcs_guard_begin(v)
 const struct vcpu *vmcs_guard_begin(const struct vcpu *v);
 void vmcs_guard_end(const struct vcpu **v);
 
