@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """System tests: functions that get a booted machine. @boot says how to boot one, @test puts a test on it.
 
-    @boot("demo")                               a function (build) -> dict of what Host needs: cfg=, or linux=
+    @boot("demo")                               a function (build) -> dict of what Host needs: cfg=, or linux=; limit= of the boot in seconds
     def demo(build): return {"cfg": "tests/guest/demo/lastmile.cfg"}
 
     @test("system ping both ways", on="demo", limit=60)
@@ -64,10 +64,12 @@ class Boot:
         ready = options.pop("ready", None)
         cfg = options.pop("cfg", None)
         if cfg:
-            options["disk"] = make_image(self.build, self.name, cfg, options.pop("files", ()))
+            files = (*options.pop("files", ()), *board.image_files(self.board, self.build))
+            options["disk"] = make_image(self.build, self.name, cfg, files)
+        limit = options.pop("limit", 300)
         machine = Host(self.board, log=log, build=self.build, **options)
         try:
-            machine.begin(300)
+            machine.begin(limit)
             if ready:
                 ready(machine)
         except BaseException:

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The boards in Bochs: `vmx`, whose processor is Intel's, and `ryzen`, AMD's with more of SVM than QEMU has. Neither has an IOMMU, so guests
+have no devices; what they may do, and how they end, is the same as on the other boards. Bochs runs some ten million instructions a second."""
+from tests.system import config, lib, texts
+from tests.system.hostile import set_off
+
+BACK_END = {"vmx": "VMX", "ryzen": "SVM"}
+BOOT_SECONDS = 900
+CRASHES = {"triple": "triple-faults", "garbage": "executes garbage", "jump": "executes where there is no memory"}
+POKES = {"msr": "model-specific register", "pci": "byte of PCI configuration space", "apic": "register of the interrupt controllers' pages"}
+
+GUESTS = """[global]
+console = com1
+[guest web]
+kernel = vmlinuz
+initrd = initrd.cpio.gz
+cmdline = console=ttyS0 quiet lm.name=web
+memory = 128M
+[guest hello]
+kernel = hello.elf
+cmdline = quick brown fox
+memory = 16M
+[guest again]
+kernel = crash.elf
+cmdline = wait=1 how=triple
+memory = 16M
+[guest badstate]
+kernel = crash.elf
+cmdline = wait=1 how=badstate
+memory = 16M
+on_crash = stop
+""" + "".join(f"[guest {how}]\nkernel = crash.elf\ncmdline = wait=1 how={how}\nmemory = 16M\non_crash = stop\n" for how in CRASHES) + \
+    "".join(f"[guest {what}]\nkernel = poke.elf\ncmdline = wait=1 what={what}\nmemory = 16M\n" for what in POKES)
+
+
+def board_tests(board):
+    """Those that both boards have to pass."""
+
+    def ready(host):
+        host.line(texts.STARTS, BOOT_SECONDS)
+        host.line(texts.of(texts.PREFIX, "web") + texts.GUEST_READY, BOOT_SECONDS, fail=texts.PANIC)
+
+    @lib.boot(board, board)
+    def boot(build):
+        return {"cfg": GUESTS, "ready": ready, "limit": 2 * BOOT_SECONDS}
+
+    def test(name, limit):
+        return lib.test(f"system {board}: {name}", on=board, limit=limit)
+
+    @test("the processor's back end is in use, and the log says that no device can be given away", 10)
+    def starts(host):
+        lib.find(f"virtualisation: {BACK_END[board]}$", host.text)
+        lib.find(r"warn: IOMMU: there is none", host.text)
+        lib.find(r"PCI: [1-9]\d* functions", host.text)  # through the configuration ports
+        host.never(texts.PANIC, start=0)
+
+    @test("a bare guest has its command line and its hypercalls", 60)
+    def hello(host):
+        lib.find(texts.of(texts.PREFIX, "hello") + "hello: command line 'quick brown fox'", host.text)
+        lib.find(texts.of(texts.PREFIX, "hello") + r"hello: hypervisor 'KVMKVMKVM' abi 1", host.text)
+
+    @test("a stock guest's shell answers", 300)
+    def shell(host):
+        assert host.run("web", "nproc", 100).split()[-1] == "1"
+        assert "hypervisor" in host.run("web", "grep flags /proc/cpuinfo", 100)
+
+    def crash_test(how, what):
+        @test(f"a guest that {what} is stopped, with its registers in the log", 300)
+        def crash(host):
+            set_off(host, how, texts.of(texts.STOPS, how), texts.of(texts.REGISTERS, how))
+
+    for how, what in CRASHES.items():
+        crash_test(how, what)
+
+    @test("a CR4 that no CPU has faults or stops that guest", 300)
+    def badstate(host):
+        set_off(host, "badstate", texts.of(texts.STOPS, "badstate") + "|guest: exception 13")
+
+    @test("a guest that crashed is started again", 300)
+    def restart(host):
+        set_off(host, "again", texts.of(texts.RESTARTED, "again"))
+
+    def poke_test(what, name):
+        @test(f"a guest reads and writes every {name} and goes on", 900)
+        def poke(host):
+            set_off(host, what, r"poke: done", seconds=900)
+
+    for what, name in POKES.items():
+        poke_test(what, name)
+
+    @test("the stock guest has noticed nothing of all that", 300)
+    def alive(host):
+        host.run("web", "true", 100)
+        host.never(texts.PANIC, start=0)
+
+
+for name in BACK_END:
+    board_tests(name)
+
+
+@lib.boot("vmx-nic", "vmx")
+def with_nic(build):
+    return {"cfg": config.GOOD, "limit": BOOT_SECONDS}
+
+
+@lib.test("system vmx: a configuration with a NIC is refused for want of an IOMMU, and the firmware goes on", on="vmx-nic", limit=BOOT_SECONDS)
+def refused(host):
+    host.line(texts.REFUSED + r"IOMMU: no valid IVRS or DMAR table", BOOT_SECONDS, start=0, fail=texts.LEAVES_FIRMWARE)
+    host.expect(texts.FIRMWARE_AGAIN, BOOT_SECONDS)
