@@ -10,6 +10,8 @@
 #include "boot/bootinfo.h"
 #include "iommu/fault.h"
 #include "iommu/iommu.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/paging.h"
 #include "kernel/mm/radix.h"
 
 #define IOMMU_DOMAIN_QUARANTINE 0 /* tag of what is in no domain */
@@ -56,3 +58,11 @@ struct iommu_ops {
     /* Takes the oldest fault that a unit holds; false if there is none. */
     bool (*next_fault)(struct iommu_fault *out);
 };
+
+/* A zeroed table of a unit's, or NULL. */
+static inline void *iommu_table_alloc(unsigned order)
+{
+    hpa_t table = frame_alloc(order);
+
+    return table.a ? hpa_to_ptr(table) : NULL;
+}

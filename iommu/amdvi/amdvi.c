@@ -3,7 +3,6 @@
  * specification. */
 #include "iommu/amdvi/amdvi.h"
 #include "kernel/console/log.h"
-#include "kernel/mm/frame.h"
 
 static struct amdvi_unit units[BOOT_UNITS_MAX];
 static unsigned unit_count;

@@ -3,7 +3,6 @@
 #include "iommu/amdvi/amdvi.h"
 #include "kernel/console/log.h"
 #include "kernel/lib/wait.h"
-#include "kernel/mm/paging.h"
 
 #define COMPLETION_LIMIT NS_PER_S
 /* Room for the completion wait, and a slot that stays free: tail == head is empty. */

@@ -4,9 +4,7 @@
 #include "iommu/amdvi/amdvi.h"
 #include "kernel/console/log.h"
 #include "kernel/lib/wait.h"
-#include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
-#include "kernel/mm/paging.h"
 #include "kernel/pci/pci.h"
 #include "kernel/pci/regs.h"
 
@@ -37,12 +35,9 @@ static int stop(struct amdvi_unit *u)
  * not start. */
 int amdvi_unit_setup(struct amdvi_unit *u)
 {
-    hpa_t devtab = frame_alloc(FRAME_ORDER_2M), cmd = frame_alloc(FRAME_ORDER_4K),
-          log = frame_alloc(FRAME_ORDER_4K);
-
-    u->devtab = devtab.a ? hpa_to_ptr(devtab) : NULL;
-    u->cmd = cmd.a ? hpa_to_ptr(cmd) : NULL;
-    u->log = log.a ? hpa_to_ptr(log) : NULL;
+    u->devtab = iommu_table_alloc(FRAME_ORDER_2M);
+    u->cmd = iommu_table_alloc(FRAME_ORDER_4K);
+    u->log = iommu_table_alloc(FRAME_ORDER_4K);
     u->done = heap_alloc(sizeof(*u->done));
     u->mmio = mmio_map(hpa(u->is->base), AMDVI_MMIO_SIZE);
     if (!u->devtab || !u->cmd || !u->log || !u->done || !u->mmio)

@@ -4,7 +4,6 @@
 #include "iommu/vtd/vtd.h"
 #include "kernel/console/log.h"
 #include "kernel/lib/wait.h"
-#include "kernel/mm/paging.h"
 
 #define COMPLETION_LIMIT NS_PER_S
 

@@ -2,19 +2,10 @@
 /* Second-stage page tables (9.8). */
 #include "iommu/vtd/vtd.h"
 
-static const struct radix_format plain = {
+static struct radix_format pt_format = {
     .present = SS_R | SS_W,
     .table = SS_R | SS_W,
     .large = SS_PS,
-    .flag = {SS_R, SS_W},
-};
-
-/* A device's request not to snoop is overridden, where all units can. */
-static const struct radix_format snooped = {
-    .present = SS_R | SS_W,
-    .table = SS_R | SS_W,
-    .large = SS_PS,
-    .leaf = SS_SNP,
     .flag = {SS_R, SS_W},
 };
 
@@ -23,10 +14,12 @@ unsigned vtd_pt_levels(void)
     return vtd_cap & CAP_SAGAW_48 ? 4 : vtd_cap & CAP_SAGAW_39 ? 3 : 0;
 }
 
+/* A device's request not to snoop is overridden, where all units can. */
 int vtd_pt_init(struct radix *t)
 {
+    pt_format.leaf = vtd_ecap & ECAP_SC ? SS_SNP : 0;
     *t = (struct radix){
-        .format = vtd_ecap & ECAP_SC ? &snooped : &plain,
+        .format = &pt_format,
         .levels = vtd_pt_levels(),
         .max_leaf_level = !(vtd_cap & CAP_SLLPS_2M)   ? 0
                           : !(vtd_cap & CAP_SLLPS_1G) ? 1

@@ -3,9 +3,7 @@
 #include "iommu/vtd/vtd.h"
 #include "kernel/console/log.h"
 #include "kernel/lib/wait.h"
-#include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
-#include "kernel/mm/paging.h"
 
 #define TABLE_SIZE  (VTD_IDS * sizeof(struct vtd_entry))
 #define TABLE_ORDER 8
@@ -49,13 +47,10 @@ static int stop(struct vtd_unit *u)
  * not start. */
 int vtd_unit_setup(struct vtd_unit *u)
 {
-    hpa_t root = frame_alloc(FRAME_ORDER_4K), context = frame_alloc(TABLE_ORDER),
-          irt = frame_alloc(TABLE_ORDER), queue = frame_alloc(FRAME_ORDER_4K);
-
-    u->root = root.a ? hpa_to_ptr(root) : NULL;
-    u->context = context.a ? hpa_to_ptr(context) : NULL;
-    u->irt = irt.a ? hpa_to_ptr(irt) : NULL;
-    u->queue = queue.a ? hpa_to_ptr(queue) : NULL;
+    u->root = iommu_table_alloc(FRAME_ORDER_4K);
+    u->context = iommu_table_alloc(TABLE_ORDER);
+    u->irt = iommu_table_alloc(TABLE_ORDER);
+    u->queue = iommu_table_alloc(FRAME_ORDER_4K);
     u->done = heap_alloc(sizeof(*u->done));
     u->mmio = mmio_map(hpa(u->is->base), VTD_MMIO_SIZE);
     if (!u->root || !u->context || !u->irt || !u->queue || !u->done || !u->mmio)

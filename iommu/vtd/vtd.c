@@ -2,7 +2,6 @@
 /* The back end as iommu/ops.h sees it. Section numbers in this folder are of the VT-d specification. */
 #include "iommu/vtd/vtd.h"
 #include "kernel/console/log.h"
-#include "kernel/mm/paging.h"
 
 static struct vtd_unit units[BOOT_UNITS_MAX];
 static unsigned unit_count;

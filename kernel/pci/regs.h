@@ -61,9 +61,6 @@
 #define PCI_AF_CTRL_FLR  BIT32(0)
 
 /* PCI Express capability, 7.5.3. */
-#define PCIE_FLAGS           0x02
-#define PCIE_FLAGS_TYPE      GENMASK32(7, 4)
-#define PCIE_TYPE_TO_PCI     7 /* a bridge to conventional PCI */
 #define PCIE_DEVCAP          0x04
 #define PCIE_DEVCAP_FLR      BIT32(28)
 #define PCIE_DEVCTL          0x08
