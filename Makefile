@@ -3,7 +3,7 @@
 BUILD ?= build
 THIRD ?= build/third_party
 BOARD ?= amd
-CFG   ?= tests/guest/demo/lastmile.cfg
+CFG   ?= tests/guest/demo/$(if $(filter vmx ryzen,$(BOARD)),plain,lastmile).cfg
 OUT   ?= $(BUILD)/lastmile.img
 T     ?=
 JOBS  ?= $(shell nproc)

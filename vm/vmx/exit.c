@@ -110,7 +110,6 @@ static const struct exit_row rows[] = {
     [REASON_RDMSR] = {VM_EXIT_MSR, true, decode_msr},
     [REASON_WRMSR] = {VM_EXIT_MSR, true, decode_msr},
     [REASON_BAD_STATE] = {VM_EXIT_INVALID, false, NULL},
-    [REASON_MSR_LOADING] = {VM_EXIT_INVALID, false, NULL},
     [REASON_MWAIT] = {VM_EXIT_PRIVILEGED, true, NULL},
     [REASON_MONITOR] = {VM_EXIT_PRIVILEGED, true, NULL},
     [REASON_ENTRY_MC] = {VM_EXIT_EXCEPTION, false, decode_without_event},
@@ -119,8 +118,6 @@ static const struct exit_row rows[] = {
     [REASON_INVVPID] = {VM_EXIT_PRIVILEGED, true, NULL},
     [REASON_WBINVD] = {VM_EXIT_WBINVD, true, NULL},
     [REASON_XSETBV] = {VM_EXIT_XSETBV, true, NULL},
-    [REASON_VMFUNC] = {VM_EXIT_PRIVILEGED, true, NULL},
-    [REASON_ENCLS] = {VM_EXIT_PRIVILEGED, true, NULL},
 };
 
 static const struct exit_row unknown = {VM_EXIT_UNKNOWN, false, NULL};

@@ -64,20 +64,15 @@ struct vmx_descriptors {
     uint64_t base;
 } __attribute__((packed));
 
-static inline uint64_t read_gdt_base(void)
-{
-    struct vmx_descriptors d;
-
-    __asm__ volatile("sgdt %0" : "=m"(d));
-    return d.base;
-}
-
-static inline uint64_t read_idt_base(void)
-{
-    struct vmx_descriptors d;
-
-    __asm__ volatile("sidt %0" : "=m"(d));
-    return d.base;
-}
+#define VMX_TABLE_BASE(table, insn)                                                                          \
+    static inline uint64_t read_##table##_base(void)                                                         \
+    {                                                                                                        \
+        struct vmx_descriptors d;                                                                            \
+        __asm__ volatile(insn " %0" : "=m"(d));                                                              \
+        return d.base;                                                                                       \
+    }
+VMX_TABLE_BASE(gdt, "sgdt")
+VMX_TABLE_BASE(idt, "sidt")
+#undef VMX_TABLE_BASE
 
 #endif

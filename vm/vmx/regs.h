@@ -7,7 +7,6 @@
 
 /* CPUID, and what the firmware left to the hypervisor (24.6, 24.7) */
 #define CPUID_1_ECX_VMX      BIT32(5)
-#define CPUID_80000001_TSCP  BIT32(27) /* EDX: RDTSCP */
 #define MSR_FEATURE_CONTROL  0x3a
 #define FEATURE_CONTROL_LOCK BIT(0)
 #define FEATURE_CONTROL_VMX  BIT(2) /* outside SMX operation */
@@ -56,7 +55,6 @@
 #define PROC2_VPID         BIT32(5)
 #define PROC2_WBINVD       BIT32(6)
 #define PROC2_UNRESTRICTED BIT32(7)
-#define PROC2_ENCLS        BIT32(15)
 /* VM-exit and VM-entry controls (tables 25-13 and 25-15) */
 #define EXIT_SAVE_DEBUG  BIT32(2)
 #define EXIT_HOST_64     BIT32(9)
@@ -81,7 +79,6 @@
 #define TSC_OFFSET          0x2010
 #define VIRTUAL_APIC_PAGE   0x2012
 #define EPT_POINTER         0x201a
-#define ENCLS_BITMAP        0x202e
 #define GUEST_PHYSICAL      0x2400
 #define VMCS_LINK           0x2800
 #define GUEST_DEBUGCTL      0x2802
@@ -173,7 +170,6 @@
 #define REASON_RDMSR       31
 #define REASON_WRMSR       32
 #define REASON_BAD_STATE   33
-#define REASON_MSR_LOADING 34
 #define REASON_MWAIT       36
 #define REASON_MONITOR     39
 #define REASON_ENTRY_MC    41
@@ -182,8 +178,6 @@
 #define REASON_INVVPID     53
 #define REASON_WBINVD      54
 #define REASON_XSETBV      55
-#define REASON_VMFUNC      59
-#define REASON_ENCLS       60
 
 /* Exit qualifications (tables 28-1, 28-3, 28-5, 28-7) */
 #define QUAL_DB       (BIT(14) | BIT(13) | GENMASK(3, 0)) /* BS, BD and B3 to B0 of DR6 */

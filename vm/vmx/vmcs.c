@@ -118,7 +118,6 @@ static void fill(struct vcpu *v, uint32_t vpid)
         {VIRTUAL_APIC_PAGE, v->hw->virtual_apic.a},
         {EPT_POINTER, v->hw->eptp},
         {VMCS_LINK, ~(uint64_t)0},
-        {ENCLS_BITMAP, ~(uint64_t)0},
         {HOST_CR0, read_cr0()},
         {HOST_CR3, read_cr3()},
         {HOST_CR4, read_cr4()},

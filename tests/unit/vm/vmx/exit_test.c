@@ -31,10 +31,9 @@ static const struct {
     {11, 11, VM_EXIT_PRIVILEGED}, {12, 12, VM_EXIT_HLT},        {13, 13, VM_EXIT_WBINVD},
     {15, 15, VM_EXIT_EXCEPTION},  {18, 18, VM_EXIT_HYPERCALL},  {19, 27, VM_EXIT_PRIVILEGED},
     {28, 28, VM_EXIT_CR},         {30, 30, VM_EXIT_IO},         {31, 32, VM_EXIT_MSR},
-    {33, 34, VM_EXIT_INVALID},    {36, 36, VM_EXIT_PRIVILEGED}, {39, 39, VM_EXIT_PRIVILEGED},
+    {33, 33, VM_EXIT_INVALID},    {36, 36, VM_EXIT_PRIVILEGED}, {39, 39, VM_EXIT_PRIVILEGED},
     {41, 41, VM_EXIT_EXCEPTION},  {48, 48, VM_EXIT_MEM},        {50, 50, VM_EXIT_PRIVILEGED},
     {53, 53, VM_EXIT_PRIVILEGED}, {54, 54, VM_EXIT_WBINVD},     {55, 55, VM_EXIT_XSETBV},
-    {59, 60, VM_EXIT_PRIVILEGED},
 };
 
 static enum vm_exit_kind expect(uint64_t reason)

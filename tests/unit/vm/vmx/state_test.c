@@ -234,8 +234,7 @@ TEST(controls_are_what_must_be_and_what_is_wanted)
     CHECK_EQ(vmx_features.proc2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED);
     capable();
     CHECK(vmx_supported(&why));
-    CHECK_EQ(vmx_features.proc2,
-             PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_RDTSCP | PROC2_ENCLS);
+    CHECK_EQ(vmx_features.proc2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_RDTSCP);
 }
 
 TEST(what_the_firmware_left_open_is_locked)
