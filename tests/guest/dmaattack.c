@@ -3,17 +3,14 @@
  * Can a guest reach foreign memory with the DMA of its VF? It asks for lines `NAME ADDRESS ADDRESS...` on its
  * console: what is there, and where in the machine (0x...); an empty line ends them. At each address
  * it reads by sending what is there to itself, writes by receiving there, and has its descriptor rings there.
- * At the addresses of a line `message` it has the NIC write back one receive descriptor, 16 bytes, which in the range
- * of interrupts are four messages. The line `again` has it start its VF anew.
  * What it learns it prints; whether memory changed the test that started it looks up from outside. Before
  * and after it sends itself a frame in the regular way. `pf=1`: on a machine without IOMMU, where it sets the
  * PF up itself; then every attack must succeed, which shows that it would notice.
  */
 #include "tests/guest/lib/vf.h"
 
-#define PAYLOAD    128
-#define RING_ALIGN 128u
-#define SECRET     0x5ec2e7a77ac40000ull
+#define PAYLOAD 128
+#define SECRET  0x5ec2e7a77ac40000ull
 
 static uint8_t out[PAYLOAD] __attribute__((aligned(4096)));
 static uint8_t in[4096] __attribute__((aligned(4096)));
@@ -85,21 +82,6 @@ static void ring_attack(struct vf *vf, const char *name, uint64_t target)
     print("dmaattack: %s ring %lx heads %x %x\n", name, target, vf_read(vf, VF_TDH), vf_read(vf, VF_RDH));
 }
 
-static void message_attack(struct vf *vf, uint64_t target)
-{
-    unsigned index = target / sizeof(struct vf_desc) % (RING_ALIGN / sizeof(struct vf_desc));
-
-    vf_start(vf);
-    vf_write(vf, VF_RXDCTL, 0);
-    vf_write(vf, VF_RDBAL, (uint32_t)target & ~(RING_ALIGN - 1));
-    vf_write(vf, VF_RDBAH, (uint32_t)(target >> 32));
-    vf_write(vf, VF_RXDCTL, DCTL_ENABLE);
-    vf_write(vf, VF_RDH, index);
-    vf_write(vf, VF_RDT, index + 1);
-    vf_send(vf, header, (uint64_t)out, PAYLOAD);
-    print("dmaattack: message %lx head %x\n", target, vf_read(vf, VF_RDH));
-}
-
 static bool is(const char *word, const char *what)
 {
     while (*word && *word == *what)
@@ -133,10 +115,6 @@ static bool attack_line(struct vf *vf)
     while (*rest) {
         uint64_t target = number(next_word(&rest), NULL);
 
-        if (is(name, "message")) {
-            message_attack(vf, target);
-            continue;
-        }
         read_attack(vf, name, target);
         write_attack(vf, name, target);
         ring_attack(vf, name, target);
