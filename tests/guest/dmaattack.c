@@ -4,7 +4,7 @@
  * console: what is there, and where in the machine (0x...); an empty line ends them. At each address
  * it reads by sending what is there to itself, writes by receiving there, and has its descriptor rings there.
  * What it learns it prints; whether memory changed the test that started it looks up from outside. Before
- * and after it sends itself a frame in the regular way. `pf=1`: on a machine without IOMMU, where it sets the
+ * and after it sends itself a frame in the regular way; the line `again` has it start its VF anew and do so. `pf=1`: on a machine without IOMMU, where it sets the
  * PF up itself; then every attack must succeed, which shows that it would notice.
  */
 #include "tests/guest/lib/vf.h"
