@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the guests' operating systems cannot find by themselves (ACPI 6.5). The numbers are those of vm/abi/platform.h and vm/emul/; processors and the
- * I/O APIC are in the MADT, power in the FADT. Functions on the PCI bus have MSI-X only, so there is no routing table.
+ * I/O APIC are in the MADT, power in the FADT. Functions on the PCI bus have MSI and MSI-X only, so there is no routing table.
  */
 DefinitionBlock ("", "DSDT", 2, "LSTMIL", "LASTMILE", 1)
 {
@@ -23,6 +23,9 @@ DefinitionBlock ("", "DSDT", 2, "LSTMIL", "LASTMILE", 1)
                 /* GPA_PCI_WINDOW to GPA_PCI_WINDOW_END */
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
                              0, 0xc0000000, 0xfebfffff, 0, 0x3ec00000)
+                /* GPA_PCI_HIGH of 0 bytes: tables.c puts it above the guest's memory */
+                QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
+                             0, 0x1000000000, 0x1fffffffff, 0, 0x1000000000)
             })
         }
 

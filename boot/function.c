@@ -2,6 +2,7 @@
 /* Section numbers are of the PCI Express Base Specification 6.0. */
 #include "boot/function.h"
 #include "boot/pci_config.h"
+#include "vm/abi/platform.h"
 #include <string.h>
 
 #define CLASS_BRIDGE  0x06
@@ -11,6 +12,8 @@
 #define HEADER_BRIDGE 1
 #define PAGE          4096u
 #define NODES_MAX     1024
+#define BAR_MAX       BIT(28) /* several still fit between GPA_PCI_WINDOW and its end */
+#define BAR_MAX_64    GPA_PCI_HIGH_SIZE
 #define UART_PORTS    8u
 #define BAR_IO_ADDR   0xfffcu
 
@@ -338,7 +341,8 @@ static bool has_pages(const struct look *l)
     wr(l->c, PCI_COMMAND, command & ~PCI_COMMAND_MEM);
     for (unsigned i = 0; i < 6 && bad == 6; i += 1u + b.wide) {
         b = cfg_size_bar(l->c, PCI_BAR0 + 4 * i);
-        if (b.size && (!b.base || !IS_ALIGNED(b.base | b.size, (uint64_t)PAGE)))
+        if (b.size && (!b.base || !IS_ALIGNED(b.base | b.size, (uint64_t)PAGE) ||
+                       b.size > (b.wide ? BAR_MAX_64 : BAR_MAX)))
             bad = i;
         bars += b.size != 0;
     }

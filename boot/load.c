@@ -171,7 +171,7 @@ void load_plan(struct boot_start *start, const struct load_image *img, struct lo
     write_gdt(&p);
     if (start->cr3)
         write_page_tables(&p);
-    tables_write(data->tables, LOAD_TABLES, img->vcpus);
+    tables_write(data->tables, LOAD_TABLES, img->vcpus, img->memory);
 
     add_copy(start, LOAD_GDT, data->low, sizeof(data->low));
     add_copy(start, LOAD_TABLES, data->tables, sizeof(data->tables));

@@ -170,6 +170,28 @@ static void madt_fill(struct madt *m, unsigned vcpus)
     m->header.checksum = checksum(m, m->header.length);
 }
 
+/* What a QWordMemory descriptor of dsdt.asl begins with (6.4.3.5.1), and its fields. */
+static const uint8_t qword_memory[] = {0x8a, 0x2b, 0x00, 0x00};
+#define QWORD_MIN 14u
+#define QWORD_MAX 22u
+
+/* Moves the upper window for BARs above the guest's memory. */
+static void dsdt_fill(uint8_t *dsdt, size_t size, uint64_t memory)
+{
+    uint64_t min = GPA_PCI_HIGH(memory), max = min + GPA_PCI_HIGH_SIZE - 1;
+    struct acpi_header *h = (struct acpi_header *)dsdt;
+
+    memcpy(dsdt, dsdt_aml, size);
+    for (size_t i = sizeof(*h); i + QWORD_MAX + sizeof(max) <= size; i++) {
+        if (memcmp(dsdt + i, qword_memory, sizeof(qword_memory)) != 0)
+            continue;
+        memcpy(dsdt + i + QWORD_MIN, &min, sizeof(min));
+        memcpy(dsdt + i + QWORD_MAX, &max, sizeof(max));
+    }
+    h->checksum = 0;
+    h->checksum = checksum(dsdt, size);
+}
+
 static void root_fill(struct tables *t, uint64_t at)
 {
     header_fill(&t->xsdt.header, "XSDT", sizeof(t->xsdt), 1);
@@ -194,13 +216,13 @@ static const uint8_t reset_code[] = {
     0xba, POWER_RESET & 0xff, POWER_RESET >> 8, 0xb0, POWER_RESET_VALUE, 0xee, 0xfa, 0xf4, 0xeb, 0xfd,
 };
 
-void tables_write(uint8_t page[TABLES_PAGE], uint64_t at, unsigned vcpus)
+void tables_write(uint8_t page[TABLES_PAGE], uint64_t at, unsigned vcpus, uint64_t memory)
 {
     struct tables *t = (struct tables *)page;
 
     fadt_fill(&t->fadt, at + offsetof(struct tables, dsdt));
     madt_fill(&t->madt, vcpus);
     root_fill(t, at);
-    memcpy(t->dsdt, dsdt_aml, (size_t)(dsdt_aml_end - dsdt_aml));
+    dsdt_fill(t->dsdt, (size_t)(dsdt_aml_end - dsdt_aml), memory);
     memcpy(t->reset_code, reset_code, sizeof(reset_code));
 }

@@ -13,4 +13,4 @@
  * Writes into the zeroed `page` what the guest finds at `at`: the RSDP first, and in the last 16 bytes, which
  * are the reset vector if the page ends at 1 MiB, code that resets the guest.
  */
-void tables_write(uint8_t page[TABLES_PAGE], uint64_t at, unsigned vcpus);
+void tables_write(uint8_t page[TABLES_PAGE], uint64_t at, unsigned vcpus, uint64_t memory);

@@ -53,7 +53,8 @@ unsigned iommu_device_count(void);
 /*
  * Interrupts. A device has up to IOMMU_IRQS entries of its own, index 0 up; each is either blocked or
  * delivers one fixed, edge interrupt `vector` to the CPU with x2APIC id `apic_id`. iommu_irq_route() fills in
- * what must be written to the device's MSI(-X) entry so that it uses its entry `index`.
+ * what must be written to the device's MSI(-X) entry so that it uses its entry `index`: the same address for all
+ * of them, and the index as data, whose low bits a device with several MSI vectors puts in itself.
  */
 #define IOMMU_IRQS 256
 

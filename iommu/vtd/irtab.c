@@ -17,13 +17,13 @@ static uint64_t source(const struct iommu_dev *dev)
 void vtd_irtab_set(struct vtd_unit *u, const struct iommu_dev *dev, unsigned index, uint32_t apic_id,
                    uint8_t vector, struct iommu_msi *msi)
 {
-    unsigned handle = IRTAB_INDEX(dev, index);
+    unsigned entry = IRTAB_INDEX(dev, index), handle = IRTAB_INDEX(dev, 0);
 
-    vtd_store(&u->irt[handle].q[1], source(dev));
-    vtd_store(&u->irt[handle].q[0], IRTE0_P | FIELD_PREP(IRTE0_V, vector) | FIELD_PREP(IRTE0_DST, apic_id));
-    *msi = (struct iommu_msi){MSI_ADDRESS | MSI_REMAPPABLE | FIELD_PREP(MSI_HANDLE_LO, handle) |
-                                  FIELD_PREP(MSI_HANDLE_HI, handle >> 15),
-                              0};
+    vtd_store(&u->irt[entry].q[1], source(dev));
+    vtd_store(&u->irt[entry].q[0], IRTE0_P | FIELD_PREP(IRTE0_V, vector) | FIELD_PREP(IRTE0_DST, apic_id));
+    *msi = (struct iommu_msi){MSI_ADDRESS | MSI_REMAPPABLE | MSI_SUBHANDLE |
+                                  FIELD_PREP(MSI_HANDLE_LO, handle) | FIELD_PREP(MSI_HANDLE_HI, handle >> 15),
+                              index};
 }
 
 void vtd_irtab_clear(struct vtd_unit *u, const struct iommu_dev *dev, unsigned index)

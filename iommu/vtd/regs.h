@@ -108,6 +108,7 @@ _Static_assert(sizeof(struct vtd_entry) == 16, "9.1, 9.3, 9.10, 6.5.2");
 /* Address of an interrupt in remappable format, 5.1.2.2; SHV = 0, so the data are 0 */
 #define MSI_ADDRESS    0xfee00000
 #define MSI_REMAPPABLE BIT(4)
+#define MSI_SUBHANDLE  BIT(3)
 #define MSI_HANDLE_LO  GENMASK(19, 5)
 #define MSI_HANDLE_HI  BIT(2)
 

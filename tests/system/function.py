@@ -9,6 +9,7 @@ from tests.system import config, lib, texts
 MIB = 1 << 20
 SIZE = 32 * MIB
 PART = 8
+CMB_MIB = 2048  # a BAR that only the window above the guest's memory has room for
 GATEWAY = "10.0.3.2"
 BOOT_SECONDS = 240
 CFG = """[guest disk]
@@ -72,9 +73,11 @@ def function(build):
 def function_vtd(build):
     """The same behind ports of their own."""
     extra = ("-device", "pcie-root-port,id=rp1,bus=pcie.0,addr=8,chassis=1", "-device", "pcie-root-port,id=rp2,bus=pcie.0,addr=9,chassis=2",
-             "-drive", drive(disk_file(build, "function-vtd")), "-device", "nvme,serial=lastmile,drive=nvme0,bus=rp1",
-             "-netdev", "user,id=n1,net=10.0.3.0/24", "-device", "e1000e,netdev=n1,bus=rp2")
-    return {"cfg": CFG.format(disk="01:00.0", net="02:00.0"), "extra": extra, "ready": ready}
+             "-drive", drive(disk_file(build, "function-vtd")), "-device", f"nvme,serial=lastmile,drive=nvme0,bus=rp1,cmb_size_mb={CMB_MIB}",
+             "-netdev", "user,id=n1,net=10.0.3.0/24", "-device", "e1000e,netdev=n1,bus=rp2",
+             "-device", "pcie-root-port,id=rp3,bus=pcie.0,addr=10,chassis=3", "-device", "ich9-ahci,id=sata,bus=rp3",
+             "-drive", drive(disk_file(build, "function-sata")).replace("nvme0", "sata0"), "-device", "ide-hd,drive=sata0,bus=sata.0")
+    return {"cfg": CFG.format(disk="01:00.0", net="02:00.0") + "device = 03:00.0\n", "extra": extra, "ready": ready}
 
 
 def ping(host):
@@ -123,6 +126,16 @@ def tests_on(boot, prefix):
 
 tests_on("function", "")
 tests_on("function-vtd", "behind VT-d and ports of their own, ")
+
+
+@lib.test("system function: a disk controller with MSI only, which is reset through its port, works in a stock guest", on="function-vtd", limit=200)
+def msi(host):
+    host.run("net", "load ahci; load sd_mod; n=0; until [ -e /dev/sda ] || [ $n = 100 ]; do usleep 100000; n=$((n + 1)); done", 60)
+    output = host.run("net", f"dd if=/dev/sda bs=1M count={PART} 2>/dev/null | sha256sum", 60)
+    assert lib.find(r"\b[0-9a-f]{64}\b", output)[0] == part(host.build / "system" / "function-sata.disk", 0)
+    lines = interrupts(host, "net", "ahci")
+    assert len(lines) == 1 and lines[0][0] == "PCI-MSI" and lines[0][1], lines
+
 
 REFUSALS = {
     "the disk that Lastmile is started from": ("00:1f.2", "is what Lastmile is started from", ()),

@@ -9,6 +9,11 @@
 #define GPA_LAPIC          0xfee00000
 #define GPA_HIGH_RAM       0x100000000
 
+/* BARs that do not fit there: 64 GiB above all RAM of a guest with that much memory. */
+#define GPA_PCI_HIGH_SIZE 0x1000000000ull
+#define GPA_PCI_HIGH(memory)                                                                                 \
+    (((memory) + 0x40000000ull) / GPA_PCI_HIGH_SIZE * GPA_PCI_HIGH_SIZE + GPA_PCI_HIGH_SIZE)
+
 /* Ports of the FADT (ACPI 6.5 5.2.9). */
 #define POWER_SLEEP_CONTROL 0x600
 #define POWER_SLEEP_STATUS  0x601

@@ -68,7 +68,7 @@ static void hold(struct vfunction *f)
     d->faults.held = true;
     if (d->reset_ns == 0) /* a reset has silenced it, and it must not be touched */
         pci_write16(d, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_INTX);
-    msix_set_control(f, f->ctrl);
+    msix_refresh(f);
     if (iommu_detach(f->vm->iommu, d->rid) != 0)
         log_error("%s: the IOMMU did not confirm that it is closed", f->label);
     if (d->reset && d->reset_ns == 0 && pci_reset_start(d) != 0)

@@ -7,19 +7,7 @@
 #define CAP_NEXT       0x01
 #define PCIE_CAP_BYTES 0x3c
 #define MSIX_CAP_BYTES 12
-
-static uint32_t cfg_get(const uint8_t *cfg, unsigned off, unsigned size)
-{
-    uint32_t v = 0;
-
-    memcpy(&v, cfg + off, size);
-    return v;
-}
-
-static void cfg_set(uint8_t *cfg, unsigned off, unsigned size, uint32_t v)
-{
-    memcpy(cfg + off, &v, size);
-}
+#define MSI_CAP_BYTES  16
 
 /* --- BARs --- */
 
@@ -40,10 +28,11 @@ static void bar_unmap(struct vfunction *f, struct vbar *b)
     b->at = 0;
 }
 
-/* A BAR may be decoded inside the window, over nothing else. */
+/* A BAR may be decoded inside a window, over nothing else. */
 static bool bar_fits(const struct vpci *p, uint64_t at, uint64_t size)
 {
-    bool ok = at >= GPA_PCI_WINDOW && at + size <= GPA_PCI_WINDOW_END;
+    bool ok = (at >= GPA_PCI_WINDOW && at < GPA_PCI_WINDOW_END && size <= GPA_PCI_WINDOW_END - at) ||
+              (at >= p->high && at < p->high + GPA_PCI_HIGH_SIZE && size <= p->high + GPA_PCI_HIGH_SIZE - at);
 
     for (unsigned s = 1; s < p->slots; s++)
         for (const struct vbar *o = p->fn[s]->bar; o < p->fn[s]->bar + PCI_BARS; o++)
@@ -67,18 +56,26 @@ static int bar_map_pages(struct vfunction *f, const struct vbar *b)
     return rc;
 }
 
+/* What the guest has written to a BAR. */
+static uint64_t bar_address(const struct vfunction *f, unsigned i)
+{
+    uint64_t high = f->bar[i].wide64 ? cfg_get(f->cfg, PCI_BAR0 + 4 * (i + 1), 4) : 0;
+
+    return high << 32 | (cfg_get(f->cfg, PCI_BAR0 + 4 * i, 4) & ~PCI_BAR_MEM_ATTR);
+}
+
 static void bars_update(struct vfunction *f)
 {
     bool decode = cfg_get(f->cfg, PCI_COMMAND, 2) & PCI_COMMAND_MEM;
 
     for (unsigned i = 0; i < PCI_BARS; i++) {
         struct vbar *b = &f->bar[i];
-        uint64_t want = decode ? cfg_get(f->cfg, PCI_BAR0 + 4 * i, 4) : 0;
+        uint64_t want = decode && b->size ? bar_address(f, i) : 0;
 
         if (b->at == want)
             continue;
         bar_unmap(f, b);
-        if (!decode || !bar_fits(f->vm->vpci, want, b->size))
+        if (want == 0 || !bar_fits(f->vm->vpci, want, b->size))
             continue;
         b->at = want;
         if (bar_map_pages(f, b) != 0) {
@@ -88,30 +85,57 @@ static void bars_update(struct vfunction *f)
     }
 }
 
+/* The next free place, in the upper window if it must be; 0: there is none. */
+static uint64_t place(struct vpci *p, struct vbar *b, bool may_be_high)
+{
+    uint64_t at = ALIGN_UP(p->window_next, b->size);
+
+    if (at < GPA_PCI_WINDOW_END && b->size <= GPA_PCI_WINDOW_END - at) {
+        p->window_next = at + b->size;
+        return at;
+    }
+    b->wide64 = may_be_high;
+    at = ALIGN_UP(p->high_next, b->size);
+    if (!may_be_high || b->size > GPA_PCI_HIGH_SIZE || at - p->high > GPA_PCI_HIGH_SIZE - b->size)
+        return 0;
+    p->high_next = at + b->size;
+    return at;
+}
+
+/* The register, or both, with the bits that stand for its size. */
+static void bar_show(struct vfunction *f, unsigned i, uint64_t at)
+{
+    uint64_t mask = ~(f->bar[i].size - 1);
+
+    cfg_set(f->cfg, PCI_BAR0 + 4 * i, 4, (uint32_t)at);
+    cfg_set(f->wmask, PCI_BAR0 + 4 * i, 4, (uint32_t)mask);
+    if (!f->bar[i].wide64)
+        return;
+    cfg_set(f->cfg, PCI_BAR0 + 4 * i, 4, (uint32_t)at | FIELD_PREP(PCI_BAR_TYPE, PCI_BAR_TYPE_64));
+    cfg_set(f->cfg, PCI_BAR0 + 4 * (i + 1), 4, (uint32_t)(at >> 32));
+    cfg_set(f->wmask, PCI_BAR0 + 4 * (i + 1), 4, (uint32_t)(mask >> 32));
+}
+
 static int bars_init(struct vfunction *f)
 {
-    uint64_t *next = &f->vm->vpci->window_next;
     int rc = -ENODEV;
 
     for (unsigned i = 0; i < PCI_BARS; i++) {
         const struct pci_bar *hw = &f->dev->bar[i];
         struct vbar *b = &f->bar[i];
+        uint64_t at;
 
         if (hw->size == 0 || hw->io || hw->base.a == 0 || !IS_ALIGNED(hw->base.a | hw->size, PAGE_SIZE))
             continue;
-        *next = ALIGN_UP(*next, hw->size);
-        if (*next + hw->size > GPA_PCI_WINDOW_END)
-            return -ENOSPC;
         b->target = hw->base;
         b->size = hw->size;
-        cfg_set(f->wmask, PCI_BAR0 + 4 * i, 4, (uint32_t) ~(hw->size - 1));
-        cfg_set(f->cfg, PCI_BAR0 + 4 * i, 4, (uint32_t)*next);
-        *next += hw->size;
+        at = place(f->vm->vpci, b, hw->wide64);
+        if (!at)
+            return -ENOSPC;
+        bar_show(f, i, at);
         if (f->vectors && f->table_bar == i) {
-            uint64_t end = f->table_offset + (uint64_t)f->vectors * MSIX_ENTRY_BYTES;
-
             b->table = ALIGN_DOWN(f->table_offset, PAGE_SIZE);
-            b->table_size = ALIGN_UP(end, PAGE_SIZE) - b->table;
+            b->table_size = ALIGN_UP(f->table_offset + f->table_bytes, PAGE_SIZE) - b->table;
         }
         rc = 0;
     }
@@ -128,10 +152,26 @@ static void add_cap(struct vfunction *f, unsigned at, unsigned hw, unsigned byte
     f->cfg[PCI_STATUS] = PCI_STATUS_CAP_LIST;
 }
 
+/* In the 64-bit format and without masks, whatever the hardware's has. */
+static void add_msi(struct vfunction *f)
+{
+    unsigned mmc = FIELD_GET(PCI_MSI_MMC, pci_read16(f->dev, f->dev->cap_msi + PCI_MSI_CTRL));
+
+    add_cap(f, VCAP_MSI, f->dev->cap_msi, 4);
+    cfg_set(f->cfg, VCAP_MSI + PCI_MSI_CTRL, 2,
+            PCI_MSI_64BIT | FIELD_PREP(PCI_MSI_MMC, MIN(mmc, PCI_MSI_MMC_MAX)));
+    cfg_set(f->wmask, VCAP_MSI + PCI_MSI_CTRL, 2, PCI_MSI_ENABLE | PCI_MSI_MME);
+    cfg_set(f->wmask, VCAP_MSI + PCI_MSI_MESSAGE, 4, ~3u);
+    cfg_set(f->wmask, VCAP_MSI + PCI_MSI_MESSAGE + 4, 4, UINT32_MAX);
+    cfg_set(f->wmask, VCAP_MSI + PCI_MSI_MESSAGE + 8, 2, UINT16_MAX);
+}
+
 static void caps_init(struct vfunction *f)
 {
     uint32_t devcap;
 
+    if (f->dev->cap_msi)
+        add_msi(f);
     if (f->vectors) {
         add_cap(f, VCAP_MSIX, f->dev->cap_msix, MSIX_CAP_BYTES);
         cfg_set(f->wmask, VCAP_MSIX + PCI_MSIX_CTRL, 2, PCI_MSIX_ENABLE | PCI_MSIX_MASK);
@@ -188,6 +228,8 @@ void function_reset_state(struct vfunction *f)
     cfg_set(f->cfg, PCI_COMMAND, 2, 0);
     if (f->vectors)
         cfg_set(f->cfg, VCAP_MSIX + PCI_MSIX_CTRL, 2, f->vectors - 1);
+    for (unsigned i = VCAP_MSI; i < VCAP_MSI + MSI_CAP_BYTES; i++)
+        f->cfg[i] &= (uint8_t)~f->wmask[i];
     command_update(f);
     msix_reset(f);
 }
@@ -200,21 +242,18 @@ bool function_answers(struct vfunction *f)
         return false;
     f->dev->reset_ns = 0;
     command_update(f);
-    msix_set_control(f, f->ctrl);
+    msix_refresh(f);
     return true;
 }
 
 static void cfg_write(struct vfunction *f, unsigned off, unsigned size, uint32_t val)
 {
     uint32_t mask = cfg_get(f->wmask, off, size);
-    uint16_t ctrl;
 
     cfg_set(f->cfg, off, size, (cfg_get(f->cfg, off, size) & ~mask) | (val & mask));
     if (off < PCI_BAR0 + 4 * PCI_BARS)
         command_update(f);
-    ctrl = cfg_get(f->cfg, VCAP_MSIX + PCI_MSIX_CTRL, 2) & (PCI_MSIX_ENABLE | PCI_MSIX_MASK);
-    if (ctrl != f->ctrl)
-        msix_set_control(f, ctrl);
+    msix_update(f);
     if (f->may_reset && off == VCAP_PCIE + PCIE_DEVCTL && size >= 2 && (val & PCIE_DEVCTL_FLR)) {
         function_reset_state(f);
         if (pci_reset_start(f->dev) != 0)

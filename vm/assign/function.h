@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One assigned function as its VM sees it: a conventional configuration space whose writable bits are an
- * allow-list, BARs that follow the guest's programming, and an MSI-X table that only the hypervisor writes.
+ * allow-list, BARs that follow the guest's programming, and MSI and MSI-X messages that only the hypervisor writes.
  * Private to vm/assign/. All of it is guarded by the VM's vpci lock.
  */
 #pragma once
@@ -9,6 +9,7 @@
 #include "iommu/fault.h"
 #include "iommu/iommu.h"
 #include "kernel/lib/spinlock.h"
+#include "kernel/lib/string.h"
 #include "kernel/pci/pci.h"
 #include "kernel/pci/regs.h"
 #include "vm/vm.h"
@@ -23,24 +24,35 @@
 #define PCI_MSIX_MASK    BIT32(14)
 #define MSIX_ENTRY_BYTES 16
 
+/* 7.7.1: Message Control, and what follows it in the 64-bit format. */
+#define PCI_MSI_MMC     GENMASK32(3, 1)
+#define PCI_MSI_MME     GENMASK32(6, 4)
+#define PCI_MSI_64BIT   BIT32(7)
+#define PCI_MSI_MESSAGE 0x04
+#define PCI_MSI_MMC_MAX 5 /* 32 vectors */
+
 /* Where the allowed capabilities stand in every virtual configuration space. */
 #define VCAP_PCIE 0x40
 #define VCAP_MSIX 0x80
+#define VCAP_MSI  0x90
 
-/* A memory BAR in the guest's address space. It is shown as a 32-bit one: the window lies below 4 GiB. */
+/* A memory BAR in the guest's address space. It is shown as a 32-bit one where it fits into the window below 4 GiB. */
 struct vbar {
     hpa_t target;
     uint64_t size;              /* 0: not there */
     uint64_t at;                /* where it is mapped now, 0: nowhere */
+    bool wide64;                /* shown as a 64-bit one */
     uint64_t table, table_size; /* pages of it that are trapped for the MSI-X table (offset, bytes) */
 };
 
+/* One of MSI-X or, by the same number, of MSI. */
 struct msix_vector {
     struct vfunction *f;
     uint32_t entry[4]; /* the guest's: address, upper half of it, data, control */
     int vector;        /* host vector, < 0: none */
-    uint8_t straight;  /* the guest's own vector, to which it goes with no help (lapic_lend()); 0: it does not */
-    unsigned cpu;      /* that it arrives on */
+    uint8_t
+        straight; /* the guest's own vector, to which it goes with no help (lapic_lend()); 0: it does not */
+    unsigned cpu; /* that it arrives on */
 };
 
 struct vfunction {
@@ -52,10 +64,13 @@ struct vfunction {
     uint8_t wmask[VPCI_CFG_SIZE]; /* bits of it that the guest may write */
     bool may_reset;               /* FLR is the guest's to use */
     struct vbar bar[PCI_BARS];
-    unsigned vectors;      /* of MSI-X; 0: the function has none */
+    unsigned vectors;      /* of MSI-X that the guest sees; 0: the function has none */
+    unsigned table_bytes;  /* of all vectors that there are */
     unsigned table_bar;    /* that holds the table */
     uint64_t table_offset; /* of the table in it */
     uint16_t ctrl;         /* the guest's Enable and Function Mask */
+    unsigned msi;          /* MSI vectors that the guest has enabled; never together with MSI-X */
+    uint32_t message[3];   /* the guest's for them: address, upper half of it, data */
     struct msix_vector vec[IOMMU_IRQS];
 };
 
@@ -63,9 +78,23 @@ struct vpci {
     struct spinlock lock;
     uint32_t address;                 /* 0xcf8 */
     unsigned slots;                   /* device numbers in use; 0 is the host bridge */
-    uint64_t window_next;             /* above every BAR placed so far */
+    uint64_t window_next, high_next;  /* above every BAR placed so far, in each window */
+    uint64_t high;                    /* where the upper window begins */
     struct vfunction *fn[VPCI_SLOTS]; /* by device number */
 };
+
+static inline uint32_t cfg_get(const uint8_t *cfg, unsigned off, unsigned size)
+{
+    uint32_t v = 0;
+
+    memcpy(&v, cfg + off, size);
+    return v;
+}
+
+static inline void cfg_set(uint8_t *cfg, unsigned off, unsigned size, uint32_t v)
+{
+    memcpy(cfg + off, &v, size);
+}
 
 /*
  * Fills the configuration space from the hardware's, capability by capability from the allow-list, and chooses
@@ -87,7 +116,7 @@ void function_cfg_access(struct vfunction *f, unsigned off, struct io_access *a)
 void function_reset_state(struct vfunction *f);
 
 /*
- * msix.c. The guest's writes go into a virtual table; the device's own table only ever holds messages that
+ * msix.c. The guest's writes go into a virtual table or capability; the device's own only ever hold messages that
  * select the function's own interrupt-remapping entries.
  */
 
@@ -95,17 +124,20 @@ void function_reset_state(struct vfunction *f);
  * capability. -ENOMEM. */
 MUST_USE int msix_init(struct vfunction *f);
 
-/* The guest wrote Message Control; or the function has come into quarantine or out of it. */
-void msix_set_control(struct vfunction *f, uint16_t ctrl);
+/* The guest wrote to its configuration space: makes the hardware agree with both capabilities. */
+void msix_update(struct vfunction *f);
+
+/* Sets both up in the hardware again: the function has come into quarantine or out of it. */
+void msix_refresh(struct vfunction *f);
 
 /* hold: masks every entry and gives its vector back, until the same without it, or the guest's next write, routes them anew. What comes meanwhile waits in
- * the device. */
+ * the device; of MSI, which has no masks, each vector is taken to have come. */
 void msix_reroute(struct vfunction *f, bool hold);
 
 /* The VM gets an interrupt from each entry that it has enabled. Any driver must bear that. */
 void msix_raise(struct vfunction *f);
 
-/* As after a function reset: all entries masked and blank, their interrupts blocked and freed, MSI-X off. */
+/* As after a function reset: all entries masked and blank, their interrupts blocked and freed, MSI-X and MSI off. */
 void msix_reset(struct vfunction *f);
 
 /* Trapped access to the pages that hold the table: an io_fn with a struct vfunction. Takes the lock. */

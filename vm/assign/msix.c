@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* MSI-X and MSI: the same vectors, one of the two at a time. */
 #include "kernel/console/log.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/mmio.h"
@@ -22,18 +23,27 @@ static unsigned index_of(const struct msix_vector *v)
     return (unsigned)(v - v->f->vec);
 }
 
-/* Writes a dword of the device's own table. */
+/* Writes a dword of the device's own table, which has no part in MSI. */
 static void hw_write(const struct msix_vector *v, unsigned dword, uint32_t val)
 {
     const reg32_t reg = {index_of(v) * MSIX_ENTRY_BYTES + 4 * dword};
 
-    mmio_write32(v->f->dev->msix_table, reg, val);
+    if (!v->f->msi)
+        mmio_write32(v->f->dev->msix_table, reg, val);
 }
 
-static uint64_t guest_address(const struct msix_vector *v)
+/* With several MSI vectors, the low bits of the one message's data are the vector's number (6.1.4.4). */
+static struct iommu_msi guest_message(const struct msix_vector *v)
 {
-    return (uint64_t)__atomic_load_n(&v->entry[ENTRY_UPPER], __ATOMIC_RELAXED) << 32 |
-           __atomic_load_n(&v->entry[ENTRY_ADDR], __ATOMIC_RELAXED);
+    unsigned n = __atomic_load_n(&v->f->msi, __ATOMIC_RELAXED);
+    const uint32_t *entry = n ? v->f->message : v->entry;
+    uint32_t data = __atomic_load_n(&entry[ENTRY_DATA], __ATOMIC_RELAXED);
+
+    return (struct iommu_msi){
+        (uint64_t)__atomic_load_n(&entry[ENTRY_UPPER], __ATOMIC_RELAXED) << 32 |
+            __atomic_load_n(&entry[ENTRY_ADDR], __ATOMIC_RELAXED),
+        n ? (data & ~(n - 1)) | index_of(v) : data,
+    };
 }
 
 /*
@@ -42,16 +52,22 @@ static uint64_t guest_address(const struct msix_vector *v)
  */
 static void msix_fire(void *arg)
 {
-    struct msix_vector *v = arg;
+    const struct msix_vector *v = arg;
+    const struct iommu_msi m = guest_message(v);
 
-    lapic_message(v->f->vm, guest_address(v), __atomic_load_n(&v->entry[ENTRY_DATA], __ATOMIC_RELAXED));
+    lapic_message(v->f->vm, m.address, m.data);
+}
+
+static bool is_routed(const struct msix_vector *v)
+{
+    return v->vector >= 0 || v->straight;
 }
 
 static void vector_release(struct msix_vector *v)
 {
     const struct vfunction *f = v->f;
 
-    if (v->vector < 0 && !v->straight)
+    if (!is_routed(v))
         return;
     hw_write(v, ENTRY_CTRL, ENTRY_MASKED);
     if (iommu_irq_block(f->dev->rid, index_of(v)) != 0)
@@ -72,13 +88,27 @@ static void vector_alloc(struct msix_vector *v, unsigned best)
     }
 }
 
+/* The message of vector 0 stands for all of MSI. Later ones are the same. */
+static void msi_program(const struct vfunction *f, const struct iommu_msi *msi)
+{
+    unsigned at = f->dev->cap_msi;
+    bool wide = pci_read16(f->dev, at + PCI_MSI_CTRL) & PCI_MSI_64BIT;
+
+    pci_write32(f->dev, at + PCI_MSI_MESSAGE, (uint32_t)msi->address);
+    if (wide)
+        pci_write32(f->dev, at + PCI_MSI_MESSAGE + 4, (uint32_t)(msi->address >> 32));
+    pci_write16(f->dev, at + PCI_MSI_MESSAGE + (wide ? 8 : 4), (uint16_t)msi->data);
+}
+
 /* Straight to the guest, if it is for a vCPU that has its CPU's local APIC. */
 static bool vector_route(struct msix_vector *v)
 {
+    const struct iommu_msi m = guest_message(v);
     struct vcpu *target;
     uint8_t vector;
-    bool one = lapic_route(v->f->vm, guest_address(v), v->entry[ENTRY_DATA], &target, &vector),
+    bool one = lapic_route(v->f->vm, m.address, m.data, &target, &vector),
          straight = one && __atomic_load_n(&target->lent, __ATOMIC_SEQ_CST);
+    bool moves = is_routed(v);
     unsigned cpu = one ? target->cpu : cpu_id();
     struct iommu_msi msi;
 
@@ -94,20 +124,25 @@ static bool vector_route(struct msix_vector *v)
         vector_release(v);
         return false;
     }
+    if (v->f->msi && index_of(v) == 0)
+        msi_program(v->f, &msi);
     hw_write(v, ENTRY_ADDR, (uint32_t)msi.address);
     hw_write(v, ENTRY_UPPER, (uint32_t)(msi.address >> 32));
     hw_write(v, ENTRY_DATA, msi.data);
+    if (moves && v->f->msi)
+        msix_fire(v); /* without a mask, one that came meanwhile is lost */
     return true;
 }
 
 static bool wanted(const struct msix_vector *v)
 {
-    return v->f->ctrl == PCI_MSIX_ENABLE && !(v->entry[ENTRY_CTRL] & ENTRY_MASKED);
+    return v->f->msi ? index_of(v) < v->f->msi
+                     : v->f->ctrl == PCI_MSIX_ENABLE && !(v->entry[ENTRY_CTRL] & ENTRY_MASKED);
 }
 
 void msix_raise(struct vfunction *f)
 {
-    for (struct msix_vector *v = f->vec; v < f->vec + f->vectors; v++)
+    for (struct msix_vector *v = f->vec; v < f->vec + MAX(f->vectors, f->msi); v++)
         if (wanted(v))
             msix_fire(v);
 }
@@ -120,19 +155,63 @@ static void vector_update(struct msix_vector *v)
     if (v->f->dev->faults.held)
         vector_release(v);
     else if (live && !vector_route(v))
-        vm_complain(v->f->vm, "no interrupt vector left for MSI-X entry %u", index_of(v));
-    else if (live || v->vector >= 0 || v->straight)
+        vm_complain(v->f->vm, "no interrupt vector left for MSI or MSI-X vector %u", index_of(v));
+    else if (live || is_routed(v))
         hw_write(v, ENTRY_CTRL, live ? 0 : ENTRY_MASKED);
 }
 
-void msix_set_control(struct vfunction *f, uint16_t ctrl)
+void msix_refresh(struct vfunction *f)
 {
-    if (f->vectors == 0)
-        return;
-    f->ctrl = ctrl & (PCI_MSIX_ENABLE | PCI_MSIX_MASK);
-    pci_write16(f->dev, f->dev->cap_msix + PCI_MSIX_CTRL, f->ctrl & PCI_MSIX_ENABLE);
-    for (unsigned i = 0; i < f->vectors; i++)
+    unsigned msi = f->dev->cap_msi + PCI_MSI_CTRL;
+
+    if (f->vectors)
+        pci_write16(f->dev, f->dev->cap_msix + PCI_MSIX_CTRL, f->ctrl & PCI_MSIX_ENABLE);
+    for (unsigned i = 0; i < MAX(f->vectors, f->msi); i++)
         vector_update(&f->vec[i]);
+    if (f->msi)
+        pci_write16(f->dev, msi,
+                    (uint16_t)((pci_read16(f->dev, msi) & ~PCI_MSI_MME) | PCI_MSI_ENABLE |
+                               FIELD_PREP(PCI_MSI_MME, (unsigned)__builtin_ctz(f->msi))));
+}
+
+static void set_control(struct vfunction *f, uint16_t ctrl)
+{
+    if (f->vectors == 0 || ctrl == f->ctrl)
+        return;
+    f->ctrl = ctrl;
+    msix_refresh(f);
+}
+
+/* MSI with `n` vectors and the message in the guest's capability. */
+static void set_msi(struct vfunction *f, unsigned n)
+{
+    unsigned reg = f->dev->cap_msi + PCI_MSI_CTRL;
+    uint32_t message[3];
+
+    memcpy(message, f->cfg + VCAP_MSI + PCI_MSI_MESSAGE, sizeof(message));
+    if (n == f->msi && (n == 0 || memcmp(message, f->message, sizeof(message)) == 0))
+        return;
+    memcpy(f->message, message, sizeof(message));
+    if (n != f->msi) {
+        pci_write16(f->dev, reg, (uint16_t)(pci_read16(f->dev, reg) & ~(PCI_MSI_ENABLE | PCI_MSI_MME)));
+        for (unsigned i = 0; i < MAX(n, f->msi); i++) /* those of MSI-X among them */
+            vector_release(&f->vec[i]);
+    }
+    __atomic_store_n(&f->msi, n, __ATOMIC_RELAXED);
+    if (n)
+        msix_refresh(f);
+}
+
+/* Of the two, the one that is on keeps the other off (7.7.1.2). */
+void msix_update(struct vfunction *f)
+{
+    uint32_t msi = cfg_get(f->cfg, VCAP_MSI + PCI_MSI_CTRL, 2);
+    unsigned bits = MIN(FIELD_GET(PCI_MSI_MME, msi), FIELD_GET(PCI_MSI_MMC, msi));
+
+    set_msi(f, (msi & PCI_MSI_ENABLE) && !(f->ctrl & PCI_MSIX_ENABLE) ? 1u << bits : 0);
+    set_control(f, f->msi ? 0
+                          : (uint16_t)(cfg_get(f->cfg, VCAP_MSIX + PCI_MSIX_CTRL, 2) &
+                                       (PCI_MSIX_ENABLE | PCI_MSIX_MASK)));
 }
 
 /* Aligned dwords and qwords only (PCIe base 7.7.2: anything else is undefined): others read as ones and write
@@ -161,13 +240,16 @@ void msix_table_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
 
 void msix_reroute(struct vfunction *f, bool hold)
 {
-    for (unsigned i = 0; i < f->vectors; i++)
+    for (unsigned i = 0; i < MAX(f->vectors, f->msi); i++)
         (hold ? vector_release : vector_update)(&f->vec[i]);
+    if (f->msi && !hold)
+        msix_raise(f);
 }
 
 void msix_reset(struct vfunction *f)
 {
-    msix_set_control(f, 0);
+    set_msi(f, 0);
+    set_control(f, 0);
     for (unsigned i = 0; i < f->vectors; i++) {
         vector_release(&f->vec[i]);
         f->vec[i] = (struct msix_vector){.f = f, .entry = {[ENTRY_CTRL] = ENTRY_MASKED}, .vector = -1};
@@ -180,26 +262,26 @@ int msix_init(struct vfunction *f)
     struct pci_dev *dev = f->dev;
     const struct pci_bar *bar;
     uint32_t table;
-    uint64_t bytes;
 
+    for (unsigned i = 0; i < IOMMU_IRQS; i++)
+        f->vec[i] = (struct msix_vector){.f = f, .vector = -1};
     if (!dev->cap_msix)
         return 0;
     f->vectors = (pci_read16(dev, dev->cap_msix + PCI_MSIX_CTRL) & PCI_MSIX_SIZE) + 1u;
+    f->table_bytes = f->vectors * MSIX_ENTRY_BYTES;
+    f->vectors = MIN(f->vectors, IOMMU_IRQS);
     table = pci_read32(dev, dev->cap_msix + CAP_TABLE);
     f->table_bar = FIELD_GET(CAP_BIR, table);
     f->table_offset = table & ~CAP_BIR;
     if (f->table_bar >= PCI_BARS)
         return -EINVAL;
     bar = &dev->bar[f->table_bar];
-    bytes = (uint64_t)f->vectors * MSIX_ENTRY_BYTES;
-    if (bar->io || f->vectors > IOMMU_IRQS || f->table_offset + bytes > bar->size)
+    if (bar->io || f->table_offset + f->table_bytes > bar->size)
         return -EINVAL;
     if (!dev->msix_table)
-        dev->msix_table = mmio_map(hpa(bar->base.a + f->table_offset), bytes);
+        dev->msix_table = mmio_map(hpa(bar->base.a + f->table_offset), f->table_bytes);
     if (!dev->msix_table)
         return -ENOMEM;
-    for (unsigned i = 0; i < f->vectors; i++)
-        f->vec[i] = (struct msix_vector){.f = f, .vector = -1};
     msix_reset(f);
     return 0;
 }

@@ -58,6 +58,7 @@ int vpci_create(struct vm *vm)
         return -ENOMEM;
     p->slots = 1;
     p->window_next = GPA_PCI_WINDOW;
+    p->high = p->high_next = GPA_PCI_HIGH(vm->p2m.ram_low + vm->p2m.ram_high);
     rc = vm_io_register(vm, IO_PORT, PORT_ADDRESS, 1, address_access, p);
     return rc ? rc : vm_io_register(vm, IO_PORT, PORT_DATA, 4, data_access, p);
 }
@@ -181,4 +182,5 @@ void assign_release_all(struct vm *vm)
         release(f);
     }
     p->window_next = GPA_PCI_WINDOW;
+    p->high_next = p->high;
 }

@@ -5,17 +5,25 @@
 
 /* Stands in for dsdt.S: the compiled DSDT is checked by its compiler. */
 __asm__(".globl dsdt_aml, dsdt_aml_end\n"
-        "dsdt_aml: .byte 'D', 'S', 'D', 'T', 0x28, 0, 0, 0, 2, 0xd4, 1, 2, 3, 4, 5, 6\n"
+        "dsdt_aml: .byte 'D', 'S', 'D', 'T', 0x53, 0, 0, 0, 2, 0xd4, 1, 2, 3, 4, 5, 6\n"
+        ".fill 21\n" /* the header's end, and a byte */
+        ".byte 0x8a, 0x2b, 0, 0, 0x0c, 0\n"
+        ".quad 0, 1, 2, 0, 0x1000000000\n"
         "dsdt_aml_end:\n");
 
 #define PAGE 0xff000
 
 static uint8_t page[TABLES_PAGE];
 
-static void write(unsigned vcpus)
+static void write_for(unsigned vcpus, uint64_t memory)
 {
     memset(page, 0, sizeof(page));
-    tables_write(page, PAGE, vcpus);
+    tables_write(page, PAGE, vcpus, memory);
+}
+
+static void write(unsigned vcpus)
+{
+    write_for(vcpus, 1 << 28);
 }
 
 /* What the guest finds at `addr`; all of it is in the page. */
@@ -114,7 +122,7 @@ TEST(fadt_is_hardware_reduced_and_names_reset_and_sleep)
     CHECK_EQ(f->sleep_status.address, 0x601);
     CHECK_EQ(f->iapc_boot_arch, 5); /* COM ports, no VGA; no 8042; the RTC is there */
     CHECK_EQ(f->x_dsdt % 16, 0);
-    CHECK(!memcmp(at(f->x_dsdt, 16), dsdt_aml, 16));
+    CHECK(!memcmp(at(f->x_dsdt, 9), dsdt_aml, 9));
 }
 
 TEST(the_reset_vector_asks_for_a_reset)
@@ -123,6 +131,31 @@ TEST(the_reset_vector_asks_for_a_reset)
 
     write(1);
     CHECK(!memcmp(at(0xffff0, sizeof(code)), code, sizeof(code)));
+}
+
+/* 64 GiB, aligned, above all RAM, which has a hole of 1 GiB. */
+TEST(upper_window_lies_above_the_memory)
+{
+    static const struct {
+        uint64_t memory, window;
+    } cases[] = {{1 << 21, 0x1000000000},
+                 {63ull << 30, 0x2000000000},
+                 {(63ull << 30) - 1, 0x1000000000},
+                 {1ull << 40, 0x11000000000}};
+
+    for (unsigned i = 0; i < 4; i++) {
+        const struct fadt *f;
+        const uint8_t *dsdt;
+        uint64_t field[2];
+
+        write_for(1, cases[i].memory);
+        f = (const struct fadt *)table("FACP");
+        dsdt = at(f->x_dsdt, 83);
+        CHECK_EQ(sum(dsdt, 83), 0);
+        memcpy(field, dsdt + 37 + QWORD_MIN, sizeof(field));
+        CHECK_EQ(field[0], cases[i].window);
+        CHECK_EQ(field[1], cases[i].window + 0xfffffffff);
+    }
 }
 
 TEST_MAIN()

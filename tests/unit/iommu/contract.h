@@ -330,6 +330,8 @@ TEST(interrupts_go_where_they_are_routed)
     CHECK_EQ(iommu_irq_block(SIBLING, IOMMU_IRQS), -EINVAL);
     CHECK_EQ(iommu_irq_route(SIBLING, 255, 0x12345678, 0x41, &msi), 0);
     CHECK_EQ(iommu_irq_route(SIBLING, 0, 1, 0xdf, &other), 0);
+    CHECK(msi.address == other.address && msi.data == 255 &&
+          other.data == 0); /* so that MSI can have several vectors */
     CHECK(hw.msi(SIBLING, msi, &apic_id, &vector) && apic_id == 0x12345678 && vector == 0x41);
     CHECK(hw.msi(SIBLING, other, &apic_id, &vector) && apic_id == 1 && vector == 0xdf);
     CHECK(!hw.msi(FAR, msi, &apic_id, &vector) && !hw.msi(DEV, msi, &apic_id, &vector));

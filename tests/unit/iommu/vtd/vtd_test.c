@@ -358,7 +358,8 @@ static bool msi(rid_t dev, struct iommu_msi v, uint32_t *apic_id, uint8_t *vecto
         return true;
     if (!(v.address & 16)) /* compatibility format */
         return (!(m->irta & IRTA_EIME) && reg32(m, GSTS.off) & G_CFI) || refuse(dev, 0, 0x25);
-    CHECK(!(v.address & 8) && !v.data);
+    if (v.address & 8) /* a subhandle (5.1.3) */
+        handle += v.data & 0xffff;
     c = cached_irte(&m->irtes, handle, ((const struct vtd_entry *)at(m->irta & ~0xfffull))[handle].q);
     if (!(c->q[0] & 1))
         return refuse(dev, handle, 0x22);

@@ -422,6 +422,188 @@ TEST(a_function_without_msix)
     tear_down();
 }
 
+/* More than there are interrupts for: the guest sees fewer, and all of the table traps. */
+TEST(a_table_with_too_many_vectors)
+{
+    set_up();
+    hw->cfg[0x72] = 0xff;
+    hw->cfg[0x73] = 0x03; /* 1024 */
+    vf->bar[3].size = 0x10000;
+    CHECK_EQ(assign_function(&vm, vf, "00:06.0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 16, IOMMU_IRQS - 1);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+    CHECK_EQ(vm.io[IO_MEM][0].size, 0x4000);
+    tear_down();
+}
+
+/* A function with MSI for 2^mmc vectors, in the 32-bit format, beside MSI-X. */
+static void set_up_msi(unsigned mmc)
+{
+    set_up();
+    vf->cap_msi = 0x50;
+    hw->cfg[0x50] = PCI_CAP_ID_MSI;
+    hw->cfg[0x52] = (uint8_t)(mmc << 1);
+    CHECK_EQ(assign_function(&vm, vf, "00:06.0", BOOT_FAULT_QUARANTINE), 0);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
+    cfg_w(1, VCAP_MSI + 4, 4, 0xfee01003);
+    cfg_w(1, VCAP_MSI + 8, 4, 0);
+    cfg_w(1, VCAP_MSI + 12, 4, 0xffff4051);
+}
+
+TEST(msi_is_shown_without_masks_and_with_64_bits)
+{
+    set_up_msi(7); /* reserved */
+    CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 8 & 0xff, VCAP_MSI);
+    CHECK_EQ(cfg_r(1, VCAP_MSI), 0x008a0000 | PCI_CAP_ID_MSI);
+    CHECK_EQ(cfg_r(1, VCAP_MSI + 4), 0xfee01000);
+    CHECK_EQ(cfg_r(1, VCAP_MSI + 12), 0x4051);
+    tear_down();
+}
+
+TEST(msi_becomes_own_remapping_entries)
+{
+    set_up_msi(2);
+    CHECK(!irte(0)->routed);
+    CHECK_EQ(pci_read32(vf, 0x54), 0);                  /* nothing of the guest's is in the hardware */
+    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE | 2 << 4); /* four vectors */
+    for (unsigned i = 0; i < 4; i++)
+        CHECK(irte(i)->routed);
+    CHECK(!irte(4)->routed);
+    CHECK_EQ(pci_read16(vf, 0x52), PCI_MSI_ENABLE | 2 << 4 | 2 << 1);
+    CHECK_EQ(pci_read32(vf, 0x54), 0xfee00000);
+    CHECK_EQ(pci_read16(vf, 0x58), 0);
+    CHECK(fake_irq_raise(2, irte(3)->vector));
+    CHECK(messages == 1 && message_address == 0xfee01000 && message_data == 0x4053);
+    CHECK(fake_irq_raise(2, irte(0)->vector));
+    CHECK_EQ(message_data, 0x4050);
+    cfg_w(1, VCAP_MSI + 12, 2, 0x4060); /* the guest moves it */
+    CHECK(fake_irq_raise(2, irte(1)->vector));
+    CHECK_EQ(message_data, 0x4061);
+    cfg_w(1, VCAP_MSI + 2, 2, 0);
+    for (unsigned i = 0; i < 4; i++)
+        CHECK(!irte(i)->routed);
+    CHECK_EQ(pci_read16(vf, 0x52) & PCI_MSI_ENABLE, 0);
+    CHECK_EQ(fake_irqs_out, 0);
+    tear_down();
+}
+
+TEST(msi_in_the_64_bit_format)
+{
+    set_up_msi(0);
+    hw->cfg[0x52] = (uint8_t)PCI_MSI_64BIT;
+    hw->cfg[0x58] = hw->cfg[0x5c] = 0xaa;
+    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE | 5 << 4); /* more than it has: one */
+    CHECK(irte(0)->routed && !irte(1)->routed);
+    CHECK_EQ(pci_read32(vf, 0x58), 0);
+    CHECK_EQ(pci_read16(vf, 0x5c), 0);
+    CHECK_EQ(pci_read16(vf, 0x52), PCI_MSI_ENABLE | PCI_MSI_64BIT);
+    tear_down();
+}
+
+TEST(an_msi_that_moves_is_not_lost)
+{
+    set_up_msi(0);
+    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE);
+    CHECK_EQ(messages, 0);
+    target.cpu = 1;
+    cfg_w(1, VCAP_MSI + 12, 2, 0x4070);
+    CHECK_EQ(irte(0)->apic_id, cpu_get(1)->apic_id);
+    CHECK(messages == 1 && message_data == 0x4070);
+    target.cpu = 2;
+    tear_down();
+}
+
+TEST(msi_and_msix_are_never_on_together)
+{
+    set_up_msi(0);
+    table_w(0, 0, 0xfee02000);
+    table_w(0, 12, 0);
+    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE);
+    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    CHECK_EQ(pci_read16(vf, 0x72) & PCI_MSIX_ENABLE, 0);
+    CHECK(fake_irq_raise(2, irte(0)->vector));
+    CHECK_EQ(message_address, 0xfee01000);
+    table_w(2, 12, 0); /* a vector that MSI has not */
+    CHECK(!irte(2)->routed);
+    cfg_w(1, VCAP_MSI + 2, 2, 0); /* now MSI-X comes through */
+    CHECK(pci_read16(vf, 0x72) & PCI_MSIX_ENABLE);
+    CHECK(fake_irq_raise(2, irte(0)->vector));
+    CHECK_EQ(message_address, 0xfee02000);
+    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE);
+    CHECK_EQ(pci_read16(vf, 0x52) & PCI_MSI_ENABLE, 0);
+    CHECK(fake_irq_raise(2, irte(0)->vector));
+    CHECK_EQ(message_address, 0xfee02000);
+    tear_down();
+}
+
+TEST(msi_after_msix_programs_the_capability)
+{
+    set_up_msi(0);
+    table_w(0, 12, 0);
+    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    CHECK(irte(0)->routed);
+    cfg_w(1, VCAP_MSIX + 2, 2, 0);
+    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE);
+    CHECK_EQ(pci_read32(vf, 0x54), 0xfee00000);
+    CHECK(pci_read16(vf, 0x52) & PCI_MSI_ENABLE);
+    CHECK(irte(0)->routed);
+    tear_down();
+}
+
+TEST(guest_reset_clears_msi)
+{
+    set_up_msi(1);
+    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE | 1 << 4);
+    CHECK(irte(1)->routed);
+    cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
+    CHECK(!irte(0)->routed && !irte(1)->routed);
+    CHECK_EQ(cfg_r(1, VCAP_MSI), 0x00820000 | PCI_CAP_ID_MSI);
+    CHECK_EQ(cfg_r(1, VCAP_MSI + 4) | cfg_r(1, VCAP_MSI + 12), 0);
+    tear_down();
+}
+
+TEST(a_bar_that_only_the_upper_window_has_room_for)
+{
+    const uint64_t high = GPA_PCI_HIGH(1 << 20);
+    struct vbar *b;
+
+    set_up();
+    vf->bar[0] = (struct pci_bar){.base = hpa(0x8000000000), .size = SIZE_1G, .wide64 = true};
+    CHECK_EQ(assign_function(&vm, vf, "00:06.0", BOOT_FAULT_QUARANTINE), 0);
+    b = &vm.vpci->fn[1]->bar[0];
+    CHECK_EQ(cfg_r(1, PCI_BAR0), 4);
+    CHECK_EQ(cfg_r(1, PCI_BAR0 + 4), high >> 32);
+    CHECK_EQ(cfg_r(1, PCI_BAR0 + 12), GPA_PCI_WINDOW);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+    CHECK_EQ(b->at, high);
+    cfg_w(1, PCI_BAR0, 4, 0xffffffff);
+    cfg_w(1, PCI_BAR0 + 4, 4, 0xffffffff);
+    CHECK_EQ(b->at, 0);
+    CHECK_EQ(cfg_r(1, PCI_BAR0), 0xc0000004);
+    CHECK_EQ(cfg_r(1, PCI_BAR0 + 4), 0xffffffff);
+    cfg_w(1, PCI_BAR0, 4, 0);
+    cfg_w(1, PCI_BAR0 + 4, 4, (uint32_t)((high + GPA_PCI_HIGH_SIZE) >> 32));
+    CHECK_EQ(b->at, 0); /* behind the window */
+    cfg_w(1, PCI_BAR0 + 4, 4, 0);
+    CHECK_EQ(b->at, 0); /* over RAM */
+    cfg_w(1, PCI_BAR0, 4, 0xc0000000);
+    CHECK_EQ(b->at, 0); /* over BAR 3, and too large for the lower window */
+    cfg_w(1, PCI_BAR0, 4, 0xc0000000);
+    cfg_w(1, PCI_BAR0 + 4, 4, (uint32_t)(high >> 32));
+    CHECK_EQ(b->at, high + 0xc0000000);
+    tear_down();
+}
+
+TEST(a_bar_that_no_window_has_room_for)
+{
+    set_up();
+    vf->bar[0] = (struct pci_bar){.base = hpa(0x80000000), .size = SIZE_1G};
+    CHECK_EQ(assign_function(&vm, vf, "00:06.0", BOOT_FAULT_QUARANTINE), -ENOSPC);
+    vf->bar[0] = (struct pci_bar){.base = hpa(0x8000000000), .size = 2 * GPA_PCI_HIGH_SIZE, .wide64 = true};
+    CHECK_EQ(assign_function(&vm, vf, "00:06.0", BOOT_FAULT_QUARANTINE), -ENOSPC);
+    tear_down();
+}
+
 TEST(guest_reset_of_a_vf_clears_its_state)
 {
     set_up();
