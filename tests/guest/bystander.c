@@ -9,10 +9,9 @@
 #define PATTERN      ((volatile uint64_t *)0x800000) /* 8 to 14 MiB of the guest's 16 */
 #define PATTERN_SIZE (6u << 20)
 #define PATTERN_STEP 0x9e3779b97f4a7c15ull
-#define ANSWER_MS                                                                                            \
-    60000 /* later is lost; an emulator may stand still for as long as its memory is written out */
-#define HELLO_MS  200
-#define REPORT_MS 1000
+#define ANSWER_MS    60000 /* later is lost; an emulator stands still while its memory is written out */
+#define HELLO_MS     200
+#define REPORT_MS    1000
 
 struct ping {
     uint8_t header[14];
