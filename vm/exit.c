@@ -73,12 +73,11 @@ static enum then on_exception(struct vcpu *v, const struct vm_exit *e)
 
 static enum then on_broken(struct vcpu *v, const struct vm_exit *e)
 {
-    if (e->kind == VM_EXIT_UNKNOWN)
-        vm_stop(v->vm, v, VM_CRASH, "exit %#lx, which nothing handles", e->code);
-    else
-        vm_stop(v->vm, v, VM_CRASH,
-                e->kind == VM_EXIT_SHUTDOWN ? "triple fault"
-                                            : "the CPU refuses the state that the guest is in");
+    vm_stop(v->vm, v, VM_CRASH,
+            e->kind == VM_EXIT_SHUTDOWN  ? "triple fault"
+            : e->kind == VM_EXIT_INVALID ? "the CPU refuses the state that the guest is in (code %#lx)"
+                                         : "exit %#lx, which nothing handles",
+            e->code);
     return THEN_STAY;
 }
 

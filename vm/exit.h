@@ -21,7 +21,7 @@ enum vm_exit_kind {
                         */
     VM_EXIT_PRIVILEGED, /* an instruction that guests do not have (VMRUN, SKINIT, MONITOR ...): #UD */
     VM_EXIT_SHUTDOWN,   /* triple fault */
-    VM_EXIT_INVALID,    /* the CPU refused the guest's state */
+    VM_EXIT_INVALID,    /* the CPU refused the guest's state: .code says why, or is the exit's */
     VM_EXIT_KINDS
 };
 
