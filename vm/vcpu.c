@@ -166,7 +166,8 @@ static void deliver_pending(struct vcpu *v)
         v->queued = (uint8_t)vector;
         return;
     }
-    hvm->want_window(v, v->nmi_pending || vector >= 0);
+    hvm->want_window(v,
+                     !v->lent && (v->nmi_pending || vector >= 0)); /* lapic_lend() takes it back for an NMI */
 }
 
 /* What the guest did with its interrupts while nobody looked. */

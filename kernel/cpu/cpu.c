@@ -167,6 +167,8 @@ void cpu_lend_apic(void (*collect)(void *arg, uint8_t vector), void *arg)
 void cpu_take_apic(void)
 {
     __atomic_store_n(&cpu_this()->collect, NULL, __ATOMIC_SEQ_CST);
+    if (cpu_nudged()) /* it was no interrupt when it came: the guest is entered without a look at the note from now on */
+        wrmsr(MSR_X2APIC_SELF_IPI, VECTOR_KICK);
 }
 
 bool cpu_nudged(void)
@@ -174,10 +176,10 @@ bool cpu_nudged(void)
     return __atomic_exchange_n(&cpu_this()->nudged, false, __ATOMIC_SEQ_CST);
 }
 
-/* STI holds interrupts off for one more instruction: none slips in between it and HLT. */
+/* STI holds interrupts off for one more instruction: none slips in between it and HLT. NMIs it may not hold (SDM 2B STI): see nudge(). */
 void cpu_idle(void)
 {
-    __asm__ volatile("sti; hlt; cli" : : : "memory");
+    __asm__ volatile("sti\n.globl cpu_idle_hlt\ncpu_idle_hlt: hlt\ncli" : : : "memory");
 }
 
 void cpu_take_interrupts(void)

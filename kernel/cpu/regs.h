@@ -63,6 +63,7 @@
 #define MSR_X2APIC_TPR          0x808
 #define MSR_X2APIC_EOI          0x80b /* WO */
 #define MSR_X2APIC_SVR          0x80f
+#define MSR_X2APIC_ISR_LAST     0x817 /* RO: of vectors 224 to 255 */
 #define SVR_ENABLE              BIT(8)
 #define MSR_X2APIC_ICR          0x830
 #define ICR_MODE                GENMASK(10, 8)

@@ -43,11 +43,14 @@ struct trap_frame {
 
 _Static_assert(offsetof(struct trap_frame, rip) == 136, "entry.S takes RIP from there");
 
+/* The HLT in cpu_idle(), of one byte. */
+extern const char cpu_idle_hlt[];
+
 /* Loads the IDT, which all CPUs share. */
 void trap_init_this(void);
 
 /* Sorts one interrupt or exception to its handler; called by entry.S. */
-void trap_handle(const struct trap_frame *f);
+void trap_handle(struct trap_frame *f);
 
 /* Called on each NMI: parks this CPU if a panic is on, else returns. */
 void panic_nmi(void);

@@ -98,10 +98,10 @@ static void interrupt(unsigned vector)
     struct irq_cpu *c = &irqs[cpu_id()];
     const struct cpu *cpu = cpu_this();
 
+    if (vector == VECTOR_SPURIOUS && !(rdmsr(MSR_X2APIC_ISR_LAST) & BIT(31)))
+        return; /* not in service: it has no EOI, SDM 3A 10.9. A guest's own may have that number, too */
     if (cpu->collect) {
         cpu->collect(cpu->collect_arg, (uint8_t)vector);
-    } else if (vector == VECTOR_SPURIOUS) {
-        return; /* has no EOI, SDM 3A 10.9 */
     } else if (vector == VECTOR_TIMER) {
         tell_nmis(c);
         time_interrupt();
@@ -111,22 +111,28 @@ static void interrupt(unsigned vector)
     apic_write(MSR_X2APIC_EOI, 0);
 }
 
-/* A kick of a CPU that is set apart. Without a guest it becomes an interrupt, which stays pending until the CPU looks: it must end a halt that is yet to come. */
-static void nudge(struct cpu *cpu)
+/*
+ * A kick of a CPU that is set apart. Without a guest it becomes an interrupt, which stays pending until the CPU looks: it must end a halt that is yet to
+ * come. Right before the HLT it would be taken too early, so that is left out.
+ */
+static void nudge(struct cpu *cpu, struct trap_frame *f)
 {
     __atomic_store_n(&cpu->nudged, true, __ATOMIC_SEQ_CST);
-    if (!__atomic_load_n(&cpu->collect, __ATOMIC_SEQ_CST))
-        wrmsr(MSR_X2APIC_SELF_IPI, VECTOR_KICK);
+    if (__atomic_load_n(&cpu->collect, __ATOMIC_SEQ_CST))
+        return;
+    wrmsr(MSR_X2APIC_SELF_IPI, VECTOR_KICK);
+    if (f->rip == (uint64_t)cpu_idle_hlt)
+        f->rip++;
 }
 
-void trap_handle(const struct trap_frame *f)
+void trap_handle(struct trap_frame *f)
 {
     if (f->vector >= VECTOR_DEVICE_LO) {
         interrupt((unsigned)f->vector);
     } else if (f->vector == EXC_NMI) {
         panic_nmi();
         if (cpu_this()->apart)
-            nudge(cpu_this());
+            nudge(cpu_this(), f);
         else
             __atomic_fetch_add(&irqs[cpu_id()].nmis, 1, __ATOMIC_RELAXED);
     } else {

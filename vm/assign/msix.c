@@ -32,6 +32,15 @@ static void hw_write(const struct msix_vector *v, unsigned dword, uint32_t val)
         mmio_write32(v->f->dev->msix_table, reg, val);
 }
 
+/* What was written has arrived: from now on the device keeps what it has to say. */
+static void hw_flush(const struct msix_vector *v)
+{
+    const reg32_t reg = {index_of(v) * MSIX_ENTRY_BYTES + 4 * ENTRY_CTRL};
+
+    if (!v->f->msi)
+        (void)mmio_read32(v->f->dev->msix_table, reg);
+}
+
 /* With several MSI vectors, the low bits of the one message's data are the vector's number (6.1.4.4). */
 static struct iommu_msi guest_message(const struct msix_vector *v)
 {
@@ -70,6 +79,7 @@ static void vector_release(struct msix_vector *v)
     if (!is_routed(v))
         return;
     hw_write(v, ENTRY_CTRL, ENTRY_MASKED);
+    hw_flush(v);
     if (iommu_irq_block(f->dev->rid, index_of(v)) != 0)
         log_error("%s: interrupt %u: the IOMMU did not confirm that it is blocked", f->vm->name, index_of(v));
     if (v->vector >= 0)
@@ -100,14 +110,14 @@ static void msi_program(const struct vfunction *f, const struct iommu_msi *msi)
     pci_write16(f->dev, at + PCI_MSI_MESSAGE + (wide ? 8 : 4), (uint16_t)msi->data);
 }
 
-/* Straight to the guest, if it is for a vCPU that has its CPU's local APIC. */
+/* Straight to the guest, if it is for a vCPU that has its CPU's local APIC, and the host could take it, too. */
 static bool vector_route(struct msix_vector *v)
 {
     const struct iommu_msi m = guest_message(v);
     struct vcpu *target;
     uint8_t vector;
     bool one = lapic_route(v->f->vm, m.address, m.data, &target, &vector),
-         straight = one && __atomic_load_n(&target->lent, __ATOMIC_SEQ_CST);
+         straight = one && vector >= 32 && __atomic_load_n(&target->lent, __ATOMIC_SEQ_CST);
     bool moves = is_routed(v);
     unsigned cpu = one ? target->cpu : cpu_id();
     struct iommu_msi msi;
@@ -242,8 +252,8 @@ void msix_reroute(struct vfunction *f, bool hold)
 {
     for (unsigned i = 0; i < MAX(f->vectors, f->msi); i++)
         (hold ? vector_release : vector_update)(&f->vec[i]);
-    if (f->msi && !hold)
-        msix_raise(f);
+    if (!hold && f->msi)
+        msix_raise(f); /* without a mask, one that came meanwhile is lost */
 }
 
 void msix_reset(struct vfunction *f)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/emul/lapic.h"
+#include "kernel/cpu/x86.h"
 #include "kernel/mm/heap.h"
 #include "vm/emul/apic.h"
 #include "vm/emul/emul.h"
@@ -263,6 +264,8 @@ static void reg_write(struct lapic *l, unsigned reg, uint32_t val)
         break;
     case APIC_LVTT:
         apic_timer_set_lvt(l, val);
+        if (l->v->lent)
+            wrmsr(MSR_X2APIC_LVT_TIMER, val);
         break;
     case APIC_TMICT:
         apic_timer_start(l, val, val);
@@ -357,7 +360,8 @@ int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
         apic_timer_set_deadline(l, val);
         return 0;
     }
-    if (msr == MSR_APIC_BASE || reg == APIC_SVR)
+    if (msr == MSR_APIC_BASE || reg == APIC_SVR ||
+        (reg == APIC_LVTT && FIELD_GET(LVT_TIMER_MODE, val) > LVT_TIMER_PERIODIC))
         lapic_take_back(v);
     if (msr == MSR_APIC_BASE)
         return write_base(l, val);

@@ -14,12 +14,15 @@
 /* Holds back what the guest may request but the host could not tell from an exception (SDM 3A 11.5.2: vectors from 16 on are valid). */
 #define TPR_HOST 0x10
 
-/* Reading is harmless, and what hardware makes read-only it protects itself. The timer's LVT entry has no delivery mode (SDM 3A figure 11-8), and
- * vectors that are not valid raise nothing. */
+/* Reading is harmless, and what hardware makes read-only it protects itself. Not the timer's LVT entry: that its delivery mode is reserved (SDM 3A figure
+ * 11-8) is no border. */
 static const struct {
     uint8_t first, last;
-} lent[] = {{APIC_TPR, APIC_TPR},   {APIC_PPR, APIC_EOI},     {APIC_ISR, APIC_IRR + APIC_WORDS - 1},
-            {APIC_LVTT, APIC_LVTT}, {APIC_TMICT, APIC_TMCCT}, {APIC_TDCR, APIC_SELF}};
+} lent[] = {{APIC_TPR, APIC_TPR},
+            {APIC_PPR, APIC_EOI},
+            {APIC_ISR, APIC_IRR + APIC_WORDS - 1},
+            {APIC_TMICT, APIC_TMCCT},
+            {APIC_TDCR, APIC_SELF}};
 
 bool lapic_lent(unsigned reg)
 {
@@ -55,7 +58,7 @@ static uint64_t lvtt_mode(const struct lapic *l)
     return FIELD_GET(LVT_TIMER_MODE, apic_get(l, APIC_LVTT));
 }
 
-/* The end of a level interrupt must be seen, for the I/O APIC waits for it; and the CPU's timer may lack the mode with TSC deadlines. */
+/* The end of a level interrupt must be seen, for the I/O APIC waits for it; an NMI may need its window; the CPU's timer may lack the mode with TSC deadlines. */
 static bool can_lend(const struct vcpu *v)
 {
     const struct lapic *l = v->lapic;
@@ -63,8 +66,8 @@ static bool can_lend(const struct vcpu *v)
 
     for (unsigned i = 0; i < APIC_WORDS; i++)
         level |= apic_get(l, APIC_TMR + i);
-    return apic_x2(l) && lapic_enabled(v) && level == 0 && l->isr_words == 0 && !v->pv_eoi_armed &&
-           !v->halted && lvtt_mode(l) <= LVT_TIMER_PERIODIC;
+    return apic_x2(l) && lapic_enabled(v) && level == 0 && !v->nmi_pending && l->isr_words == 0 &&
+           !v->pv_eoi_armed && !v->halted && lvtt_mode(l) <= LVT_TIMER_PERIODIC;
 }
 
 /* One that was armed and is over now has at least a tick to go: better twice than never. */
@@ -84,7 +87,6 @@ static void timer_from_hw(struct lapic *l)
 {
     uint32_t initial = hw_read(APIC_TMICT), left = hw_read(APIC_TMCCT);
 
-    l->reg[APIC_LVTT] = hw_read(APIC_LVTT) & ~LVT_RO;
     l->reg[APIC_TDCR] = hw_read(APIC_TDCR);
     hw_write(APIC_TMICT, 0);
     hw_write(APIC_LVTT, (uint32_t)LVT_MASKED);
@@ -109,12 +111,17 @@ static void lend(struct vcpu *v)
     assign_route_irqs(v->vm);
 }
 
-/* In a vCPU's life nothing is lost: what the host holds back stays where it is, too, and is delivered once. */
-static void requests_to_emulated(struct lapic *l)
+/* What the host holds back stays in the CPU's APIC until that is lent again: even beyond a reset of the guest, which can do the same to itself. */
+static void requests_to_emulated(void)
 {
-    cpu_take_interrupts(); /* all above the host's priority: nothing is in service that holds the next one up */
-    for (uint32_t bits = hw_read(APIC_IRR); bits != 0; bits &= bits - 1)
-        apic_request(l, (uint8_t)__builtin_ctz(bits));
+    uint32_t left = 1;
+
+    for (unsigned i = 0; i < 256 && left != 0; i++) {
+        cpu_take_interrupts();
+        left = 0;
+        for (unsigned w = 1; w < APIC_WORDS; w++)
+            left |= hw_read(APIC_IRR + w);
+    }
 }
 
 static void ends_to_emulated(struct lapic *l)
@@ -140,22 +147,31 @@ void lapic_take_back(struct vcpu *v)
     lapic_set_tpr(v, (uint8_t)hw_read(APIC_TPR));
     hw_write(APIC_TPR, TPR_HOST);
     hw_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
-    requests_to_emulated(l);
+    requests_to_emulated();
     cpu_take_apic();
     assign_route_irqs(v->vm);
+}
+
+/* By self-IPI. False: a level interrupt has come meanwhile. */
+static bool hand_on(struct lapic *l)
+{
+    int vector;
+
+    for (unsigned i = 0; i < 256 && (vector = apic_highest_irr(l)) >= 0; i++) {
+        if (apic_get(l, APIC_TMR + (unsigned)vector / 32) & BIT32(vector % 32))
+            return false;
+        apic_unrequest(l, (uint8_t)vector);
+        hw_write(APIC_SELF, (uint32_t)vector);
+    }
+    return true;
 }
 
 void lapic_lend(struct vcpu *v)
 {
     bool can = can_lend(v);
-    int vector;
 
     if (can && !v->lent)
         lend(v);
-    else if (!can)
+    if (!can || (v->lent && !hand_on(v->lapic)))
         lapic_take_back(v);
-    for (unsigned i = 0; v->lent && i < 256 && (vector = apic_highest_irr(v->lapic)) >= 0; i++) {
-        apic_unrequest(v->lapic, (uint8_t)vector);
-        hw_write(APIC_SELF, (uint32_t)vector);
-    }
 }

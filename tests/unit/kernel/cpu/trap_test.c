@@ -7,6 +7,8 @@
 #include "kernel/cpu/trap.c"
 
 const char trap_stubs[256 * STUB_SIZE];
+const char cpu_idle_hlt[1];
+static bool spurious_in_service;
 static unsigned timer_interrupts, eois, nmis, calls;
 
 void time_interrupt(void)
@@ -30,6 +32,12 @@ static void count_eoi(uint32_t msr, uint64_t v)
     eois += msr == MSR_X2APIC_EOI;
 }
 
+static uint64_t in_service(uint32_t msr)
+{
+    CHECK_EQ(msr, MSR_X2APIC_ISR_LAST);
+    return spurious_in_service ? BIT(31) : 0;
+}
+
 static void handler(void *arg)
 {
     CHECK_EQ(eois, 0); /* EOI comes after the handler */
@@ -42,6 +50,7 @@ static void raise(unsigned vector)
     struct trap_frame f = {.vector = vector};
 
     fake_wrmsr = count_eoi;
+    fake_rdmsr = in_service;
     eois = 0;
     trap_handle(&f);
 }
@@ -75,6 +84,10 @@ TEST(fixed_vectors)
     CHECK_EQ(eois, 1);
     raise(VECTOR_SPURIOUS);
     CHECK_EQ(eois, 0);
+    spurious_in_service = true; /* a guest's own, too late */
+    raise(VECTOR_SPURIOUS);
+    CHECK_EQ(eois, 1);
+    spurious_in_service = false;
 }
 
 TEST(all_device_vectors_once_and_a_freed_one_rests)
@@ -189,6 +202,23 @@ static void nmi(void)
     trap_handle(&f);
 }
 
+TEST(a_kick_right_before_the_halt_leaves_it_out)
+{
+    struct trap_frame f = {.vector = EXC_NMI, .rip = (uint64_t)cpu_idle_hlt};
+
+    cpu_set_apart(1);
+    fake_this_cpu(1);
+    fake_wrmsr = count_self;
+    trap_handle(&f);
+    CHECK_EQ(f.rip, (uint64_t)cpu_idle_hlt + 1);
+    f.rip -= 2;
+    trap_handle(&f);
+    CHECK_EQ(f.rip, (uint64_t)cpu_idle_hlt - 1);
+    self_ipis = 0;
+    (void)cpu_nudged();
+    fake_this_cpu(0);
+}
+
 TEST(a_cpu_set_apart_has_kicks_that_are_nmis_and_no_device_vectors)
 {
     cpu_set_apart(1);
@@ -211,6 +241,9 @@ TEST(interrupts_of_a_lent_apic_are_collected)
     fake_this_cpu(1);
     cpu_lend_apic(collect, &calls);
     timer_interrupts = self_ipis = 0;
+    raise(VECTOR_SPURIOUS);
+    CHECK_EQ(ncollected, 0);
+    spurious_in_service = true;
     for (unsigned i = 0; i < 4; i++) {
         raise(vectors[i]);
         CHECK_EQ(collected[i], vectors[i]);
@@ -221,6 +254,7 @@ TEST(interrupts_of_a_lent_apic_are_collected)
     nmi();
     CHECK_EQ(self_ipis, 0); /* it would reach the guest */
     CHECK(cpu_nudged());
+    spurious_in_service = false;
     cpu_take_apic();
     raise(VECTOR_TIMER);
     CHECK_EQ(timer_interrupts, 1);

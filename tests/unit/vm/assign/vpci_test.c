@@ -885,6 +885,10 @@ TEST(interrupts_for_a_lent_apic_go_straight)
     CHECK_EQ(fake_irqs_out, 0);
     table_w(1, 8, 0x42);
     CHECK_EQ(irte(1)->vector, 0x42);
+    table_w(1, 8, 0x1f); /* the host would take it for an exception */
+    CHECK(irte(1)->vector >= 32);
+    CHECK_EQ(fake_irqs_out, 1);
+    table_w(1, 8, 0x42);
     target.lent = false;
     assign_hold_irqs(&vm);
     assign_route_irqs(&vm);

@@ -143,10 +143,10 @@ static void x2_write(unsigned reg, uint64_t val)
 
 TEST(which_registers)
 {
-    static const uint8_t yes[] = {APIC_TPR,  APIC_PPR,   APIC_EOI,   APIC_ISR,  APIC_IRR + 7,
-                                  APIC_LVTT, APIC_TMICT, APIC_TMCCT, APIC_TDCR, APIC_SELF};
-    static const uint8_t no[] = {APIC_ID, APIC_VERSION, APIC_LDR,  APIC_DFR,      APIC_SVR,   APIC_ESR,
-                                 0x2f,    APIC_ICR,     APIC_ICR2, APIC_LVTT + 1, APIC_LVTERR};
+    static const uint8_t yes[] = {APIC_TPR,   APIC_PPR,   APIC_EOI,  APIC_ISR, APIC_IRR + 7,
+                                  APIC_TMICT, APIC_TMCCT, APIC_TDCR, APIC_SELF};
+    static const uint8_t no[] = {APIC_ID, APIC_VERSION, APIC_LDR,  APIC_DFR,  APIC_SVR,   APIC_ESR,
+                                 0x2f,    APIC_ICR,     APIC_ICR2, APIC_LVTT, APIC_LVTERR};
 
     for (unsigned i = 0; i < sizeof(yes); i++)
         CHECK(lapic_lent(yes[i]));
@@ -319,13 +319,59 @@ TEST(a_request_that_looks_like_an_exception_never_reaches_the_host)
     lapic_lend(v);
     hw_flip(APIC_IRR, 18);
     x2_write(APIC_SVR, 0xff);
-    CHECK_EQ(apic_highest_irr(v->lapic), 18);
+    CHECK_EQ(apic_highest_irr(v->lapic), -1);
     window();
     x2_write(APIC_SVR, SVR_ENABLE | 0xff);
     lapic_lend(v);
     CHECK(v->lent);
     CHECK_EQ(hw_highest(APIC_IRR), 18);
     CHECK_EQ(apic_highest_irr(v->lapic), -1);
+    teardown();
+}
+
+TEST(the_timer_entry_is_checked_on_its_way)
+{
+    setup();
+    lapic_lend(v);
+    x2_write(APIC_LVTT, 0xec);
+    CHECK(v->lent);
+    CHECK_EQ(hw.reg[APIC_LVTT], 0xec);
+    CHECK_EQ(lapic_msr_write(v, MSR_X2APIC_FIRST + APIC_LVTT, 0x2ec), -EINVAL); /* an SMI */
+    CHECK_EQ(hw.reg[APIC_LVTT], 0xec);
+    x2_write(APIC_LVTT, 2u << 17 | 0xec);
+    CHECK(!v->lent);
+    CHECK_EQ(hw.reg[APIC_LVTT], LVT_MASKED);
+    teardown();
+}
+
+static void raise_level(void)
+{
+    fake_on_interrupts = window;
+    window();
+    lapic_raise(v, 0x73, true); /* after it was decided that the APIC can be lent */
+}
+
+TEST(a_level_interrupt_that_comes_while_it_is_lent_is_not_handed_on)
+{
+    setup();
+    fake_on_interrupts = raise_level;
+    lapic_lend(v);
+    CHECK(!v->lent);
+    CHECK_EQ(hw_highest(APIC_IRR), -1);
+    CHECK_EQ(apic_highest_irr(v->lapic), 0x73);
+    teardown();
+}
+
+TEST(an_nmi_has_it_taken_back)
+{
+    setup();
+    lapic_lend(v);
+    v->nmi_pending = true;
+    lapic_lend(v);
+    CHECK(!v->lent);
+    v->nmi_pending = false;
+    lapic_lend(v);
+    CHECK(v->lent);
     teardown();
 }
 
