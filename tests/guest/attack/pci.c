@@ -8,6 +8,8 @@
 #define CAP_POINTER   0x34u
 #define CAP_MSIX      0x11u
 #define CAP_PCIE      0x10u
+#define CAP_MSI       0x05u
+#define MSI_BITS      0x71u /* enable, number of vectors */
 #define BUS_MASTER    4u
 #define MSIX_BITS     0xc000u
 #define BUS_TRIES     4000
@@ -42,11 +44,23 @@ static unsigned capability(unsigned bdf, unsigned id)
     return at;
 }
 
+/* Bits that a guest may change of the MSI capability at `msi`, whose address is of 64 bits: its message is the guest's own. */
+static uint32_t may_change_msi(unsigned msi, unsigned off)
+{
+    return off == msi        ? MSI_BITS << 16
+           : off == msi + 4  ? ~3u
+           : off == msi + 8  ? ~0u
+           : off == msi + 12 ? 0xffff
+                             : 0;
+}
+
 /* Bits of a dword that a guest may change. */
 static uint32_t may_change(unsigned bdf, unsigned off)
 {
-    unsigned msix = capability(bdf, CAP_MSIX);
+    unsigned msix = capability(bdf, CAP_MSIX), msi = capability(bdf, CAP_MSI);
 
+    if (msi && off - msi < 16)
+        return may_change_msi(msi, off);
     return off == 4                             ? COMMAND_BITS
            : off >= BAR_FIRST && off < BAR_LAST ? 0xfffff000u
            : msix && off == msix                ? MSIX_BITS << 16
