@@ -98,7 +98,7 @@ static void interrupt(unsigned vector)
     struct irq_cpu *c = &irqs[cpu_id()];
     const struct cpu *cpu = cpu_this();
 
-    if (vector == VECTOR_SPURIOUS && !(rdmsr(MSR_X2APIC_ISR_LAST) & BIT(31)))
+    if (vector == VECTOR_SPURIOUS && !(apic_read(MSR_X2APIC_ISR_LAST) & BIT(31)))
         return; /* not in service: it has no EOI, SDM 3A 10.9. A guest's own may have that number, too */
     if (cpu->collect) {
         cpu->collect(cpu->collect_arg, (uint8_t)vector);

@@ -90,6 +90,24 @@ TEST(fixed_vectors)
     spurious_in_service = false;
 }
 
+TEST(without_x2apic_mode_the_page_says_whether_it_is_spurious)
+{
+    static uint32_t page[PAGE_SIZE / 4];
+    uint32_t *in_service_now = &page[APIC_PAGE_REG(MSR_X2APIC_ISR_LAST)],
+             *eoi = &page[APIC_PAGE_REG(MSR_X2APIC_EOI)];
+
+    apic_page = page;
+    spurious_in_service = true; /* the MSR, which is not there */
+    *eoi = 1;
+    raise(VECTOR_SPURIOUS);
+    CHECK_EQ(*eoi, 1);
+    *in_service_now = (uint32_t)BIT(31);
+    raise(VECTOR_SPURIOUS);
+    CHECK_EQ(*eoi, 0);
+    spurious_in_service = false;
+    apic_page = NULL;
+}
+
 TEST(all_device_vectors_once_and_a_freed_one_rests)
 {
     bool seen[256] = {false};
