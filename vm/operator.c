@@ -74,24 +74,15 @@ static void start(char **word)
         say("%s: is %s already\r\n", vm->name, states[vm->state]);
 }
 
-static void end(const char *name, enum vm_end how)
+/* `stop` and `restart` */
+static void end(char **word)
 {
-    struct vm *vm = guest(name);
+    struct vm *vm = guest(word[1]);
 
     if (vm && (vm->state == VM_STOPPED || vm->state == VM_DYING))
         say("%s: is %s already\r\n", vm->name, states[vm->state]);
     else if (vm)
-        vm_stop(vm, NULL, how, "by the operator");
-}
-
-static void stop(char **word)
-{
-    end(word[1], VM_HELD);
-}
-
-static void restart(char **word)
-{
-    end(word[1], VM_POWER_RESET);
+        vm_stop(vm, NULL, strcmp(word[0], "stop") == 0 ? VM_HELD : VM_POWER_RESET, "by the operator");
 }
 
 static void list_vfs(UNUSED char **word)
@@ -210,8 +201,8 @@ static const struct {
     {"help", "", "this list", 1, NULL, help},
     {"list", "", "the VMs: processors, memory, processor time, state", 1, NULL, list},
     {"start", " GUEST", "start a guest that is stopped", 2, NULL, start},
-    {"stop", " GUEST", "stop a guest, at once; it keeps its memory and its VFs", 2, NULL, stop},
-    {"restart", " GUEST", "stop a guest, at once, and start it again", 2, NULL, restart},
+    {"stop", " GUEST", "stop a guest, at once; it keeps its memory and its VFs", 2, NULL, end},
+    {"restart", " GUEST", "stop a guest, at once, and start it again", 2, NULL, end},
     {"vf", "", "the VFs: state, configured MAC, owner, faults", 1, NULL, list_vfs},
     {"vf", " VF attach GUEST", "give a VF to a guest that is stopped", 4, "attach", attach},
     {"vf", " VF detach", "take it from its guest, which is stopped", 3, "detach", detach},

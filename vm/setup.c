@@ -140,8 +140,6 @@ static int assign_functions(struct vm *vm)
         if (!d)
             log_error("%s: %s does not exist", vm->name, name);
         rc = d ? assign_function(vm, d, name, vm->cfg->on_fault) : -ENODEV;
-        if (rc == 0 && vm->end == VM_HELD) /* of restarts there may be many */
-            log_info("%s: has %s", vm->name, name);
     }
     return rc;
 }

@@ -27,9 +27,8 @@ MUST_USE int assign_function(struct vm *vm, struct pci_dev *d, const char *label
 /* True while assign_function() would wait for the end of the reset that assign_release_all() began. */
 bool assign_must_wait(struct pci_dev *d);
 
-/* Holds the interrupts of all functions of a VM back in the devices; routes them anew. Any CPU, takes the vpci lock. */
-void assign_hold_irqs(struct vm *vm);
-void assign_route_irqs(struct vm *vm);
+/* hold: keeps the interrupts of all functions of a VM back in the devices, until the same without it routes them anew. Any CPU, takes the vpci lock. */
+void assign_reroute(struct vm *vm, bool hold);
 
 /* Takes all functions of a VM back: Bus Master off, IOMMU detach with drain, interrupts blocked, vectors
  * freed, FLR for VFs. No vCPU of it is on a CPU, and no lock is held. */

@@ -49,10 +49,9 @@ struct vbar {
 struct msix_vector {
     struct vfunction *f;
     uint32_t entry[4]; /* the guest's: address, upper half of it, data, control */
-    int vector;        /* host vector, < 0: none */
-    uint8_t
-        straight; /* the guest's own vector, to which it goes with no help (lapic_lend()); 0: it does not */
-    unsigned cpu; /* that it arrives on */
+    int vector;        /* that it arrives as, < 0: it is blocked */
+    bool straight;     /* that is the guest's own, to which it goes with no help (lapic_lend()) */
+    unsigned cpu;      /* that it arrives on */
 };
 
 struct vfunction {

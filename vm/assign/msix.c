@@ -67,25 +67,19 @@ static void msix_fire(void *arg)
     lapic_message(v->f->vm, m.address, m.data);
 }
 
-static bool is_routed(const struct msix_vector *v)
-{
-    return v->vector >= 0 || v->straight;
-}
-
 static void vector_release(struct msix_vector *v)
 {
     const struct vfunction *f = v->f;
 
-    if (!is_routed(v))
+    if (v->vector < 0)
         return;
     hw_write(v, ENTRY_CTRL, ENTRY_MASKED);
     hw_flush(v);
     if (iommu_irq_block(f->dev->rid, index_of(v)) != 0)
         log_error("%s: interrupt %u: the IOMMU did not confirm that it is blocked", f->vm->name, index_of(v));
-    if (v->vector >= 0)
+    if (!v->straight)
         irq_free(v->cpu, (unsigned)v->vector);
     v->vector = -1;
-    v->straight = 0;
 }
 
 /* On the best CPU, where the vCPU it is for runs now, or on the next one that has a vector left: a guest with
@@ -118,19 +112,21 @@ static bool vector_route(struct msix_vector *v)
     uint8_t vector;
     bool one = lapic_route(v->f->vm, m.address, m.data, &target, &vector),
          straight = one && vector >= 32 && __atomic_load_n(&target->lent, __ATOMIC_SEQ_CST);
-    bool moves = is_routed(v);
+    bool moves = v->vector >= 0;
     unsigned cpu = one ? target->cpu : cpu_id();
     struct iommu_msi msi;
 
-    if (v->cpu == cpu && (straight ? v->straight == vector : v->vector >= 0))
+    if (moves && v->cpu == cpu && v->straight == straight && (!straight || v->vector == vector))
         return true;
     vector_release(v);
     v->cpu = cpu;
-    v->straight = straight ? vector : 0;
-    if (!straight)
+    v->straight = straight;
+    if (straight)
+        v->vector = vector;
+    else
         vector_alloc(v, cpu);
-    if ((!straight && v->vector < 0) || iommu_irq_route(v->f->dev->rid, index_of(v), cpu_get(v->cpu)->apic_id,
-                                                        straight ? vector : (uint8_t)v->vector, &msi) != 0) {
+    if (v->vector < 0 || iommu_irq_route(v->f->dev->rid, index_of(v), cpu_get(v->cpu)->apic_id,
+                                         (uint8_t)v->vector, &msi) != 0) {
         vector_release(v);
         return false;
     }
@@ -166,7 +162,7 @@ static void vector_update(struct msix_vector *v)
         vector_release(v);
     else if (live && !vector_route(v))
         vm_complain(v->f->vm, "no interrupt vector left for MSI or MSI-X vector %u", index_of(v));
-    else if (live || is_routed(v))
+    else if (live || v->vector >= 0)
         hw_write(v, ENTRY_CTRL, live ? 0 : ENTRY_MASKED);
 }
 

@@ -111,8 +111,6 @@ int vf_assign_all(struct vm *vm)
     for (unsigned i = 0; i < vm->nvfs && rc == 0; i++) {
         vm->vf[i]->used = true;
         rc = assign_function(vm, vm->vf[i]->dev, vm->vf[i]->label, vm->vf[i]->on_fault);
-        if (rc == 0 && vm->end == VM_HELD) /* of restarts there may be many */
-            log_info("%s: has %s", vm->name, vm->vf[i]->label);
     }
     return rc;
 }

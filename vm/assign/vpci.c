@@ -133,6 +133,8 @@ int assign_function(struct vm *vm, struct pci_dev *d, const char *label, enum bo
     }
     if (rc != 0)
         log_error("%s: cannot be given to %s: %s failed (error %d)", label, vm->name, step, -rc);
+    else if (vm->end == VM_HELD) /* of restarts there may be many */
+        log_info("%s: has %s", vm->name, label);
     return rc;
 }
 
@@ -151,22 +153,12 @@ static void release(struct vfunction *f)
     heap_free(f, sizeof(*f));
 }
 
-static void reroute(struct vm *vm, bool hold)
+void assign_reroute(struct vm *vm, bool hold)
 {
     spin_guard(&vm->vpci->lock);
 
     for (unsigned i = 1; i < vm->vpci->slots; i++)
         msix_reroute(vm->vpci->fn[i], hold);
-}
-
-void assign_hold_irqs(struct vm *vm)
-{
-    reroute(vm, true);
-}
-
-void assign_route_irqs(struct vm *vm)
-{
-    reroute(vm, false);
 }
 
 void assign_release_all(struct vm *vm)

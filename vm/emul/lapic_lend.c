@@ -103,12 +103,12 @@ static void lend(struct vcpu *v)
     cpu_lend_apic(drop, NULL);
     cpu_take_interrupts();
     __atomic_store_n(&v->lent, true, __ATOMIC_SEQ_CST);
-    assign_hold_irqs(v->vm);
+    assign_reroute(v->vm, true);
     cpu_lend_apic(collect, v);
     hw_write(APIC_SVR, SVR_ENABLE | (uint8_t)l->reg[APIC_SVR]);
     hw_write(APIC_TPR, l->reg[APIC_TPR]);
     timer_to_hw(l);
-    assign_route_irqs(v->vm);
+    assign_reroute(v->vm, false);
 }
 
 /* What the host holds back stays in the CPU's APIC until that is lent again: even beyond a reset of the guest, which can do the same to itself. */
@@ -141,7 +141,7 @@ void lapic_take_back(struct vcpu *v)
         return;
     __atomic_store_n(&v->lent, false, __ATOMIC_SEQ_CST);
     (void)hvm->lend_apic(v, false);
-    assign_hold_irqs(v->vm);
+    assign_reroute(v->vm, true);
     timer_from_hw(l);
     ends_to_emulated(l);
     lapic_set_tpr(v, (uint8_t)hw_read(APIC_TPR));
@@ -149,7 +149,7 @@ void lapic_take_back(struct vcpu *v)
     hw_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
     requests_to_emulated();
     cpu_take_apic();
-    assign_route_irqs(v->vm);
+    assign_reroute(v->vm, false);
 }
 
 /* By self-IPI. False: a level interrupt has come meanwhile. */

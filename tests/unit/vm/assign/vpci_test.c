@@ -226,6 +226,7 @@ TEST(function_is_reset_attached_and_shown)
 {
     set_up();
     CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK(fake_log_has("web: has lan0/0"));
     CHECK_EQ(fake_pci_resets, 1);
     CHECK(fake_iommu_dev(vf->rid)->domain == vm.iommu);
     CHECK_EQ(cfg_r(1, 0), 0x10ca8086);
@@ -872,12 +873,12 @@ TEST(interrupts_for_a_lent_apic_go_straight)
     table_w(1, 12, 0);
     CHECK(irte(1)->routed && irte(1)->vector != 0x41);
     CHECK_EQ(fake_irqs_out, 1);
-    assign_hold_irqs(&vm);
+    assign_reroute(&vm, true);
     CHECK(!irte(1)->routed);
     CHECK_EQ(table[7], 1);
     CHECK_EQ(fake_irqs_out, 0);
     target.lent = true;
-    assign_route_irqs(&vm);
+    assign_reroute(&vm, false);
     CHECK(irte(1)->routed);
     CHECK_EQ(irte(1)->vector, 0x41);
     CHECK_EQ(irte(1)->apic_id, cpu_get(2)->apic_id);
@@ -890,8 +891,8 @@ TEST(interrupts_for_a_lent_apic_go_straight)
     CHECK_EQ(fake_irqs_out, 1);
     table_w(1, 8, 0x42);
     target.lent = false;
-    assign_hold_irqs(&vm);
-    assign_route_irqs(&vm);
+    assign_reroute(&vm, true);
+    assign_reroute(&vm, false);
     CHECK(irte(1)->routed && irte(1)->vector != 0x42);
     CHECK_EQ(fake_irqs_out, 1);
     tear_down();

@@ -88,18 +88,16 @@ static void window(void)
 
 static unsigned holds, routes;
 
-void assign_hold_irqs(struct vm *vm)
+void assign_reroute(struct vm *vm, bool hold)
 {
     (void)vm;
+    if (!hold) {
+        CHECK_EQ(holds, ++routes);
+        return;
+    }
     CHECK_EQ(holds, routes);
     CHECK(!fake_vm.vcpu[0].lent || !cpu_this()->collect || cpu_this()->collect == drop);
     holds++;
-}
-
-void assign_route_irqs(struct vm *vm)
-{
-    (void)vm;
-    CHECK_EQ(holds, ++routes);
 }
 
 static struct vcpu *v;
