@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
-#define BOOTINFO_VERSION 7
+#define BOOTINFO_VERSION 8
 
 enum boot_mem_type {
     BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */
@@ -24,6 +24,11 @@ struct boot_mem {
     uint64_t base, size; /* page-aligned */
     uint32_t type;       /* enum boot_mem_type */
     uint32_t pad;
+};
+
+/* From `base` to `end`, whole pages. */
+struct boot_range {
+    uint64_t base, end;
 };
 
 #define BOOT_NAME_MAX        16 /* with the terminating 0 */
@@ -193,9 +198,10 @@ struct boot_machine {
 };
 
 /*
- * State at hand-off: long mode, interrupts off, one CPU, paging with the direct map and hv.elf mapped as
- * kernel/mm/layout.h says plus an identity map of the code that jumps; RDI holds the direct-map address of
- * this structure, RSP a 16 KiB stack; all else is undefined.
+ * State at hand-off: long mode, interrupts off, the 8259s masked, one CPU; paging as kernel/mm/layout.h says, with the
+ * stacks of the boot processor, a root below 4 GiB, and two pages mapped to their own addresses, to be executed: `jump`
+ * and `trampoline`. RDI holds the direct-map address of this structure, RSP the end of the boot processor's main stack;
+ * all else is undefined.
  */
 struct bootinfo {
     uint64_t magic;
@@ -203,12 +209,18 @@ struct bootinfo {
     struct boot_machine machine;
     uint64_t mem; /* struct boot_mem[mem_count], sorted, not overlapping */
     uint64_t mem_count;
-    uint64_t image_base; /* where hv.elf's lowest segment was loaded, 2 MiB aligned, contiguous */
+    uint64_t ram; /* struct boot_range[ram_count], sorted, apart: all RAM, whatever is in it */
+    uint64_t ram_count;
+    uint64_t
+        free; /* struct boot_range[free_count], one at least: of it, what is BOOT_MEM_USABLE above 1 MiB */
+    uint64_t free_count;
+    uint64_t frame_states; /* zeroes, a byte for each page from 0 to the end of RAM */
+    uint64_t image_base;   /* where hv.elf's lowest segment was loaded, 2 MiB aligned, contiguous */
     uint64_t image_size;
-    uint64_t trampoline;     /* a page below 1 MiB, kept free for the start of the other CPUs */
-    uint64_t tsc_start;      /* TSC at BOOTX64.EFI's first line */
-    uint64_t tsc_wall;       /* TSC when the firmware's clock was read, and what it said: */
-    uint64_t wall_seconds;   /* since 1970, UTC; 0 if unknown */
+    uint64_t jump;              /* the page that jumped to the hypervisor */
+    uint64_t trampoline;        /* a page below 1 MiB, kept free for the start of the other CPUs */
+    uint32_t tsc_khz, apic_khz; /* TSC, and the local APIC's timer without division; 0: not to be measured */
+    uint64_t wall_base_ns;   /* since 1970, UTC, when the TSC was 0, by the firmware's clock; 0 if unknown */
     struct boot_guest iodom; /* started if there is a NIC */
     uint64_t iodom_info;     /* one of its pieces: struct iodom_info, for the hypervisor to complete */
     struct boot_config config;

@@ -12,6 +12,10 @@ static bool check_cpu(const struct boot_facts *f, struct boot_error *err)
     if (!f->nested_paging)
         return error_set(err, "CPU: no nested paging, accepted: a processor with %s",
                          f->virt == VIRT_SVM ? "NPT" : "EPT");
+    if (!f->nx)
+        return error_set(
+            err,
+            "CPU: no NX, accepted: a processor with no-execute pages, switched on in the firmware's set-up");
     if (f->la57)
         return error_set(
             err,

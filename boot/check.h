@@ -34,8 +34,9 @@ struct boot_facts {
     enum boot_virt virt;
     bool virt_locked;   /* switched off, and locked, by the firmware */
     bool nested_paging; /* NPT or EPT */
-    bool la57;     /* the firmware runs with five-level paging */
-    unsigned cpus; /* 0: not known */
+    bool nx;            /* no-execute pages */
+    bool la57;          /* the firmware runs with five-level paging */
+    unsigned cpus;      /* 0: not known */
 
     bool remapping; /* the IOMMU remaps interrupts */
     bool ecam;      /* PCI configuration space is memory-mapped */

@@ -101,13 +101,16 @@ void *fw_pages(uint64_t bytes, uint64_t align)
     return (void *)start;
 }
 
-uint64_t fw_low_page(void)
+void *fw_pages_below(uint64_t end, uint64_t bytes)
 {
-    EFI_PHYSICAL_ADDRESS base = 0x9ffff; /* what lies above is the BIOS's data area and the VGA hole */
+    EFI_PHYSICAL_ADDRESS base = end - 1;
+    UINTN pages = (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
 
-    if (EFI_ERROR(fw->BootServices->AllocatePages(AllocateMaxAddress, EfiLoaderData, 1, &base)))
-        return 0;
-    return remember(base, 1) ? base : 0;
+    if (EFI_ERROR(fw->BootServices->AllocatePages(AllocateMaxAddress, EfiLoaderData, pages, &base)) ||
+        !remember(base, pages))
+        return NULL;
+    memset((void *)base, 0, pages << PAGE_SHIFT);
+    return (void *)base;
 }
 
 void *fw_table(const EFI_GUID *guid)

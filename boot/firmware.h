@@ -35,8 +35,8 @@ uint64_t fw_ms(uint64_t since);
  */
 void *fw_pages(uint64_t bytes, uint64_t align);
 
-/* One page under 1 MiB, for the start of the other CPUs; 0 if there is none. */
-uint64_t fw_low_page(void);
+/* The same, with the last byte below `end`. */
+void *fw_pages_below(uint64_t end, uint64_t bytes);
 
 /* The configuration table with this GUID (the RSDP, say), or NULL. */
 void *fw_table(const EFI_GUID *guid);

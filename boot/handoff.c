@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/handoff.h"
+#include "boot/clock.h"
 #include "boot/firmware.h"
 #include "boot/memmap.h"
 #include "boot/paging.h"
+#include "kernel/cpu/regs.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/layout.h"
 
-#define STACK_BYTES    ((uint64_t)16 << 10)
-#define MAP_SLACK      64 /* descriptors that may appear between here and the end */
-#define MSR_EFER       0xc0000080u
-#define EFER_NXE       BIT(11)
-#define CPUID_1G_PAGES BIT32(26) /* 8000_0001h EDX */
+#define MAP_SLACK      64      /* descriptors that may appear between here and the end */
+#define LOW_END        0xa0000 /* what lies above is the BIOS's data area and the VGA hole */
+#define PIC1_MASK_PORT 0x21
+#define PIC2_MASK_PORT 0xa1
 
 void boot_jump(uint64_t bootinfo, uint64_t cr3, uint64_t stack, uint64_t entry);
-extern const char boot_jump_end[];
 
 static struct {
     struct fw_map map;
     uint64_t *edges; /* scratch of memmap_convert() */
     size_t max;      /* room at info->mem, in entries */
     struct page_tables pt;
-    uint64_t stack;
 } h;
 
 static uint64_t direct(const void *p)
@@ -29,7 +28,7 @@ static uint64_t direct(const void *p)
     return DIRECT_MAP_BASE + (uint64_t)p;
 }
 
-/* Room for a memory map with some more entries than it has now; then the map as it is now. */
+/* Room for a memory map with some more entries than it has now, and for what is made of it. */
 static bool prepare_map(struct bootinfo *info)
 {
     size_t n;
@@ -43,93 +42,76 @@ static bool prepare_map(struct bootinfo *info)
     h.map.map = fw_pages(h.map.bytes, PAGE_SIZE);
     h.edges = fw_pages(2 * n * sizeof(*h.edges), PAGE_SIZE);
     info->mem = (uint64_t)fw_pages(h.max * sizeof(struct boot_mem), PAGE_SIZE);
-    return h.map.map && h.edges && info->mem;
+    info->ram = (uint64_t)fw_pages(h.max * sizeof(struct boot_range), PAGE_SIZE);
+    info->free = (uint64_t)fw_pages(h.max * sizeof(struct boot_range), PAGE_SIZE);
+    return h.map.map && h.edges && info->mem && info->ram && info->free;
 }
 
+static void convert_map(struct bootinfo *info, const struct fw_map *map)
+{
+    struct boot_mem *mem = (struct boot_mem *)info->mem;
+
+    info->mem_count = memmap_convert(map->map, map->bytes / map->stride, map->stride, mem, h.max, h.edges);
+    info->ram_count = memmap_ram(mem, info->mem_count, (struct boot_range *)info->ram);
+    info->free_count = memmap_free(mem, info->mem_count, (struct boot_range *)info->free);
+}
+
+/* The map as it is now: where there is RAM does not change any more. */
 static bool read_map(struct bootinfo *info)
 {
     struct fw_map now = h.map;
+    const struct boot_range *ram = (const struct boot_range *)info->ram;
 
     if (!fw_memory_map(&now))
         return false;
-    info->mem_count = memmap_convert(now.map, now.bytes / now.stride, now.stride,
-                                     (struct boot_mem *)info->mem, h.max, h.edges);
-    return info->mem_count != 0;
-}
-
-/* The next stretch of RAM at or after entry *i, whatever is in it; false if there is none. */
-static bool next_ram(const struct bootinfo *info, size_t *i, uint64_t *base, uint64_t *size)
-{
-    const struct boot_mem *m = (const struct boot_mem *)info->mem;
-
-    while (*i < info->mem_count && !memmap_is_ram(m[*i].type))
-        (*i)++;
-    if (*i == info->mem_count)
+    convert_map(info, &now);
+    if (!info->free_count)
         return false;
-    *base = m[*i].base;
-    *size = 0;
-    for (; *i < info->mem_count && memmap_is_ram(m[*i].type) && m[*i].base == *base + *size; (*i)++)
-        *size += m[*i].size;
-    return true;
+    info->frame_states = (uint64_t)fw_pages(ram[info->ram_count - 1].end >> PAGE_SHIFT, PAGE_SIZE);
+    return info->frame_states != 0;
 }
 
-/*
- * More tables than the hand-off can need: at both ends of a stretch one of each level, and those in the
- * middle.
- */
-static size_t tables_needed(const struct bootinfo *info)
+/* A root below 4 GiB: the other processors load it from 32-bit code. */
+static bool build_tables(const struct bootinfo *info, const struct elf_image *img)
 {
-    size_t pages = 16 + info->image_size / SIZE_2M;
-    uint64_t base, size;
+    const struct boot_range *ram = (const struct boot_range *)info->ram;
+    uint64_t stacks = (uint64_t)fw_pages(STACKS_PER_CPU * STACK_BYTES, PAGE_SIZE);
 
-    for (size_t i = 0; next_ram(info, &i, &base, &size);)
-        pages += 6 + size / SIZE_1G;
-    return pages;
-}
-
-static bool map_all(const struct bootinfo *info, const struct elf_image *img)
-{
-    uint64_t base, size, code = ALIGN_DOWN((uint64_t)boot_jump, PAGE_SIZE);
-
-    for (size_t i = 0; next_ram(info, &i, &base, &size);)
-        if (!paging_map(&h.pt, DIRECT_MAP_BASE + base, base, size, MAP_WRITE | MAP_NO_EXEC))
-            return false;
-    for (unsigned i = 0; i < img->nsegments; i++) {
-        const struct elf_segment *s = &img->segment[i];
-        uint64_t flags = (s->write ? MAP_WRITE : 0) | (s->exec ? 0 : MAP_NO_EXEC);
-
-        if (!paging_map(&h.pt, s->vaddr, info->image_base + (s->vaddr - img->vaddr),
-                        ALIGN_UP(s->memsz, PAGE_SIZE), flags))
-            return false;
-    }
-    return paging_map(&h.pt, code, code, ALIGN_UP((uint64_t)boot_jump_end, PAGE_SIZE) - code, 0);
+    h.pt.npages = paging_tables(ram, info->ram_count, img);
+    h.pt.pool = fw_pages_below(SIZE_4G, h.pt.npages * PAGE_SIZE);
+    h.pt.leaf_1g = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_1G;
+    return stacks && h.pt.pool && paging_build(&h.pt, ram, info->ram_count, img, info->image_base, stacks) &&
+           paging_map(&h.pt, info->jump, info->jump, PAGE_SIZE, 0) &&
+           paging_map(&h.pt, info->trampoline, info->trampoline, PAGE_SIZE, 0);
 }
 
 bool handoff_prepare(struct bootinfo *info, const struct elf_image *img, struct boot_error *err)
 {
-    info->trampoline = fw_low_page();
+    info->jump = ALIGN_DOWN((uint64_t)boot_jump, PAGE_SIZE);
+    info->trampoline = (uint64_t)fw_pages_below(LOW_END, PAGE_SIZE);
     if (!info->trampoline)
         return error_set(err,
                          "memory: no free page below 1 MiB, accepted: one for the start of the other CPUs");
-    h.stack = (uint64_t)fw_pages(STACK_BYTES, PAGE_SIZE);
-    if (!h.stack || !prepare_map(info) || !read_map(info))
+    if (!prepare_map(info) || !read_map(info))
         return error_set(err, "memory: no room for the hand-off");
-    h.pt.npages = tables_needed(info);
-    h.pt.pool = fw_pages(h.pt.npages * PAGE_SIZE, PAGE_SIZE);
-    h.pt.leaf_1g = cpuid(0x80000001, 0).edx & CPUID_1G_PAGES;
-    if (!h.pt.pool || !map_all(info, img))
-        return error_set(err, "memory: no room for the page tables of the hand-off");
+    if (!build_tables(info, img))
+        return error_set(err, "memory: no room for the hypervisor's page tables and stacks");
     return true;
 }
 
+/* With the firmware gone, nothing comes through the 8259s any more. */
 void handoff_go(struct bootinfo *info, const struct elf_image *img)
 {
-    info->wall_seconds = fw_wall_seconds();
-    info->tsc_wall = rdtsc();
+    uint64_t wall_seconds = fw_wall_seconds(), tsc_wall = rdtsc();
+
     if (!fw_exit(&h.map))
         return;
-    info->mem_count = memmap_convert(h.map.map, h.map.bytes / h.map.stride, h.map.stride,
-                                     (struct boot_mem *)info->mem, h.max, h.edges);
+    __asm__ volatile("cli");
+    outb(PIC1_MASK_PORT, 0xff);
+    outb(PIC2_MASK_PORT, 0xff);
+    convert_map(info, &h.map);
+    clock_measure(info->machine.power.pm_timer, info);
+    clock_set_wall(wall_seconds, tsc_wall, info);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
-    boot_jump(direct(info), (uint64_t)h.pt.pool, DIRECT_MAP_BASE + h.stack + STACK_BYTES, img->entry);
+    boot_jump(direct(info), (uint64_t)h.pt.pool, stack_top(0, STACK_MAIN), img->entry);
 }

@@ -11,7 +11,7 @@
 
 /*
  * Allocates and builds all that the hypervisor finds: trampoline page, room for the memory map, page tables,
- * stack. `info` holds the loaded image's base and size already. False if memory is short.
+ * stacks. `info` holds the loaded image's base and size already. False if memory is short.
  */
 bool handoff_prepare(struct bootinfo *info, const struct elf_image *img, struct boot_error *err);
 

@@ -5,8 +5,8 @@
  */
     .text
     .balign 64
-    .globl boot_jump, boot_jump_end
-    .hidden boot_jump, boot_jump_end
+    .globl boot_jump
+    .hidden boot_jump
 boot_jump:
     cli
     cld
@@ -20,5 +20,7 @@ boot_jump:
     mov %rdx, %rsp
     xor %ebp, %ebp
     jmp *%rcx
-boot_jump_end:
+    .if . - boot_jump > 64
+    .error "more than the one page that is mapped"
+    .endif
     .section .note.GNU-stack, "", @progbits

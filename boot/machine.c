@@ -9,12 +9,13 @@
 #include "kernel/lib/types.h"
 #include <string.h>
 
-#define CPUID_FEATURES     1u
-#define CPUID_1_ECX_VMX    BIT32(5)
+#define CPUID_FEATURES  1u
+#define CPUID_1_ECX_VMX BIT32(5)
 
 /* AMD APM 2, section 15.4. */
 #define CPUID_EXT_FEATURES 0x80000001u
 #define CPUID_EXT_ECX_SVM  BIT32(2)
+#define CPUID_EXT_EDX_NX   BIT32(20)
 #define CPUID_SVM          0x8000000au
 #define CPUID_SVM_EDX_NP   BIT32(0)
 #define MSR_VM_CR          0xc0010114u
@@ -52,6 +53,7 @@ static void look_at_vmx(struct boot_facts *f)
 
 static void look_at_cpu(struct boot_facts *f)
 {
+    f->nx = cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_EXT_EDX_NX;
     f->la57 = read_cr4() & CR4_LA57;
     if (cpuid(CPUID_FEATURES, 0).ecx & CPUID_1_ECX_VMX)
         look_at_vmx(f);

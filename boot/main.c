@@ -186,7 +186,6 @@ EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
             return steps[i].status;
         }
     }
-    info->tsc_start = start;
     fw_print("lastmile: leaving the firmware after %lu ms\n", fw_ms(start));
     handoff_go(info, &image);
     return EFI_ABORTED;

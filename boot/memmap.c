@@ -130,6 +130,37 @@ bool memmap_is_ram(uint32_t type)
            type == BOOT_MEM_RUNTIME;
 }
 
+static size_t append(struct boot_range *out, size_t n, uint64_t base, uint64_t end)
+{
+    if (base >= end)
+        return n;
+    if (n && out[n - 1].end == base)
+        out[--n].end = end;
+    else
+        out[n] = (struct boot_range){base, end};
+    return n + 1;
+}
+
+size_t memmap_ram(const struct boot_mem *mem, size_t n, struct boot_range *out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (memmap_is_ram(mem[i].type))
+            count = append(out, count, mem[i].base, mem[i].base + mem[i].size);
+    return count;
+}
+
+size_t memmap_free(const struct boot_mem *mem, size_t n, struct boot_range *out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (mem[i].type == BOOT_MEM_USABLE)
+            count = append(out, count, MAX(mem[i].base, BIT(20)), mem[i].base + mem[i].size);
+    return count;
+}
+
 bool memmap_over_ram(const struct boot_mem *mem, size_t n, uint64_t base, uint64_t size)
 {
     if (size > ~base)

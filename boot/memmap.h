@@ -30,6 +30,10 @@ uint64_t memmap_usable(const struct boot_mem *mem, size_t n);
 /* Is this RAM, which belongs into the direct map? */
 bool memmap_is_ram(uint32_t type);
 
+/* All RAM, and what of it is usable above 1 MiB, as ranges that do not touch. `out` has room for n; returns how many. */
+size_t memmap_ram(const struct boot_mem *mem, size_t n, struct boot_range *out);
+size_t memmap_free(const struct boot_mem *mem, size_t n, struct boot_range *out);
+
 /* Is any of `size` bytes at `base` RAM? True for what wraps round. */
 bool memmap_over_ram(const struct boot_mem *mem, size_t n, uint64_t base, uint64_t size);
 

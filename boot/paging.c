@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/paging.h"
+#include "kernel/cpu/regs.h"
 #include "kernel/lib/types.h"
+#include "kernel/mm/layout.h"
 
-#define PTE_P    BIT(0)
-#define PTE_PS   BIT(7)
-#define PTE_ADDR GENMASK(51, 12)
+#define LEAF (PTE_P | PTE_A | PTE_D | PTE_G)
 
 #define ENTRIES 512
 
@@ -46,9 +46,9 @@ static uint64_t *walk(struct page_tables *pt, uint64_t va, unsigned level)
         if (!*entry) {
             table = new_table(pt);
             if (table)
-                *entry = (uint64_t)(uintptr_t)table | MAP_WRITE | PTE_P;
+                *entry = (uint64_t)(uintptr_t)table | PTE_A | PTE_RW | PTE_P;
         } else {
-            table = *entry & PTE_PS ? NULL : (uint64_t *)(uintptr_t)(*entry & PTE_ADDR);
+            table = *entry & PTE_PS ? NULL : (uint64_t *)(uintptr_t)(*entry & PTE_TARGET);
         }
     }
     return NULL;
@@ -62,10 +62,61 @@ bool paging_map(struct page_tables *pt, uint64_t va, uint64_t pa, uint64_t size,
 
         if (!entry || *entry)
             return false;
-        *entry = pa | flags | PTE_P | (level ? PTE_PS : 0);
+        *entry = pa | flags | LEAF | (level ? PTE_PS : 0);
         va += step;
         pa += step;
         size -= step;
     }
     return true;
+}
+
+/* At both ends of a stretch of RAM one of each level, and those in the middle; the same for the image and what it cuts. */
+size_t paging_tables(const struct boot_range *ram, size_t n, const struct elf_image *img)
+{
+    size_t pages = 32 + 2 * (img->size / SIZE_2M);
+
+    for (size_t i = 0; i < n; i++)
+        pages += 6 + (ram[i].end - ram[i].base) / SIZE_1G;
+    return pages;
+}
+
+/* Where code and constants end: they come first (linker/hv.ld). */
+static uint64_t constant_bytes(const struct elf_image *img)
+{
+    uint64_t end = 0;
+
+    for (unsigned i = 0; i < img->nsegments && !img->segment[i].write; i++)
+        end = ALIGN_UP(img->segment[i].vaddr - img->vaddr + img->segment[i].memsz, PAGE_SIZE);
+    return end;
+}
+
+static bool map_direct(struct page_tables *pt, uint64_t base, uint64_t end, uint64_t flags)
+{
+    return base >= end || paging_map(pt, DIRECT_MAP_BASE + base, base, end - base, flags | MAP_NO_EXEC);
+}
+
+static bool map_image(struct page_tables *pt, const struct elf_image *img, uint64_t image)
+{
+    for (const struct elf_segment *s = img->segment; s < img->segment + img->nsegments; s++)
+        if (!paging_map(pt, s->vaddr, image + (s->vaddr - img->vaddr), ALIGN_UP(s->memsz, PAGE_SIZE),
+                        (s->write ? MAP_WRITE : 0) | (s->exec ? 0 : MAP_NO_EXEC)))
+            return false;
+    return true;
+}
+
+bool paging_build(struct page_tables *pt, const struct boot_range *ram, size_t n, const struct elf_image *img,
+                  uint64_t image, uint64_t stacks)
+{
+    uint64_t fixed = image + constant_bytes(img);
+
+    for (size_t i = 0; i < n; i++)
+        if (!map_direct(pt, ram[i].base, MIN(ram[i].end, image), MAP_WRITE) ||
+            !map_direct(pt, MAX(ram[i].base, image), MIN(ram[i].end, fixed), 0) ||
+            !map_direct(pt, MAX(ram[i].base, fixed), ram[i].end, MAP_WRITE))
+            return false;
+    for (unsigned s = 0; s < STACKS_PER_CPU; s++)
+        if (!paging_map(pt, stack_top(0, s) - STACK_BYTES, stacks + s * STACK_BYTES, STACK_BYTES,
+                        MAP_WRITE | MAP_NO_EXEC))
+            return false;
+    return map_image(pt, img, image);
 }

@@ -43,28 +43,27 @@ void hv_main(const struct bootinfo *bi)
     if (bi->magic != BOOTINFO_MAGIC || bi->version != BOOTINFO_VERSION || bi->size != sizeof(*bi))
         panic("hv.elf and BOOTX64.EFI are of different versions: install both from one build");
 
-    uart_init(bi->config.console_port);              /* from here on, failures can be seen */
+    uart_init(bi->config.console_port); /* from here on, failures can be seen */
     log_set_level((enum log_level)bi->config.loglevel);
-    cpu_init_boot();                                 /* GDT, IDT, SMEP, SMAP */
-    frame_init(bi);                                  /* all RAM that the firmware left free */
-    paging_init(bi);                                 /* our own tables: W^X, guard pages */
-    apic_init_boot();                                /* this CPU's local APIC */
-    acpi_init(bi);                                   /* ports for power-off and reset */
-    time_init(bi->machine.power.pm_timer);           /* TSC and timers */
-    time_set_wall(bi);                               /* what the firmware's clock said */
-    if (pci_init(bi) != 0)                           /* every function */
+    time_init(bi);         /* what boot/ measured, and the firmware's clock */
+    cpu_init_boot();       /* GDT, IDT, SMEP, SMAP */
+    frame_init(bi);        /* all RAM that the firmware left free */
+    paging_init(bi);       /* the tables that boot/ has built: W^X, guard pages */
+    apic_init_boot();      /* this CPU's local APIC */
+    acpi_init(bi);         /* ports for power-off and reset */
+    if (pci_init(bi) != 0) /* every function */
         panic("PCI: no memory for configuration space");
-    pci_silence_all();                               /* nothing of the firmware's goes on */
-    if (iommu_init(&bi->machine.iommu) != 0)         /* every requester id closed */
+    pci_silence_all();                       /* nothing of the firmware's goes on */
+    if (iommu_init(&bi->machine.iommu) != 0) /* every requester id closed */
         panic("IOMMU: no unit can be used; nothing can be isolated");
-    if (hvm_init() != 0 || hvm->cpu_on() != 0)       /* the CPU's back end */
+    if (hvm_init() != 0 || hvm->cpu_on() != 0) /* the CPU's back end */
         panic("CPU: hardware virtualisation cannot be used");
-    sched_init();                                    /* run queues */
-    log_info("%u CPUs", smp_start(bi, cpu_main));    /* the others wait for work */
-    operator_init();                                 /* the command line */
-    setup_init(bi);                                  /* VFs, I/O domain, guests */
-    timer_init(&fault_timer, poll_faults);           /* DMA faults into the log */
+    sched_init();                                 /* run queues */
+    log_info("%u CPUs", smp_start(bi, cpu_main)); /* the others wait for work */
+    operator_init();                              /* the command line */
+    setup_init(bi);                               /* VFs, I/O domain, guests */
+    timer_init(&fault_timer, poll_faults);        /* DMA faults into the log */
     timer_arm(&fault_timer, time_ns() + FAULT_POLL_NS);
-    console_start_input();                           /* the operator's keys */
-    cpu_enter(sched_loop);                           /* onto its own guarded stack, and to work */
+    console_start_input(); /* the operator's keys */
+    sched_loop();          /* to work */
 }

@@ -30,9 +30,6 @@ _Static_assert(offsetof(struct cpu_tables, cpu.self) == 0, "entry.S writes it");
 #define GDT_TSS      GENMASK(47, 40) /* type and P */
 #define GDT_TSS_TYPE 0x89            /* present, available 64-bit TSS */
 
-#define PIC1_MASK_PORT 0x21
-#define PIC2_MASK_PORT 0xa1
-
 /* entry.S makes GS point to the first one: cpu_this(), and so panic(), work from the first line of C on. */
 struct cpu_tables cpus[CPU_MAX];
 static unsigned cpus_online;
@@ -92,7 +89,8 @@ void apic_init_this(void)
         wrmsr(MSR_APIC_BASE, base | APIC_BASE_EXTD);
     apic_write(MSR_X2APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
     apic_write(MSR_X2APIC_TPR, 0);
-    apic_write(MSR_X2APIC_LVT_TIMER, LVT_MASKED);
+    apic_write(MSR_X2APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
+    apic_write(MSR_X2APIC_LVT_TIMER, VECTOR_TIMER); /* one-shot */
     apic_write(MSR_X2APIC_LVT_LINT0, LVT_MASKED);
     apic_write(MSR_X2APIC_LVT_ERROR, LVT_MASKED);
     cpu_this()->apic_id = apic_read(MSR_X2APIC_ID) >> (apic_page ? 24 : 0);
@@ -114,14 +112,10 @@ void cpu_init_this(unsigned id)
 
     t->cpu.self = &t->cpu;
     t->cpu.id = id;
+    for (unsigned s = STACK_NMI; s < STACKS_PER_CPU; s++)
+        t->tss.ist[s - 1] = stack_top(id, s);
     set_control_registers();
     load_descriptors(t);
-}
-
-void cpu_set_stacks(unsigned id)
-{
-    for (unsigned s = STACK_NMI; s < STACKS_PER_CPU; s++)
-        cpus[id].tss.ist[s - 1] = paging_stack_top(id, s);
 }
 
 void cpu_set_online(void)
@@ -131,14 +125,6 @@ void cpu_set_online(void)
 
 void cpu_init_boot(void)
 {
-    static _Alignas(16) char early_stack[PAGE_SIZE]; /* until the guarded ones are mapped */
-
-    outb(PIC1_MASK_PORT, 0xff); /* nothing comes through the 8259s any more */
-    outb(PIC2_MASK_PORT, 0xff);
-    if (!(cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_NX))
-        panic("cpu: this processor has no NX");
-    for (unsigned s = STACK_NMI; s < STACKS_PER_CPU; s++)
-        cpus[0].tss.ist[s - 1] = (uint64_t)(early_stack + sizeof(early_stack));
     cpu_init_this(0);
     cpu_set_online();
 }

@@ -35,7 +35,7 @@ static inline unsigned cpu_id(void)
 unsigned cpu_count(void);
 struct cpu *cpu_get(unsigned id);
 
-/* Boot CPU: GDT, IDT, TSS, SMEP/SMAP/UMIP, NXE. Before frame_init(), on boot's stack. */
+/* Boot CPU: GDT, IDT, TSS, SMEP/SMAP/UMIP, NXE. Before frame_init(). */
 void cpu_init_boot(void);
 
 /* Boot CPU: finds out how local APICs are reached, and sets its own up. After paging_init(). */
@@ -47,10 +47,6 @@ void apic_init_boot(void);
  * Returns the number online.
  */
 unsigned smp_start(const struct bootinfo *bi, void (*entry)(void));
-
-/* Boot CPU, after smp_start(): leaves boot's stack for good and calls `entry` on a stack of its own, with a
- * guard page. */
-_Noreturn void cpu_enter(void (*entry)(void));
 
 /* Makes a CPU leave its guest, or its halt: by a bare interrupt (VECTOR_KICK), or an NMI if it is set apart. May be called for this CPU. */
 void cpu_kick(unsigned id);

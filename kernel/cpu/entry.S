@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Where processors and interrupts come in: hand-off from boot/, start of the other processors, interrupt stubs. */
 
-/* boot/bootinfo.h has the state here: RDI = struct bootinfo, RSP = a 16 KiB stack. */
+/* boot/bootinfo.h has the state here: RDI = struct bootinfo, RSP = the boot processor's main stack. */
 .text
 .globl hv_entry
 hv_entry:
@@ -9,8 +9,6 @@ hv_entry:
     cld
     pushq $2                /* flags: none set but the reserved one */
     popfq
-    and $-16, %rsp
-    mov %rsp, boot_stack_top(%rip)
     lea cpus(%rip), %rax    /* struct cpu of the boot CPU; its first word is its own address */
     mov %rax, (%rax)
     mov %rax, %rdx
@@ -77,14 +75,6 @@ ap_entry:
     mov smp_stack(%rip), %rsp
     xor %ebp, %ebp
     call smp_ap_main
-    ud2
-
-/* void cpu_call_on_stack(uint64_t top, void (*fn)(void)): leaves the current stack for good. */
-.globl cpu_call_on_stack
-cpu_call_on_stack:
-    mov %rdi, %rsp
-    xor %ebp, %ebp
-    call *%rsi
     ud2
 
 /* void cpu_load_gdt(const void *gdtr): loads it with 0x08 as CS, 0x10 as the data segments, 0x18 as TR. */

@@ -6,9 +6,8 @@
 #include "kernel/lib/wait.h"
 #include "kernel/mm/paging.h"
 
-#define FRAMES_MAX      32
-#define BOOT_STACK_SIZE ((uint64_t)16 << 10) /* boot/bootinfo.h */
-#define TEXT_MAX        200
+#define FRAMES_MAX 32
+#define TEXT_MAX   200
 
 /* tools/symbols.sh: the functions of hv.elf by ascending address. */
 extern const uint64_t ksym_count, ksym_addr[];
@@ -16,7 +15,6 @@ extern const uint32_t ksym_name[];
 extern const char ksym_strings[];
 
 extern const char text_end[];
-uint64_t boot_stack_top; /* entry.S */
 
 static bool panicking;
 static unsigned panic_cpu, parked;
@@ -44,12 +42,12 @@ static void say_symbol(const char *what, uint64_t addr)
 static bool on_my_stack(uint64_t at)
 {
     for (unsigned s = STACK_MAIN; s < STACKS_PER_CPU; s++) {
-        uint64_t top = paging_stack_top(cpu_id(), s);
+        uint64_t top = stack_top(cpu_id(), s);
 
-        if (at >= top - STACK_PAGES * PAGE_SIZE && at <= top - 16)
+        if (at >= top - STACK_BYTES && at <= top - 16)
             return true;
     }
-    return cpu_id() == 0 && at >= boot_stack_top - BOOT_STACK_SIZE && at <= boot_stack_top - 16;
+    return false;
 }
 
 /* Frames grow towards the stack's end, unless the chain goes to another stack: it ends after FRAMES_MAX. */

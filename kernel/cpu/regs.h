@@ -93,7 +93,6 @@
 #define CPUID_7_EBX_SMEP      BIT32(7)
 #define CPUID_7_EBX_SMAP      BIT32(20)
 #define CPUID_7_ECX_UMIP      BIT32(2)
-#define CPUID_80000001_EDX_NX BIT32(20)
 #define CPUID_80000001_EDX_1G BIT32(26)
 
 /* Page-table entries, SDM 3A 4.5 */
@@ -111,5 +110,4 @@
 /* Exceptions, SDM 3A table 6-1 */
 #define EXC_NMI 2
 #define EXC_DF  8
-#define EXC_PF  14
 #define EXC_MC  18

@@ -6,12 +6,9 @@
 #include "kernel/cpu/regs.h"
 
 /*
- * Control registers, GDT, TSS, IDT, GS and local APIC of the CPU that runs this, which becomes number `id`.
+ * Control registers, GDT, TSS, IDT and GS of the CPU that runs this, which becomes number `id`. Its stacks are mapped.
  */
 void cpu_init_this(unsigned id);
-
-/* From here on NMI, #DF and #MC of this CPU run on their own stacks, which are mapped. */
-void cpu_set_stacks(unsigned id);
 
 /* What LGDT and LIDT load (SDM 3A figure 2-6). */
 struct descriptor_pointer {
@@ -24,12 +21,6 @@ void cpu_set_online(void);
 
 /* entry.S */
 void cpu_load_gdt(const void *gdtr);
-
-/* entry.S: leaves this stack for good. */
-_Noreturn void cpu_call_on_stack(uint64_t top, void (*fn)(void));
-
-/* Sets the local APIC's timer up on this CPU; after time_init(). */
-void time_init_this(void);
 
 /* What VECTOR_TIMER does: runs the timers that are due. */
 void time_interrupt(void);

@@ -27,7 +27,6 @@ _Noreturn void smp_ap_main(void)
     cpu_init_this(start.id);
     apic_init_this();
     invlpg(start.trampoline);
-    time_init_this();
     cpu_set_online();
     start.entry();
     panic("smp: cpu %u came back", cpu_id());
@@ -40,7 +39,6 @@ static void prepare_trampoline(hpa_t page)
 
     memcpy(to, trampoline_start, (size_t)(trampoline_end - trampoline_start));
     memcpy(to + (trampoline_cr3 - trampoline_start), &cr3, sizeof(cr3));
-    paging_map_trampoline(page);
 }
 
 /* INIT, or a start-up interrupt whose vector is the trampoline's page. */
@@ -60,7 +58,6 @@ static bool start_one(uint32_t apic_id, unsigned id)
         log_warn("smp: no memory for the stacks of cpu %u", id);
         return false;
     }
-    cpu_set_stacks(id);
     start.id = id;
     send(apic_id, ICR_MODE_STARTUP);
     if (!wait_until(cpu_count() > id, SIPI_WAIT_NS))
@@ -80,13 +77,6 @@ unsigned smp_start(const struct bootinfo *bi, void (*entry)(void))
     unsigned listed = bi->machine.ncpus, n = MIN(listed, CPU_MAX), next = 1;
     hpa_t page = hpa(bi->trampoline);
 
-    if (!paging_map_stacks(0))
-        panic("smp: no memory for the boot processor's stacks");
-    cpu_set_stacks(0);
-    if (read_cr3() >= SIZE_4G) {
-        log_warn("smp: no memory below 4 GiB for the page tables' root: only the boot processor is used");
-        return cpu_count();
-    }
     start.trampoline = page.a;
     start.entry = entry;
     prepare_trampoline(page);
@@ -97,13 +87,8 @@ unsigned smp_start(const struct bootinfo *bi, void (*entry)(void))
     for (unsigned i = 0; i < n && next < CPU_MAX; i++)
         if (ids[i] != self && start_one(ids[i], next))
             next++;
-    paging_unmap_trampoline(page);
+    paging_unmap_identity(page);
     if (cpu_count() < listed)
         log_warn("smp: %u of %u processors are used", cpu_count(), listed);
     return cpu_count();
-}
-
-_Noreturn void cpu_enter(void (*entry)(void))
-{
-    cpu_call_on_stack(paging_stack_top(0, STACK_MAIN), entry);
 }

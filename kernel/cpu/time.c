@@ -4,12 +4,7 @@
 #include "kernel/cpu/setup.h"
 #include "kernel/lib/spinlock.h"
 
-#define PM_TIMER_HZ    3579545 /* ACPI 6.5 section 4.8.3.3 */
-#define PM_TIMER_MASK  GENMASK32(23, 0)
 #define TSC_KHZ_MIN    250000
-#define TSC_PATIENCE   2000000000 /* ticks: several times the measurement on any processor */
-#define MEASURE_PER_S  20         /* the measurement takes a 20th of a second */
-#define BRACKETS       8          /* tries for a sample that nothing interrupted */
 #define TIMERS_AT_ONCE 16 /* per interrupt: a timer that always re-arms for now must not keep the CPU */
 
 /* Nanoseconds per tick are kept in units of 2^-62: exact to 4 ns in a century at 5 GHz. */
@@ -19,7 +14,7 @@ static struct {
     uint32_t tsc_khz, apic_khz;
     uint64_t ns_per_tick;
     uint64_t wall_base_ns;
-} clock = {.ns_per_tick = BIT(NS_SHIFT - 2)}; /* 4 GHz until it is measured */
+} clock = {.ns_per_tick = BIT(NS_SHIFT - 2)}; /* 4 GHz before time_init() */
 
 /* One CPU's armed timers. `running` is the one whose function is being called. */
 static struct timer_queue {
@@ -64,71 +59,19 @@ uint64_t time_wall_base_ns(void)
     return clock.wall_base_ns;
 }
 
-void time_set_wall(const struct bootinfo *bi)
+void time_init(const struct bootinfo *bi)
 {
-    if (bi->wall_seconds)
-        clock.wall_base_ns = bi->wall_seconds * NS_PER_S - time_tsc_to_ns(bi->tsc_wall);
-}
-
-/* The three clocks at one moment. */
-struct sample {
-    uint64_t tsc;
-    uint32_t pm, apic;
-};
-
-/* Of some tries, the one during which least time passed: an SMI or a busy host falls between the reads of the
- * others. */
-static struct sample take_sample(uint16_t port)
-{
-    struct sample best = {0};
-    uint64_t shortest = UINT64_MAX;
-
-    for (unsigned i = 0; i < BRACKETS; i++) {
-        uint64_t before = rdtsc();
-        struct sample s = {.pm = inl(port) & PM_TIMER_MASK};
-
-        s.tsc = rdtsc();
-        s.apic = apic_read(MSR_X2APIC_TIMER_COUNT);
-        if (s.tsc - before < shortest) {
-            shortest = s.tsc - before;
-            s.tsc = before + shortest / 2;
-            best = s;
-        }
-    }
-    return best;
-}
-
-void time_init(uint16_t pm_timer_port)
-{
-    struct sample start, end;
-    uint64_t ticks;
-
-    if (!pm_timer_port)
-        panic("time: there is no ACPI PM timer to measure the TSC against");
-    apic_write(MSR_X2APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
-    apic_write(MSR_X2APIC_LVT_TIMER, LVT_MASKED);
-    apic_write(MSR_X2APIC_TIMER_INIT, UINT32_MAX);
-    start = take_sample(pm_timer_port);
-    while (((inl(pm_timer_port) - start.pm) & PM_TIMER_MASK) < PM_TIMER_HZ / MEASURE_PER_S)
-        if (rdtsc() - start.tsc > TSC_PATIENCE)
-            panic("time: the ACPI PM timer at port %#x stands still", pm_timer_port);
-    end = take_sample(pm_timer_port);
-    apic_write(MSR_X2APIC_TIMER_INIT, 0);
-    ticks = (end.pm - start.pm) & PM_TIMER_MASK;
-    clock.tsc_khz = (uint32_t)((end.tsc - start.tsc) * PM_TIMER_HZ / ticks / 1000);
-    clock.apic_khz = (uint32_t)((uint64_t)(start.apic - end.apic) * PM_TIMER_HZ / ticks / 1000);
-    if (clock.tsc_khz < TSC_KHZ_MIN || !clock.apic_khz)
-        panic("time: TSC %u kHz, APIC timer %u kHz: too slow", clock.tsc_khz, clock.apic_khz);
-    clock.ns_per_tick = ns_per_tick(clock.tsc_khz);
-    time_init_this();
+    if (bi->tsc_khz < TSC_KHZ_MIN || !bi->apic_khz)
+        panic(
+            "time: TSC %u kHz, APIC timer %u kHz by the ACPI PM timer: it stands still, or they are too slow",
+            bi->tsc_khz, bi->apic_khz);
+    clock.tsc_khz = bi->tsc_khz;
+    clock.apic_khz = bi->apic_khz;
+    clock.ns_per_tick = ns_per_tick(bi->tsc_khz);
+    clock.wall_base_ns = bi->wall_base_ns;
+    for (unsigned i = 0; i < CPU_MAX; i++)
+        list_init(&queues[i].armed);
     log_info("time: TSC %u kHz, APIC timer %u kHz", clock.tsc_khz, clock.apic_khz);
-}
-
-void time_init_this(void)
-{
-    list_init(&queues[cpu_id()].armed);
-    apic_write(MSR_X2APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
-    apic_write(MSR_X2APIC_LVT_TIMER, VECTOR_TIMER); /* one-shot */
 }
 
 /* Sets this CPU's hardware timer; a deadline in the past fires at once. */

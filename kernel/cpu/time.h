@@ -11,16 +11,12 @@
 #define NS_PER_S  ((uint64_t)1000000000)
 
 /*
- * Measures TSC and local APIC timer against the ACPI PM timer at `pm_timer_port` (0: none). Boot CPU, once,
- * after cpu_init_boot(). Panics if there is nothing to measure against. Before it, time_ns() runs slow (it
+ * Takes over what boot/ has measured; panics if that cannot be. Boot CPU, once. Before it, time_ns() runs slow (it
  * takes the TSC for a fast one); it never steps back.
  */
-void time_init(uint16_t pm_timer_port);
+void time_init(const struct bootinfo *bi);
 
-/* Takes over what the firmware's clock said at the hand-off. After time_init(). */
-void time_set_wall(const struct bootinfo *bi);
-
-/* TSC frequency in kHz, measured once at boot. */
+/* TSC frequency in kHz. */
 uint32_t time_tsc_khz(void);
 
 /* Nanoseconds since this TSC's zero. Monotonic, all CPUs agree. */

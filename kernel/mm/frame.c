@@ -20,9 +20,8 @@ static struct {
     uint64_t base, count; /* frame numbers that `state` covers; base is aligned to the largest block */
     uint64_t first[FRAME_ORDER_MAX + 1]; /* no free block of this order lies below this frame */
     uint64_t bytes_used;
-    struct frame_range *ram; /* merged, sorted: the memory map's own copy may be overwritten one day */
-    unsigned ram_count;
-    hpa_t low_page;
+    const struct boot_range *ram;
+    uint64_t ram_count;
 } frames;
 
 /* The lowest free block of an order; frames.count or more if there is none. Numbers of frames are relative to
@@ -89,92 +88,24 @@ uint64_t frame_bytes_used(void)
     return __atomic_load_n(&frames.bytes_used, __ATOMIC_RELAXED);
 }
 
-hpa_t frame_low_page(void)
-{
-    return frames.low_page;
-}
-
-unsigned frame_ram_ranges(const struct frame_range **ranges)
-{
-    *ranges = frames.ram;
-    return frames.ram_count;
-}
-
 bool frame_is_ram(hpa_t start, uint64_t size)
 {
-    for (unsigned i = 0; i < frames.ram_count; i++) {
-        const struct frame_range *r = &frames.ram[i];
-
-        if (start.a >= r->start && start.a < r->end)
+    for (const struct boot_range *r = frames.ram; r < frames.ram + frames.ram_count; r++)
+        if (start.a >= r->base && start.a < r->end)
             return size <= r->end - start.a;
-    }
     return false;
 }
 
-static bool is_ram_type(uint32_t type)
-{
-    return type == BOOT_MEM_USABLE || type == BOOT_MEM_LOADER || type == BOOT_MEM_ACPI ||
-           type == BOOT_MEM_RUNTIME;
-}
-
-/* Neighbours of different types become one range, so that the direct map gets large leaves. */
-static void merge_ram(const struct boot_mem *mem, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        struct frame_range *last = frames.ram_count ? &frames.ram[frames.ram_count - 1] : NULL;
-
-        if (!is_ram_type(mem[i].type) || !mem[i].size)
-            continue;
-        if (last && last->end == mem[i].base)
-            last->end += mem[i].size;
-        else
-            frames.ram[frames.ram_count++] = (struct frame_range){mem[i].base, mem[i].base + mem[i].size};
-    }
-}
-
-/* The part of a usable range that lies above 1 MiB; false if there is none. */
-static bool usable(const struct boot_mem *m, struct frame_range *r)
-{
-    *r = (struct frame_range){MAX(m->base, BIT(20)), m->base + m->size};
-    return m->type == BOOT_MEM_USABLE && r->start < r->end;
-}
-
-/* The allocator's own data go to the start of the first range that is large enough. */
 void frame_init(const struct bootinfo *bi)
 {
-    const struct boot_mem *mem = hpa_to_ptr(hpa(bi->mem)), *end = mem + bi->mem_count;
-    uint64_t low = UINT64_MAX, high = 0, own = 0, states, ranges, size;
-    struct frame_range r;
+    const struct boot_range *r = hpa_to_ptr(hpa(bi->free)), *end = r + bi->free_count;
 
-    for (const struct boot_mem *m = mem; m < end; m++) {
-        if (usable(m, &r)) {
-            low = MIN(low, r.start);
-            high = MAX(high, r.end);
-        }
-    }
-    frames.base = ALIGN_DOWN(low >> PAGE_SHIFT, BIT(FRAME_ORDER_MAX));
-    frames.count = high > low ? (high >> PAGE_SHIFT) - frames.base : 0;
-
-    states = ALIGN_UP(frames.count, PAGE_SIZE);
-    ranges = ALIGN_UP(bi->mem_count * sizeof(struct frame_range), PAGE_SIZE);
-    size = states + ranges + PAGE_SIZE;
-    for (const struct boot_mem *m = mem; m < end && !own; m++)
-        if (usable(m, &r) && size <= r.end - r.start)
-            own = r.start;
-    if (!own)
-        panic("frame: no usable memory has room for %lu bytes of frame states", size);
-    frames.state = hpa_to_ptr(hpa(own));
-    memset(frames.state, FRAME_NONE, states);
-    frames.ram = hpa_to_ptr(hpa(own + states));
-    frames.low_page = hpa(own + states + ranges);
-    memset(hpa_to_ptr(frames.low_page), 0, PAGE_SIZE);
-
-    for (const struct boot_mem *m = mem; m < end; m++) {
-        if (!usable(m, &r))
-            continue;
-        r.start += r.start == own ? size : 0;
-        memset(frames.state + (r.start >> PAGE_SHIFT) - frames.base, FRAME_FREE,
-               (r.end - r.start) >> PAGE_SHIFT);
-    }
-    merge_ram(mem, bi->mem_count);
+    frames.ram = hpa_to_ptr(hpa(bi->ram));
+    frames.ram_count = bi->ram_count;
+    frames.state = hpa_to_ptr(hpa(bi->frame_states));
+    frames.base = ALIGN_DOWN(r->base >> PAGE_SHIFT, BIT(FRAME_ORDER_MAX));
+    frames.count = (end[-1].end >> PAGE_SHIFT) - frames.base;
+    for (; r < end; r++)
+        memset(frames.state + (r->base >> PAGE_SHIFT) - frames.base, FRAME_FREE,
+               (r->end - r->base) >> PAGE_SHIFT);
 }

@@ -14,8 +14,7 @@
 #define FRAME_ORDER_1G  18
 #define FRAME_ORDER_MAX FRAME_ORDER_1G
 
-/* Takes all usable RAM of the boot memory map above 1 MiB; boot CPU, once, before any other function here.
- * Panics without memory. */
+/* Takes all that boot/ lists as free; boot CPU, once, before any other function here. */
 void frame_init(const struct bootinfo *bi);
 
 /* A zeroed block of 1 << order frames, aligned to its size, or hpa 0 if there is none (frame 0 is never given
@@ -27,18 +26,6 @@ void frame_free(hpa_t block, unsigned order);
 
 /* Bytes that are given out. */
 uint64_t frame_bytes_used(void);
-
-/*
- * The one zeroed page that is set aside at boot in the lowest memory, below 4 GiB on any usual machine: the
- * root of the page tables, which a starting processor loads from 32-bit code.
- */
-hpa_t frame_low_page(void);
-
-/* All RAM in the direct map, sorted, neighbours merged; for ever. Returns how many ranges there are. */
-struct frame_range {
-    uint64_t start, end;
-};
-unsigned frame_ram_ranges(const struct frame_range **ranges);
 
 /* True if [start, start + size) is RAM that the firmware listed as such (and so is in the direct map). */
 bool frame_is_ram(hpa_t start, uint64_t size);

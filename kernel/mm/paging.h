@@ -7,21 +7,14 @@
 #include "kernel/lib/types.h"
 #include "kernel/mm/layout.h"
 
-/* Builds the final tables (W^X, guard pages) and switches this CPU to them. Boot CPU, once, after
- * frame_init(). */
+/* Takes boot's tables over (W^X, guard pages), but for the page that jumped here. Boot CPU, once, after frame_init(). */
 void paging_init(const struct bootinfo *bi);
 
-/* Identity-maps (or unmaps) one page, read + execute, for the start of application processors. */
-void paging_map_trampoline(hpa_t page);
-void paging_unmap_trampoline(hpa_t page);
+/* Takes out a page that boot/ has mapped to its own address, on this CPU. */
+void paging_unmap_identity(hpa_t page);
 
-/* Maps the stacks of one CPU with guard pages; returns the top of its main stack, 0 without memory. */
+/* Maps the stacks of another CPU with guard pages; returns the top of its main stack, 0 without memory. */
 uint64_t paging_map_stacks(unsigned cpu);
-
-/* The end of a CPU's stack, mapped or not; the STACK_PAGES pages below it are the stack, the page below those
- * is the guard. */
-enum stack { STACK_MAIN, STACK_NMI, STACK_DF, STACK_MC, STACKS_PER_CPU };
-uint64_t paging_stack_top(unsigned cpu, enum stack which);
 
 /*
  * Maps `size` bytes of device registers at `start` (any alignment) uncached, read-write, never executable,

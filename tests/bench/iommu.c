@@ -87,12 +87,12 @@ static void measure_attach(void)
 void hv_main(const struct bootinfo *bi)
 {
     uart_init(bi->config.console_port);
+    time_init(bi);
     cpu_init_boot();
     frame_init(bi);
     paging_init(bi);
     apic_init_boot();
     acpi_init(bi);
-    time_init(bi->machine.power.pm_timer);
     if (pci_init(bi) != 0)
         panic("bench: PCI");
     pci_silence_all();

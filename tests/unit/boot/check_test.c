@@ -27,6 +27,7 @@ static void good(void)
     facts = (struct boot_facts){
         .virt = VIRT_SVM,
         .nested_paging = true,
+        .nx = true,
         .cpus = 4,
         .machine.iommu.kind = BOOT_IOMMU_AMDVI,
         .remapping = true,
@@ -67,6 +68,7 @@ TEST(processor)
     REFUSED("CPU: SVM is switched off", facts.virt_locked = true);
     REFUSED("CPU: VMX is switched off", facts.virt = VIRT_VMX; facts.virt_locked = true);
     REFUSED("CPU: no nested paging", facts.nested_paging = false);
+    REFUSED("CPU: no NX", facts.nx = false);
     REFUSED("CPU: the firmware runs with five-level paging", facts.la57 = true);
 }
 

@@ -134,4 +134,29 @@ TEST(questions_about_a_map)
     CHECK(!memmap_listed(out, n, 0x8000, ~0ull));
 }
 
+static bool covers(const struct boot_range *r, uint64_t base, uint64_t end)
+{
+    return r->base == base && r->end == end;
+}
+
+TEST(ram_is_what_the_map_says_whatever_is_in_it)
+{
+    static const struct boot_mem mem[] = {
+        {0, 0xa0000, BOOT_MEM_USABLE, 0},        {0xf0000, 0x180000, BOOT_MEM_USABLE, 0},
+        {0x270000, 0x1000, BOOT_MEM_ACPI, 0},    {0x271000, 0x1000, BOOT_MEM_RESERVED, 0},
+        {0x400000, 0x1000, BOOT_MEM_LOADER, 0},  {0x401000, 0x1000, BOOT_MEM_USABLE, 0},
+        {0x402000, 0x1000, BOOT_MEM_RUNTIME, 0}, {0x403000, 0x1000, BOOT_MEM_MMIO, 0},
+        {0x800000, 0x1000, BOOT_MEM_USABLE, 0},
+    };
+    struct boot_range r[9];
+
+    CHECK_EQ(memmap_ram(mem, 9, r), 4);
+    CHECK(covers(&r[0], 0, 0xa0000) && covers(&r[1], 0xf0000, 0x271000) &&
+          covers(&r[2], 0x400000, 0x403000) && covers(&r[3], 0x800000, 0x801000));
+    CHECK_EQ(memmap_free(mem, 9, r), 3);
+    CHECK(covers(&r[0], 0x100000, 0x270000) && covers(&r[1], 0x401000, 0x402000) &&
+          covers(&r[2], 0x800000, 0x801000));
+    CHECK_EQ(memmap_free(mem, 1, r), 0); /* only what lies below 1 MiB */
+}
+
 TEST_MAIN()

@@ -6,6 +6,8 @@
 
 #include "kernel/cpu/trap.c"
 
+#define EXC_PF 14
+
 const char trap_stubs[256 * STUB_SIZE];
 const char cpu_idle_hlt[1];
 static bool spurious_in_service;

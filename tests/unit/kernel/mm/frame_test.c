@@ -9,33 +9,36 @@
 #define IMAGE      ((uint64_t)16 << 20)
 #define IMAGE_SIZE 0x13000
 
-static struct boot_mem map[8];
+static struct boot_range list[2]; /* what is free: around the image; all of it is RAM */
+static uint8_t *states;
 static struct bootinfo bi;
 static hpa_t ram; /* where the test's memory begins, 2 MiB aligned */
 
-static void use_map(unsigned count)
-{
-    bi.mem = ptr_to_hpa(map).a;
-    bi.mem_count = count;
-    memset(&frames, 0, sizeof(frames));
-    frame_init(&bi);
-}
-
-/* Something below 1 MiB, and usable memory with the image in its middle. */
+/* Free memory with the image in its middle. */
 static void start(void)
 {
+    static struct boot_range all_ram[2];
+
     if (!ram.a) {
         char *p = mmap(NULL, RAM_SIZE + SIZE_2M, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         ram = hpa(ALIGN_UP(ptr_to_hpa(p).a, SIZE_2M));
     }
     memset(hpa_to_ptr(ram), 0xaa, RAM_SIZE);
-    memset(&bi, 0, sizeof(bi));
-    map[0] = (struct boot_mem){0x1000, 0x9e000, BOOT_MEM_USABLE, 0};
-    map[1] = (struct boot_mem){ram.a, IMAGE, BOOT_MEM_USABLE, 0};
-    map[2] = (struct boot_mem){ram.a + IMAGE, IMAGE_SIZE, BOOT_MEM_LOADER, 0};
-    map[3] = (struct boot_mem){ram.a + IMAGE + IMAGE_SIZE, RAM_SIZE - IMAGE - IMAGE_SIZE, BOOT_MEM_USABLE, 0};
-    use_map(4);
+    all_ram[0] = (struct boot_range){ram.a, ram.a + (8 << 20)};
+    all_ram[1] = (struct boot_range){ram.a + (9 << 20), ram.a + (11 << 20)};
+    list[0] = (struct boot_range){ram.a, ram.a + IMAGE};
+    list[1] = (struct boot_range){ram.a + IMAGE + IMAGE_SIZE, ram.a + RAM_SIZE};
+    if (!states)
+        states = malloc(2 * SIZE_1G >> PAGE_SHIFT); /* of the test's memory, and up to 1 GiB below it */
+    memset(states, 0, 2 * SIZE_1G >> PAGE_SHIFT);
+    bi = (struct bootinfo){.ram = ptr_to_hpa(all_ram).a,
+                           .ram_count = 2,
+                           .free = ptr_to_hpa(list).a,
+                           .free_count = 2,
+                           .frame_states = ptr_to_hpa(states).a};
+    memset(&frames, 0, sizeof(frames));
+    frame_init(&bi);
 }
 
 /* Takes all single frames; each one's byte in `seen` says so. Returns how many. */
@@ -55,20 +58,16 @@ static uint64_t take_all(uint8_t *seen)
 TEST(every_frame_once_and_none_that_is_taken)
 {
     static uint8_t seen[RAM_SIZE >> PAGE_SHIFT];
-    uint64_t n, own;
+    uint64_t n;
 
     start();
     CHECK_EQ(frame_bytes_used(), 0);
     n = take_all(seen);
-    own = frames.low_page.a + PAGE_SIZE - ptr_to_hpa(frames.state).a;
-    CHECK_EQ(n << PAGE_SHIFT, RAM_SIZE - IMAGE_SIZE - own);
+    CHECK_EQ(n << PAGE_SHIFT, RAM_SIZE - IMAGE_SIZE);
     CHECK_EQ(frame_bytes_used(), n << PAGE_SHIFT);
     for (unsigned i = 0; i < 0x13; i++)
         CHECK(!seen[(IMAGE >> PAGE_SHIFT) + i]);
     CHECK(seen[(IMAGE >> PAGE_SHIFT) + 0x13]);
-    CHECK(!seen[((uint64_t)(ptr_to_hpa(frames.state).a - ram.a)) >> PAGE_SHIFT]);
-    CHECK(!seen[(frame_low_page().a - ram.a) >> PAGE_SHIFT]);
-    CHECK_EQ(*(uint64_t *)hpa_to_ptr(frame_low_page()), 0);
 }
 
 TEST(blocks_are_aligned_zeroed_and_join_again)
@@ -135,35 +134,16 @@ TEST(a_wrong_free_panics)
     CHECK(FAKE_EXPECT_PANIC(frame_free(hpa(0), 0)));
 }
 
-TEST(ram_is_what_the_map_says_whatever_is_in_it)
+TEST(ram_is_what_boot_says)
 {
-    const struct frame_range *r;
-
     start();
-    map[0] = (struct boot_mem){ram.a, 8 << 20, BOOT_MEM_USABLE, 0};
-    map[1] = (struct boot_mem){ram.a + (8 << 20), PAGE_SIZE, BOOT_MEM_ACPI, 0};
-    map[2] = (struct boot_mem){ram.a + (8 << 20) + PAGE_SIZE, PAGE_SIZE, BOOT_MEM_RESERVED, 0};
-    map[3] = (struct boot_mem){ram.a + (9 << 20), 1 << 20, BOOT_MEM_LOADER, 0};
-    map[4] = (struct boot_mem){ram.a + (10 << 20), 1 << 20, BOOT_MEM_USABLE, 0};
-    use_map(5);
-    CHECK_EQ(frame_ram_ranges(&r), 2);
-    CHECK(frame_is_ram(hpa(ram.a + (8 << 20) - 1), 2));
-    CHECK(frame_is_ram(hpa(ram.a + (8 << 20)), PAGE_SIZE));
-    CHECK(!frame_is_ram(hpa(ram.a + (8 << 20)), PAGE_SIZE + 1));
+    CHECK(frame_is_ram(hpa(ram.a + (8 << 20) - 1), 1));
+    CHECK(!frame_is_ram(hpa(ram.a + (8 << 20) - 1), 2));
+    CHECK(!frame_is_ram(hpa(ram.a + (8 << 20)), PAGE_SIZE));
     CHECK(frame_is_ram(hpa(ram.a + (9 << 20)), 2 << 20));
     CHECK(!frame_is_ram(hpa(ram.a + (9 << 20)), UINT64_MAX));
     CHECK(!frame_is_ram(hpa(ram.a + (11 << 20)), 0));
     CHECK(!frame_is_ram(hpa(ram.a - 1), 1));
-}
-
-TEST(no_usable_memory_panics)
-{
-    start();
-    CHECK(FAKE_EXPECT_PANIC(use_map(1))); /* only what lies below 1 MiB */
-    map[0].type = BOOT_MEM_RESERVED;
-    CHECK(FAKE_EXPECT_PANIC(use_map(1)));
-    map[0] = (struct boot_mem){ram.a, PAGE_SIZE, BOOT_MEM_USABLE, 0};
-    CHECK(FAKE_EXPECT_PANIC(use_map(1)));
 }
 
 TEST_MAIN()

@@ -4,60 +4,24 @@
 #include "tests/unit/fake/frame.c"
 #include "tests/unit/fake/log.c"
 
-/* What linker/hv.ld says: 5 pages of text, 3 of constants, 4 of data. */
-#define TEXT   (5 * PAGE_SIZE)
-#define RODATA (3 * PAGE_SIZE)
-#define DATA   (4 * PAGE_SIZE)
-__asm__(".pushsection .bss\n"
-        ".globl image_start, text_end, rodata_end, image_end\n"
-        "image_start: .skip 0x5000\n"
-        "text_end: .skip 0x3000\n"
-        "rodata_end: .skip 0x4000\n"
-        "image_end:\n"
-        ".popsection\n");
-
 #include "kernel/mm/paging.c"
 #include "kernel/mm/radix.c"
 
-static struct frame_range ranges[2];
-static hpa_t low;
+#define JUMP 0x7f000000
 
-unsigned frame_ram_ranges(const struct frame_range **r)
-{
-    *r = ranges;
-    return 2;
-}
+static const struct bootinfo bi = {.jump = JUMP};
 
-hpa_t frame_low_page(void)
-{
-    return low;
-}
-
-static struct cpuid_regs no_1g(uint32_t leaf, uint32_t subleaf)
-{
-    (void)leaf;
-    (void)subleaf;
-    return (struct cpuid_regs){0, 0, 0, 0};
-}
-
-static struct cpuid_regs all(uint32_t leaf, uint32_t subleaf)
-{
-    (void)leaf;
-    (void)subleaf;
-    return (struct cpuid_regs){~0u, ~0u, ~0u, ~0u};
-}
-
-static const struct bootinfo bi = {.image_base = 64 << 20, .image_size = TEXT + RODATA + DATA};
-
+/* What boot/ has built: here two pages that can be executed. */
 static void start(void)
 {
     if (paging.tree.root.a)
         radix_destroy(&paging.tree);
-    low = frame_alloc(0);
-    ranges[0] = (struct frame_range){0, 640 << 10};
-    ranges[1] = (struct frame_range){1 << 20, 3 * SIZE_1G};
+    CHECK(!radix_init(&paging.tree));
+    CHECK(!radix_map(&paging.tree, 0x9f000, hpa(0x9f000), PAGE_SIZE, RADIX_R | RADIX_X));
+    CHECK(!radix_map(&paging.tree, JUMP, hpa(JUMP), PAGE_SIZE, RADIX_R | RADIX_X));
+    fake_cr[3] = paging.tree.root.a;
+    paging.tree.root = hpa(0);
     paging.mmio_next = MMIO_MAP_BASE;
-    fake_cr[4] = CR4_PGE;
     paging_init(&bi);
 }
 
@@ -97,59 +61,11 @@ TEST(nothing_is_writable_and_executable)
     uint64_t leaves = 0;
 
     start();
-    CHECK(paging_map_stacks(0) && paging_map_stacks(63));
-    paging_map_trampoline(hpa(0x9f000));
+    CHECK(paging_map_stacks(1) && paging_map_stacks(63));
     CHECK(mmio_map(hpa(0xfed00000), 0x4000) != NULL);
     check_leaves(paging.tree.root, 3, &leaves);
-    CHECK(leaves > 100);
+    CHECK_EQ(leaves, 2 * STACKS_PER_CPU * STACK_PAGES + 4 + 1);
     CHECK_EQ(fake_cr[3], paging.tree.root.a);
-    CHECK_EQ(fake_cr[4], CR4_PGE);
-}
-
-TEST(the_image_has_its_permissions_at_both_addresses)
-{
-    static const struct {
-        uint64_t at;
-        unsigned flags, direct;
-    } want[] = {
-        {0, RADIX_R | RADIX_X, RADIX_R},
-        {TEXT - 1, RADIX_R | RADIX_X, RADIX_R},
-        {TEXT, RADIX_R, RADIX_R},
-        {TEXT + RODATA - 1, RADIX_R, RADIX_R},
-        {TEXT + RODATA, RADIX_R | RADIX_W, RADIX_R | RADIX_W},
-        {TEXT + RODATA + DATA - 1, RADIX_R | RADIX_W, RADIX_R | RADIX_W},
-    };
-    unsigned flags;
-    hpa_t target;
-
-    start();
-    for (unsigned i = 0; i < ARRAY_SIZE(want); i++) {
-        CHECK(look(IMAGE_BASE + want[i].at, &target, &flags, NULL));
-        CHECK_EQ(flags, want[i].flags);
-        CHECK_EQ(target.a, bi.image_base + want[i].at);
-        CHECK(look(DIRECT_MAP_BASE + bi.image_base + want[i].at, &target, &flags, NULL));
-        CHECK_EQ(flags, want[i].direct);
-    }
-    CHECK(!look(IMAGE_BASE + TEXT + RODATA + DATA, NULL, NULL, NULL));
-}
-
-TEST(the_direct_map_holds_ram_in_large_leaves_and_nothing_else)
-{
-    uint64_t size;
-    hpa_t target;
-
-    fake_cpuid = all;
-    start();
-    CHECK(look(DIRECT_MAP_BASE + SIZE_1G + 5, &target, NULL, &size));
-    CHECK_EQ(target.a, SIZE_1G + 5);
-    CHECK_EQ(size, SIZE_1G);
-    CHECK(!look(DIRECT_MAP_BASE + (640 << 10), NULL, NULL, NULL));
-    CHECK(!look(DIRECT_MAP_BASE + 3 * SIZE_1G, NULL, NULL, NULL));
-    CHECK(!look(0, NULL, NULL, NULL));
-    fake_cpuid = no_1g;
-    start();
-    CHECK(look(DIRECT_MAP_BASE + SIZE_1G, NULL, NULL, &size));
-    CHECK_EQ(size, SIZE_2M);
 }
 
 TEST(stacks_have_guard_pages)
@@ -159,9 +75,9 @@ TEST(stacks_have_guard_pages)
 
     start();
     for (unsigned cpu = 0; cpu < 3; cpu++) {
-        CHECK_EQ(paging_map_stacks(cpu), paging_stack_top(cpu, STACK_MAIN));
+        CHECK_EQ(paging_map_stacks(cpu), stack_top(cpu, STACK_MAIN));
         for (unsigned s = 0; s < STACKS_PER_CPU; s++) {
-            uint64_t top = paging_stack_top(cpu, s), bottom = top - STACK_PAGES * PAGE_SIZE;
+            uint64_t top = stack_top(cpu, s), bottom = top - STACK_PAGES * PAGE_SIZE;
 
             CHECK(bottom >= last + PAGE_SIZE);
             CHECK(!look(bottom - 1, NULL, NULL, NULL) && !look(top, NULL, NULL, NULL));
@@ -208,30 +124,14 @@ TEST(bad_device_ranges)
     CHECK(mmio_map(hpa(0xfed00000), 0x1000) != NULL);
 }
 
-TEST(the_trampoline_comes_and_goes)
+TEST(pages_at_their_own_address_go)
 {
-    unsigned flags;
-    hpa_t target;
-
     start();
-    paging_map_trampoline(hpa(0x9f000));
-    CHECK(look(0x9f000, &target, &flags, NULL));
-    CHECK_EQ(target.a, 0x9f000);
-    CHECK_EQ(flags, RADIX_R | RADIX_X);
-    CHECK(!look(0x9e000, NULL, NULL, NULL) && !look(0xa0000, NULL, NULL, NULL));
-    paging_unmap_trampoline(hpa(0x9f000));
+    CHECK(!look(JUMP, NULL, NULL, NULL));
+    CHECK(look(0x9f000, NULL, NULL, NULL));
+    paging_unmap_identity(hpa(0x9f000));
     CHECK(!look(0x9f000, NULL, NULL, NULL));
-}
-
-TEST(without_memory_the_start_panics)
-{
-    start();
-    radix_destroy(&paging.tree);
-    low = frame_alloc(0);
-    fake_frame_fail_after = 2;
-    CHECK(FAKE_EXPECT_PANIC(paging_init(&bi)));
-    fake_frame_fail_after = -1;
-    radix_destroy(&paging.tree);
+    CHECK(FAKE_EXPECT_PANIC(paging_unmap_identity(hpa(0x9f001))));
 }
 
 /* The frames of the stacks. */
