@@ -186,7 +186,7 @@ static bool read_header(struct parser *p, const char *inside)
         return config_error(cfg, p->err, p->line, shown,
                             "bad name, accepted: 1 to %u letters, digits, '-', '_' or '.'",
                             BOOT_NAME_MAX - 1);
-    if (kind == SECTION_GUEST && text_equal(name, "iodom"))
+    if (kind == SECTION_GUEST && text_equal(name, "iodomain"))
         return config_error(cfg, p->err, p->line, shown,
                             "this name is the I/O domain's, accepted: any other");
     if (same_name(cfg, kind, name))

@@ -8,7 +8,7 @@
 void iodom_guest(struct boot_guest *g)
 {
     *g = (struct boot_guest){.memory = IODOM_MEMORY, .vcpus = 1, .on_crash = BOOT_CRASH_RESTART};
-    text_copy(g->name, sizeof(g->name), "iodom");
+    text_copy(g->name, sizeof(g->name), "iodomain");
 }
 
 static void tell_nic(struct iodom_nic *out, const struct boot_nic *n)

@@ -20,7 +20,7 @@ def requester_id(vf):
     return PF + 0x80 + 2 * vf
 
 
-OWNERS = {"iodom": PF, "ping": requester_id(0), "echo": requester_id(1), ATTACKER: requester_id(hostile.VF_DMA)}
+OWNERS = {"iodomain": PF, "ping": requester_id(0), "echo": requester_id(1), ATTACKER: requester_id(hostile.VF_DMA)}
 
 
 def things_there(host, picture):

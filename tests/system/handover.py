@@ -89,7 +89,7 @@ def refusals(host):
         "vf lan0/3 attach a": "a: must be stopped, and have less than 8 VFs",
         "vf lan0/4 detach": "lan0/4: no such VF; `vf` names them",
         "start a": "a: is running already",
-        "start iodom": "iodom: no such guest; `list` names them",
+        "start iodomain": "iodomain: no such guest; `list` names them",
         "stop": "stop: other words must follow; `help` lists them",
     }.items():
         assert told(host, command) == [answer], f"{command}: {told(host, command)}"
@@ -99,7 +99,7 @@ def refusals(host):
 def all_stopped(host):
     for guest in "ab":
         stop(host, guest)
-    assert [line.split()[3:] for line in told(host, "list")[1:]] == [["running", "iodom"], ["stopped", "a"], ["stopped", "b"]]
+    assert [line.split()[3:] for line in told(host, "list")[1:]] == [["running", "iodomain"], ["stopped", "a"], ["stopped", "b"]]
     assert told(host, "stop a") == ["a: is stopped already"]
     assert start(host, "a") == "clean"
     at = order(host, "restart a")

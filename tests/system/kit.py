@@ -51,7 +51,7 @@ def boot_options(build, board_name):
 
 # What the I/O domain tries: it has no functions of its own to reset, no mailbox, one processor.
 NOT_OF_THE_PF = ("msix-message", "flr-storm", "flr-dma", "mailbox", "ap-odd", "ipi-storm")
-OF_THE_IODOM = [row._replace(guest="iodom") for row in OF_THE_GUEST + [FORGING] if row.attack not in NOT_OF_THE_PF]
+OF_THE_IODOM = [row._replace(guest="iodomain") for row in OF_THE_GUEST + [FORGING] if row.attack not in NOT_OF_THE_PF]
 
 
 def iodom_options(build):

@@ -183,7 +183,7 @@ TEST(bad_values)
         {"[guest a b]\n", "t.cfg:1: [guest a b]: bad name"},
         {"[guest sixteencharacter]\n", "t.cfg:1: [guest sixteencharacter]: bad name"},
         {"[nic a/b]\n", "t.cfg:1: [nic a/b]: bad name"},
-        {"[guest iodom]\n", "t.cfg:1: [guest iodom]: this name is the I/O domain's"},
+        {"[guest iodomain]\n", "t.cfg:1: [guest iodomain]: this name is the I/O domain's"},
         {"[guest 0123456789012345678901234567890123456789012345678901234567890123456789]\n",
          "t.cfg:1: [...]: section name too long"},
         {GUEST "[guest g]\n", "t.cfg:4: [guest g]: given twice"},
