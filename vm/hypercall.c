@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/hypercall.h"
 #include "vm/abi/hypercall.h"
+#include "vm/abi/iodom.h"
 #include "vm/hvm.h"
 #include "vm/setup.h"
 #include "vm/vcpu.h"
@@ -47,6 +48,23 @@ static int64_t hc_vf_clean(struct vcpu *v)
     return setup_vf_clean(v->gpr[RDI], v->gpr[RSI], v->gpr[RDX]);
 }
 
+static int64_t hc_alive(struct vcpu *v)
+{
+    return setup_alive(v->gpr[RDI]);
+}
+
+/* Nothing of it is looked at here. Its owner has one vCPU. */
+static int64_t hc_keep(struct vcpu *v)
+{
+    static uint8_t keepsake[IODOM_KEEP_MAX];
+    uint64_t size = v->gpr[RSI];
+
+    if (size > sizeof(keepsake) || v->gpr[RDX] > 1)
+        return -EINVAL;
+    return v->gpr[RDX] ? p2m_read(&v->vm->p2m, gpa(v->gpr[RDI]), keepsake, size)
+                       : p2m_write(&v->vm->p2m, gpa(v->gpr[RDI]), keepsake, size);
+}
+
 static int64_t hc_cycles(struct vcpu *v)
 {
     uint64_t kind = v->gpr[RDI], total = 0;
@@ -71,6 +89,8 @@ static const struct {
     [HC_VF_STATUS] = {HC_PRIVILEGED, hc_vf_status},
     [HC_CYCLES] = {HC_ANY, hc_cycles},
     [HC_VF_CLEAN] = {HC_PRIVILEGED, hc_vf_clean},
+    [HC_ALIVE] = {HC_PRIVILEGED, hc_alive},
+    [HC_KEEP] = {HC_PRIVILEGED, hc_keep},
 };
 
 static int64_t call(struct vcpu *v, uint64_t number)

@@ -55,11 +55,11 @@ static void list(UNUSED char **word)
 }
 
 /* NULL, and a line that says so, if there is none of that name. */
-static struct vm *guest(const char *name)
+static struct vm *guest(const char *name, bool or_iodomain)
 {
     struct vm *vm = vm_first();
 
-    while (vm && (vm->privileged || strcmp(vm->name, name) != 0))
+    while (vm && ((vm->privileged && !or_iodomain) || strcmp(vm->name, name) != 0))
         vm = vm->next;
     if (!vm)
         say("%s: no such guest; `list` names them\r\n", name);
@@ -68,21 +68,24 @@ static struct vm *guest(const char *name)
 
 static void start(char **word)
 {
-    struct vm *vm = guest(word[1]);
+    struct vm *vm = guest(word[1], false);
 
     if (vm && vm_start(vm) != 0)
         say("%s: is %s already\r\n", vm->name, states[vm->state]);
 }
 
-/* `stop` and `restart` */
+/* `stop` and `restart`; of an I/O domain that is down the latter is a start. */
 static void end(char **word)
 {
-    struct vm *vm = guest(word[1]);
+    bool again = strcmp(word[0], "restart") == 0;
+    struct vm *vm = guest(word[1], again);
 
+    if (vm && vm->privileged && vm_start(vm) == 0)
+        return;
     if (vm && (vm->state == VM_STOPPED || vm->state == VM_DYING))
         say("%s: is %s already\r\n", vm->name, states[vm->state]);
     else if (vm)
-        vm_stop(vm, NULL, strcmp(word[0], "stop") == 0 ? VM_HELD : VM_POWER_RESET, "by the operator");
+        vm_stop(vm, NULL, again ? VM_POWER_RESET : VM_HELD, "by the operator");
 }
 
 static void list_vfs(UNUSED char **word)
@@ -120,7 +123,7 @@ static struct vf *vf(const char *label, bool owned)
 static void attach(char **word)
 {
     struct vf *f = vf(word[1], false);
-    struct vm *vm = f ? guest(word[3]) : NULL;
+    struct vm *vm = f ? guest(word[3], false) : NULL;
 
     if (vm && vf_give(f, vm) != 0)
         say("%s: must be stopped, and have less than %u VFs\r\n", vm->name, BOOT_GUEST_VFS);
@@ -202,7 +205,7 @@ static const struct {
     {"list", "", "the VMs: processors, memory, processor time, state", 1, NULL, list},
     {"start", " GUEST", "start a guest that is stopped", 2, NULL, start},
     {"stop", " GUEST", "stop a guest, at once; it keeps its memory and its VFs", 2, NULL, end},
-    {"restart", " GUEST", "stop a guest, at once, and start it again", 2, NULL, end},
+    {"restart", " GUEST", "stop a guest, or `iodomain`, at once, and start it again", 2, NULL, end},
     {"vf", "", "the VFs: state, configured MAC, owner, faults", 1, NULL, list_vfs},
     {"vf", " VF attach GUEST", "give a VF to a guest that is stopped", 4, "attach", attach},
     {"vf", " VF detach", "take it from its guest, which is stopped", 3, "detach", detach},

@@ -14,16 +14,20 @@
 #include "vm/vm.h"
 
 #define NIC_UP_LIMIT_NS (30 * NS_PER_S)
+#define WATCH_MS        20
+#define PATIENCE_START  1500 /* calls of watch() */
 
 static struct {
     const struct boot_config *cfg;
     struct boot_guest iodom; /* what the I/O domain is built from */
+    struct vm *iodom_vm;
+    uint32_t patience; /* calls of watch() that it may still be silent, atomic */
     struct pci_dev *pf[BOOT_NICS_MAX];
     struct vf *vf[BOOT_NICS_MAX]; /* pf->num_vfs of them */
     bool complete;                /* every guest has been built, or has failed to be */
     struct ratelimit calls;       /* log lines that the I/O domain's hypercalls can cause */
     struct spinlock lock;
-    struct timer late;
+    struct timer late, watch;
 } setup = {.calls = RATELIMIT_INIT(20, 2)};
 
 /* --- NICs and their VFs --- */
@@ -98,7 +102,6 @@ static uint64_t iodom_cpus(void)
 static void iodom_start(const struct bootinfo *bi)
 {
     struct iodom_info *info = hpa_to_ptr(hpa(bi->iodom_info));
-    struct vm *vm;
 
     info->tsc_khz = time_tsc_khz();
     info->nnics = 0;
@@ -107,9 +110,9 @@ static void iodom_start(const struct bootinfo *bi)
             info->nic[info->nnics++] = info->nic[i];
     setup.iodom = bi->iodom;
     setup.iodom.cpus = iodom_cpus();
-    vm = vm_create(&setup.iodom, true);
-    if (vm && vm_start(vm) != 0)
-        log_error("iodom: cannot be started");
+    setup.iodom_vm = vm_create(&setup.iodom, true);
+    if (setup.iodom_vm && vm_start(setup.iodom_vm) != 0)
+        log_error("iodomain: cannot be started");
 }
 
 /* --- guests --- */
@@ -177,6 +180,8 @@ void setup_release(struct vm *vm)
 {
     uint64_t began = time_ns();
 
+    for (struct vf *f = vm->privileged ? vf_first() : NULL; f; f = f->next)
+        f->up_ns = 0;
     vf_end_use(vm);
     assign_release_all(vm);
     vm_iommu_close(vm);
@@ -295,6 +300,26 @@ int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number)
     return f ? vf_set_clean(f, number) : -EINVAL;
 }
 
+int setup_alive(uint64_t ms)
+{
+    if (ms == 0 || ms > UINT32_MAX)
+        return -EINVAL;
+    __atomic_store_n(&setup.patience, (uint32_t)(ms / WATCH_MS + 2), __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+/* Calls are counted, not time: where everything is late, these are, too. */
+static void watch(struct timer *t)
+{
+    struct vm *vm = setup.iodom_vm;
+
+    timer_arm(t, time_ns() + WATCH_MS * NS_PER_MS);
+    if (!vm || vm->state != VM_RUNNING)
+        __atomic_store_n(&setup.patience, PATIENCE_START, __ATOMIC_SEQ_CST);
+    else if (__atomic_sub_fetch(&setup.patience, 1, __ATOMIC_SEQ_CST) == 0)
+        vm_stop(vm, NULL, VM_CRASH, "no sign of life");
+}
+
 static void report_memory(void)
 {
     uint64_t ram[2] = {0}, used = frame_bytes_used(); /* guests, I/O domain */
@@ -322,4 +347,6 @@ void setup_init(const struct bootinfo *bi)
     setup_stopped(); /* in case that they were faster */
     timer_init(&setup.late, report_late);
     timer_arm(&setup.late, time_ns() + NIC_UP_LIMIT_NS);
+    timer_init(&setup.watch, watch);
+    timer_arm(&setup.watch, time_ns());
 }

@@ -21,7 +21,7 @@ void setup_init(const struct bootinfo *bi);
  */
 MUST_USE int setup_assign(struct vm *vm);
 
-/* Takes all functions of a VM back, as assign_release_all() says. */
+/* Takes all functions of a VM back, as assign_release_all() says. Without the I/O domain no VF's NIC is up. */
 void setup_release(struct vm *vm);
 
 /* A VM has stopped for good. Powers the machine off when every guest has powered itself off: nobody is left to serve. */
@@ -34,3 +34,6 @@ void setup_stopped(void);
 int setup_nic_ready(struct vm *caller, uint64_t nic);
 int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready);
 int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number);
+
+/* HC_ALIVE: the I/O domain is stopped, as for a crash of it, if it does not call again in time. -EINVAL: not 1 to 2^32 - 1. */
+int setup_alive(uint64_t ms);

@@ -191,6 +191,7 @@ int vm_start(struct vm *vm)
     if (vm->state != VM_STOPPED)
         return -EBUSY;
     vm->end = VM_HELD;
+    vm->ncrashes = 0;
     vm->state = VM_STARTING;
     enter(vm->vcpu[0]);
     return 0;
@@ -247,8 +248,9 @@ static bool wants_restart(struct vm *vm)
         return false;
     if (!crashes_too_often(vm))
         return true;
-    log_error("[%s] crashed %u times within %u s: it stays down", vm->name, VM_CRASHES,
-              (unsigned)(VM_CRASH_WINDOW_NS / NS_PER_S));
+    log_error("[%s] crashed %u times within %u s: it stays down%s", vm->name, VM_CRASHES,
+              (unsigned)(VM_CRASH_WINDOW_NS / NS_PER_S),
+              vm->privileged ? "; running guests keep their VFs; `restart iodomain` starts it again" : "");
     return false;
 }
 

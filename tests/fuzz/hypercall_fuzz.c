@@ -59,6 +59,12 @@ int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number)
     return nic < NICS && vf < VFS && number == 1 ? 0 : -EINVAL;
 }
 
+int setup_alive(uint64_t ms)
+{
+    must(vm.privileged && fake_hvm.reg[REG_CPL] == 0);
+    return ms ? 0 : -EINVAL;
+}
+
 /* 1 or 8 bytes, or what is left of them. */
 static uint64_t take(const uint8_t **data, size_t *size, bool wide)
 {

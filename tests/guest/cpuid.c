@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What does an exit cost? The least of 1,000 in TSC ticks, from which tests/bench/run.py has instructions;
+/* What does an exit cost? The least of 1,000 in TSC ticks, which under `-icount shift=0` are instructions;
  * `none` is the loop's own share. */
 #include "tests/guest/lib/lib.h"
 #include "vm/abi/hypercall.h"

@@ -16,6 +16,10 @@ enum {
     HC_CYCLES = 4,     /* any: returns the exits of the calling vCPU so far, total or of one kind (RDI = kind + 1, 0 for the total) */
     HC_VF_CLEAN = 5,   /* I/O domain: RDI = NIC index, RSI = VF index, RDX = number of its last reset. Nothing of the last owner is left:
                           scrubbed and read back after that number was returned. The VF may be given to the next one */
+    HC_ALIVE = 6,      /* I/O domain: it calls this again within RDI milliseconds (1 to 2^32 - 1). If not, it is taken for hung, and started anew.
+                          Before its first call it has half a minute */
+    HC_KEEP = 7,       /* I/O domain: its keepsake, IODOM_KEEP_MAX bytes that outlive it, zero when the machine starts. RDI = address,
+                          RSI = length, RDX = 1: they become its first bytes, all at once; 0: its first bytes go there */
 };
 
 #define ABI_VERSION 1

@@ -11,6 +11,7 @@
 #define IODOM_NAME_MAX   16
 #define IODOM_NICS_MAX   8
 #define IODOM_VFS_MAX    256
+#define IODOM_KEEP_MAX   16384 /* of HC_KEEP */
 
 struct iodom_vf {
     uint8_t mac[6]; /* all zero: the driver gives the VF a random one */

@@ -92,6 +92,7 @@ bool iodom_start(struct kit *k)
     set_up(&k->vf, &info->nic[0]);
     keep_vfs_on(&k->vf, info->nic[0].vfs);
     hypercall(HC_NIC_READY, 0, 0, 0);
+    hypercall(HC_ALIVE, UINT32_MAX, 0, 0);
     keep_vfs_on(&k->vf, info->nic[0].vfs);
     return vf_wait_link(&k->vf);
 }

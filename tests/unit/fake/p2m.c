@@ -49,7 +49,8 @@ int p2m_read(const struct p2m *p, gpa_t at, void *dst, uint64_t size)
 {
     if (!p2m_is_ram(p, at, size))
         return -EFAULT;
-    memcpy(dst, p2m_ram(p, at, size), size);
+    if (size)
+        memcpy(dst, p2m_ram(p, at, size), size);
     return 0;
 }
 
@@ -57,7 +58,8 @@ int p2m_write(const struct p2m *p, gpa_t at, const void *src, uint64_t size)
 {
     if (!p2m_is_ram(p, at, size))
         return -EFAULT;
-    memcpy(p2m_ram(p, at, size), src, size);
+    if (size)
+        memcpy(p2m_ram(p, at, size), src, size);
     return 0;
 }
 

@@ -43,6 +43,14 @@ int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number)
     return nic == 0 && vf == 3 && number == 1ull << 40 ? 0 : -EINVAL;
 }
 
+static uint64_t alive_ms;
+
+int setup_alive(uint64_t ms)
+{
+    alive_ms = ms;
+    return 0;
+}
+
 static int64_t hc(uint64_t nr, uint64_t rdi, uint64_t rsi, uint64_t rdx)
 {
     v.gpr[RAX] = nr;
@@ -57,7 +65,7 @@ static int64_t hc(uint64_t nr, uint64_t rdi, uint64_t rsi, uint64_t rdx)
 
 TEST(permissions)
 {
-    static const bool privileged_only[] = {[HC_NIC_READY] = true, [HC_VF_STATUS] = true, [HC_CYCLES] = false, [HC_VF_CLEAN] = true};
+    static const bool privileged_only[] = {[HC_NIC_READY] = true, [HC_VF_STATUS] = true, [HC_CYCLES] = false, [HC_VF_CLEAN] = true, [HC_ALIVE] = true, [HC_KEEP] = true};
 
     vm.privileged = false;
     fake_hvm.reg[REG_CPL] = 0;
@@ -109,6 +117,32 @@ TEST(log)
     p2m_destroy(&vm.p2m);
 }
 
+TEST(the_keepsake)
+{
+    uint8_t *ram;
+
+    CHECK_EQ(p2m_init(&vm.p2m, SIZE_2M), 0);
+    vm.privileged = true;
+    ram = p2m_ram(&vm.p2m, gpa(0x1000), 0x10000);
+    memset(ram, 0x5a, 0x10000);
+    CHECK_EQ(hc(HC_KEEP, 0x1000, IODOM_KEEP_MAX, 0), 0); /* nothing was kept yet */
+    CHECK(ram[0] == 0 && ram[IODOM_KEEP_MAX - 1] == 0 && ram[IODOM_KEEP_MAX] == 0x5a);
+    memcpy(ram, "lease", 5);
+    CHECK_EQ(hc(HC_KEEP, 0x1000, 5, 1), 0);
+    memset(ram, 0xff, 16);
+    CHECK_EQ(hc(HC_KEEP, 0x1001, 6, 0), 0);
+    CHECK(memcmp(ram, "\xfflease\0\xff", 8) == 0);
+    CHECK_EQ(hc(HC_KEEP, 0x1000, IODOM_KEEP_MAX + 1, 1), -EINVAL);
+    CHECK_EQ(hc(HC_KEEP, 0x1000, ~0ull, 0), -EINVAL);
+    CHECK_EQ(hc(HC_KEEP, 0x1000, 1, 2), -EINVAL);
+    CHECK_EQ(hc(HC_KEEP, SIZE_2M - 4, 5, 1), -EFAULT);
+    CHECK_EQ(hc(HC_KEEP, ~0ull, 5, 1), -EFAULT);
+    CHECK_EQ(hc(HC_KEEP, SIZE_2M - 4, 5, 0), -EFAULT);
+    CHECK_EQ(hc(HC_KEEP, 0x1001, 5, 0), 0); /* what failed has changed nothing */
+    CHECK(memcmp(ram, "\xfflease", 6) == 0);
+    p2m_destroy(&vm.p2m);
+}
+
 TEST(nic_arguments_are_not_cut)
 {
     vm.privileged = true;
@@ -118,6 +152,8 @@ TEST(nic_arguments_are_not_cut)
     CHECK_EQ(hc(HC_VF_STATUS, 0, 1ull << 32, 1), -EINVAL);
     CHECK_EQ(hc(HC_VF_STATUS, 0, 3, 2), -EINVAL);
     CHECK_EQ(hc(HC_VF_CLEAN, 0, 3, 1ull << 40), 0);
+    CHECK_EQ(hc(HC_ALIVE, 1ull << 32, 0, 0), 0);
+    CHECK_EQ(alive_ms, 1ull << 32);
     CHECK_EQ(hc(HC_VF_CLEAN, 1ull << 32, 3, 1ull << 40), -EINVAL);
     CHECK_EQ(hc(HC_VF_CLEAN, 0, 1ull << 32 | 3, 1ull << 40), -EINVAL);
 }
