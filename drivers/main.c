@@ -3,12 +3,16 @@
 #include "drivers/net/nic.h"
 #include "drivers/stack/stack.h"
 #include "drivers/svc/svc.h"
+#include "drivers/sys/keep.h"
 #include "drivers/sys/sys.h"
 #include "vm/abi/hypercall.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define ALIVE_PERIOD_NS (100 * NS_PER_MS)
+#define ALIVE_LIMIT_MS  500
 
 int main(void);
 
@@ -105,9 +109,11 @@ static void open_nic(unsigned i, const struct iodom_nic *cfg)
     }
     printf("%s: mac %02x:%02x:%02x:%02x:%02x:%02x, driver %s, %u VFs\n", nic->name, nic->mac[0], nic->mac[1],
            nic->mac[2], nic->mac[3], nic->mac[4], nic->mac[5], nic->ops->driver, nic->channels);
-    for (unsigned v = 0; v < cfg->vfs; v++)
+    for (unsigned v = 0; v < cfg->vfs && !nic->taken_over; v++)
         print_channel(nic->name, v, &cfg->vf[v]);
     (void)hypercall(HC_NIC_READY, i, 0, 0);
+    if (nic->link.up)
+        on_link(nic);
 }
 
 static bool poll_all(void)
@@ -130,12 +136,26 @@ static uint64_t arm_all(uint64_t deadline)
     return deadline;
 }
 
+/* Now and then tells the hypervisor that the loop still turns; returns when next. */
+static uint64_t tell_alive(void)
+{
+    static uint64_t due;
+
+    if (clock_ns() >= due) {
+        (void)hypercall(HC_ALIVE, ALIVE_LIMIT_MS, 0, 0);
+        stack_keep();
+        due = clock_ns() + ALIVE_PERIOD_NS;
+    }
+    return due;
+}
+
 int main(void)
 {
     const struct iodom_info *cfg = sys_config();
 
     if (!cfg)
         sys_crash("no usable configuration (PVH module 0)");
+    keep_init();
     srand((unsigned)clock_seed());
     buf_init();
     stack_init();
@@ -146,10 +166,11 @@ int main(void)
         printf("iodom: the echo service does not start\n");
     for (;;) {
         bool more = poll_all();
-        uint64_t deadline = stack_timers();
+        uint64_t deadline = stack_timers(), alive = tell_alive();
 
         if (more)
             continue;
+        deadline = alive < deadline ? alive : deadline;
         /* Interrupts on, and only then the last look: what comes after it wakes us. */
         deadline = arm_all(deadline);
         if (!poll_all())

@@ -90,6 +90,7 @@ struct nic {
     const char *name;
     unsigned channels;
     bool vepa;
+    bool taken_over; /* it was running when start() came, and no channel has noticed */
     uint8_t mac[NIC_MAC_LEN];
     struct nic_link link;
     struct nic_stats stats;

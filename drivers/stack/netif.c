@@ -5,10 +5,12 @@
  */
 #include "lwip/netif.h"
 #include "drivers/stack/stack.h"
+#include "drivers/sys/keep.h"
 #include "drivers/sys/sys.h"
 #include "lwip/dhcp.h"
 #include "lwip/etharp.h"
 #include "lwip/init.h"
+#include "lwip/prot/dhcp.h"
 #include "lwip/sys.h"
 #include "lwip/timeouts.h"
 #include <errno.h>
@@ -111,6 +113,58 @@ static err_t netif_setup(struct netif *netif)
     return ERR_OK;
 }
 
+/* --- an address that DHCP gave to the last incarnation --- */
+
+#define LEASE_VERSION 1
+
+struct lease {
+    struct stack_address address;
+    uint32_t end; /* minute of clock_board_s() */
+};
+
+static uint32_t board_minute(void)
+{
+    return (uint32_t)(clock_board_s() / DHCP_COARSE_TIMER_SECS);
+}
+
+void stack_keep(void)
+{
+    for (unsigned i = 0; i < netifs_used; i++) {
+        const struct netif *n = &netifs[i];
+        const struct dhcp *d = netif_dhcp_data(n);
+        struct lease l = {.address = {n->ip_addr.addr, n->netmask.addr, n->gw.addr}};
+
+        if (!d || !dhcp_supplied_address(n))
+            continue;
+        l.end = board_minute() + (d->t0_timeout > d->lease_used ? d->t0_timeout - d->lease_used : 0);
+        (void)keep_put(KEEP_LEASE, i, LEASE_VERSION, &l, sizeof(l));
+    }
+}
+
+/* A lease that has not ended, or nothing. */
+static struct lease lease_kept(unsigned i)
+{
+    struct lease l;
+    uint32_t now = board_minute();
+
+    if (!keep_get(KEEP_LEASE, i, LEASE_VERSION, &l, sizeof(l)) || l.end <= now || l.end - now > UINT16_MAX)
+        return (struct lease){0};
+    l.end -= now;
+    return l;
+}
+
+/* Just started, without a link. When the link comes, its owner asks whether it may keep it (RFC 2131 3.2), and uses it meanwhile. */
+static void lease_resume(struct netif *netif, const struct lease *l)
+{
+    struct dhcp *d = netif_dhcp_data(netif);
+
+    d->offered_ip_addr.addr = l->address.ip;
+    d->offered_sn_mask.addr = l->address.netmask;
+    d->offered_gw_addr.addr = l->address.gateway;
+    d->t0_timeout = (u16_t)l->end;
+    d->state = DHCP_STATE_BOUND;
+}
+
 void stack_init(void)
 {
     lwip_init();
@@ -119,7 +173,8 @@ void stack_init(void)
 int stack_attach(struct nic *nic, const struct stack_address *address)
 {
     struct netif *netif = &netifs[netifs_used];
-    ip4_addr_t ip = {address->ip}, mask = {address->netmask}, gateway = {address->gateway};
+    struct lease lease = address->ip ? (struct lease){*address, 0} : lease_kept(netifs_used);
+    ip4_addr_t ip = {lease.address.ip}, mask = {lease.address.netmask}, gateway = {lease.address.gateway};
 
     if (netifs_used == IODOM_NICS_MAX)
         return -ENOSPC;
@@ -133,6 +188,8 @@ int stack_attach(struct nic *nic, const struct stack_address *address)
     netif_set_up(netif);
     if (!address->ip && dhcp_start(netif) != ERR_OK)
         return -ENOMEM;
+    if (!address->ip && lease.address.ip)
+        lease_resume(netif, &lease);
     return 0;
 }
 

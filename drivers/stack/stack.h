@@ -15,6 +15,9 @@ void stack_init(void);
 /* Puts an interface on the NIC. -ENOSPC */
 int stack_attach(struct nic *nic, const struct stack_address *address);
 
+/* Puts the leases that the interfaces have into the keepsake, if they changed; stack_attach() begins with the one that is there. */
+void stack_keep(void);
+
 /* For the NIC's events. */
 void stack_received(struct nic *nic, struct nic_buf *buf);
 void stack_sent(struct nic *nic, void *cookie);

@@ -16,6 +16,11 @@ uint64_t clock_ns(void)
     return (uint64_t)((unsigned __int128)(rdtsc() - tsc_start) * ns_per_tick_32 >> 32);
 }
 
+uint64_t clock_board_s(void)
+{
+    return clock_ns() / NS_PER_S + (uint64_t)((unsigned __int128)tsc_start * ns_per_tick_32 >> 32) / NS_PER_S;
+}
+
 uint32_t clock_seed(void)
 {
     return (uint32_t)(rdtsc() * 0x9e3779b97f4a7c15ull >> 32);

@@ -51,8 +51,9 @@ bool irq_take(unsigned irq);
 /* --- time (clock.c, apic.c) --- */
 
 void clock_init(uint32_t tsc_khz);
-uint64_t clock_ns(void);   /* since start */
-uint32_t clock_seed(void); /* differs from start to start; no secret */
+uint64_t clock_ns(void);      /* since start */
+uint64_t clock_board_s(void); /* of the board, in seconds: goes on when the I/O domain starts anew */
+uint32_t clock_seed(void);    /* differs from start to start; no secret */
 void apic_init(void);
 
 /* Where a device's MSI must go to raise interrupt `irq`. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hypervisor's own files with this in place of kernel/main.c: it starts as far as the IOMMU, and then counts what mapping costs. All in
- * TSC ticks, from which tests/bench/run.py has instructions; the emulated unit's own work takes none.
+ * The hypervisor's own files with this in place of kernel/main.c: it starts as far as the IOMMU, and then counts what mapping costs. Under QEMU's
+ * -icount shift=0 a TSC tick is an instruction; the emulated unit's own work takes none.
  */
 #include "iommu/iommu.h"
 #include "boot/bootinfo.h"
@@ -91,7 +91,6 @@ void hv_main(const struct bootinfo *bi)
     cpu_init_boot();
     frame_init(bi);
     paging_init(bi);
-    apic_init_boot();
     acpi_init(bi);
     if (pci_init(bi) != 0)
         panic("bench: PCI");

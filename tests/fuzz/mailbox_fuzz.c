@@ -44,6 +44,13 @@ static void on_cleaned(struct nic *n, unsigned channel, uint64_t number)
         abort();
 }
 
+void igb_keep(struct igb *g)
+{
+    for (unsigned vf = 0; vf < g->nic.channels; vf++)
+        if (g->vf[vf].mc_hashes > IGB_MC_HASHES)
+            abort();
+}
+
 static const struct nic_events events = {
     .channel = on_channel, .resetting = on_resetting, .cleaned = on_cleaned};
 

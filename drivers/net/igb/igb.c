@@ -49,17 +49,18 @@ static int igb_channel_enable(struct nic *nic, unsigned channel, bool on)
 
 /* The order of the datasheet's initialization flow for IOV mode: queues and switch first, then "PF reset
  * done" for the VFs. */
-static int igb_start(struct nic *nic)
+static int start_anew(struct igb *g)
 {
-    struct igb *g = igb_of(nic);
-    int err = igb_reset(g);
+    int err;
 
+    igb_forget(g); /* should we die over it, this state is nobody's to take over */
+    err = igb_reset(g);
     if (err)
         return err;
     /* Not before the reset: the device may still hold addresses of whoever used it before. */
     pci_enable(g->devfn, PCI_COMMAND_MASTER);
     igb_vmdq_setup(g);
-    for (unsigned vf = 0; vf < nic->channels; vf++)
+    for (unsigned vf = 0; vf < g->nic.channels; vf++)
         igb_vf_clean(g, vf);
     err = igb_rings_start(g);
     if (err)
@@ -72,6 +73,21 @@ static int igb_start(struct nic *nic)
     return igb_link_start(g);
 }
 
+static int igb_start(struct nic *nic)
+{
+    struct igb *g = igb_of(nic);
+    int err = igb_take_over(g);
+
+    nic->taken_over = err == 0;
+    if (err && err != -ENOENT)
+        printf("%s: cannot be taken over (error %d): reset\n", nic->name, -err);
+    if (err)
+        err = start_anew(g);
+    if (!err)
+        igb_keep(g);
+    return err;
+}
+
 static void igb_other_events(struct igb *g)
 {
     (void)igb_rd(g, IGB_ICR); /* clears the causes; what happened is read from where it happened */
@@ -82,6 +98,7 @@ static void igb_other_events(struct igb *g)
         g->nic.events->link(&g->nic);
         igb_msg_notify_link(g);
     }
+    igb_keep(g);
 }
 
 static bool igb_poll(struct nic *nic)

@@ -11,11 +11,15 @@
 #define IGB_PF_POOL    (IGB_POOLS - 1)
 #define IGB_VFS_MAX    (IGB_POOLS - 1)
 #define IGB_RING       256 /* descriptors per ring; RDLEN and TDLEN must be multiples of 128 bytes */
+#define IGB_FRAME_MIN  64
 #define IGB_FRAME_MAX  1522
 #define IGB_JUMBO_MAX  9728
 #define IGB_MC_HASHES  30
-#define IGB_EXTRA_MACS 2 /* further unicast addresses of a VF that may choose its own */
+#define IGB_EXTRA_MACS 2                       /* further unicast addresses of a VF that may choose its own */
+#define IGB_VF_VLANS   (IGB_VLVFS / IGB_POOLS) /* that a VF may choose */
 #define IGB_MSG_WORDS  16
+
+#define IGB_VLAN_TAG_LEN 4
 
 /* Receive addresses: 0 the PF's, then one per VF, then IGB_EXTRA_MACS per VF. */
 #define IGB_RAR_PF           0u
@@ -101,10 +105,16 @@ int igb_transmit(struct nic *nic, const struct nic_frag *frag, unsigned n, void 
 
 /* intr.c */
 int igb_intr_setup(struct igb *g);
+/* The PF's, and no VF's. */
+void igb_intr_off(struct igb *g);
 void igb_intr_arm(struct igb *g);
 
 /* vf.c: pools, filters, VLANs */
 void igb_vmdq_setup(struct igb *g);
+/* The part of it that VFs do not notice when it is done again. */
+void igb_switch_setup(struct igb *g);
+/* Stops receive and transmit queue `q`; false if they go on. */
+bool igb_queues_stop(struct igb *g, unsigned q);
 /*
  * Everything of the VF back to its default, verified by read-back; on failure the VF is cut off until the next
  * reset succeeds. Of a VF that is handed over (events->resetting()) the mailbox too.
@@ -118,6 +128,7 @@ void igb_vf_enable(struct igb *g, unsigned vf, bool on);
 void igb_vf_update_pool(struct igb *g, unsigned vf);
 void igb_rar_set(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool);
 void igb_rar_clear(struct igb *g, unsigned entry);
+void igb_rar_get(const struct igb *g, unsigned entry, uint8_t mac[NIC_MAC_LEN]);
 bool igb_rar_holds(const struct igb *g, unsigned entry, const uint8_t *mac);
 /* The multicast table: what any VF asked for. */
 void igb_mta_update(struct igb *g);
@@ -131,16 +142,18 @@ bool igb_vlan_is_member(const struct igb *g, unsigned pool, unsigned vid);
 struct igb_mbx_events {
     uint32_t requests, resets; /* a bit per VF */
 };
-/* What is pending. Resets are taken (cleared), requests stay until igb_mbx_take(). */
+/* What is pending. Resets are taken (cleared), requests stay until igb_mbx_reply(). */
 struct igb_mbx_events igb_mbx_pending(struct igb *g);
 /* Whether a request that was pending still is: it goes with the VF's last guest. */
 bool igb_mbx_has_request(const struct igb *g, unsigned vf);
 /* Locks the buffer for the PF; false if the VF has it. */
 bool igb_mbx_lock(struct igb *g, unsigned vf);
 void igb_mbx_unlock(struct igb *g, unsigned vf);
-/* With the lock: clears the request and copies the message, once. */
+/* With the lock: copies the message, once. The request stays until it is answered: whoever takes over finds it. */
 void igb_mbx_take(struct igb *g, unsigned vf, uint32_t msg[IGB_MSG_WORDS]);
-/* With the lock, which it drops: acknowledges, and with n > 0 sends n words. */
+/* Whether the PF holds the lock. */
+bool igb_mbx_is_locked(const struct igb *g, unsigned vf);
+/* With the lock, which it drops: acknowledges and clears the request, and with n > 0 sends n words. */
 void igb_mbx_reply(struct igb *g, unsigned vf, const uint32_t *msg, unsigned n);
 /* Sends a message of the PF's own unless the VF is using the buffer. */
 void igb_mbx_notify(struct igb *g, unsigned vf, uint32_t msg);
@@ -157,3 +170,14 @@ void igb_mbx_mute(struct igb *g, uint32_t vfs);
 void igb_msg_poll(struct igb *g);
 /* Tells the VFs that the link changed. */
 void igb_msg_notify_link(struct igb *g);
+/* Of a VF in service: ends an answer that the last driver died over; a message that it had not answered is still pending. */
+void igb_msg_finish(struct igb *g, unsigned vf);
+
+/* takeover.c: puts what the registers do not say into the keepsake, or takes it out: the next start will be one with a reset. */
+void igb_keep(struct igb *g);
+void igb_forget(struct igb *g);
+/*
+ * Starts on a device that the last driver left running, in the place of igb_reset() and all that follows it, but for the link. -ENOENT: there is none, or it
+ * is not as it was left; other errors: it cannot be had so. Reset it, then.
+ */
+int igb_take_over(struct igb *g);

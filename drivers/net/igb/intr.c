@@ -13,6 +13,12 @@
     500 /* a flood of mailbox messages wakes the I/O domain 2,000 times a second at most */
 #define PF_VECTORS (IGB_BIT(IGB_VECTOR_QUEUES) | IGB_BIT(IGB_VECTOR_OTHER))
 
+void igb_intr_off(struct igb *g)
+{
+    igb_wr(g, IGB_IMC, UINT32_MAX);
+    igb_wr(g, IGB_EIMC, PF_VECTORS);
+}
+
 int igb_intr_setup(struct igb *g)
 {
     igb_wr(g, IGB_GPIE, GPIE_MSIX_MODE | GPIE_PBA | GPIE_EIAME | GPIE_NSICR);

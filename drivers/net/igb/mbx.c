@@ -37,7 +37,6 @@ void igb_mbx_unlock(struct igb *g, unsigned vf)
 
 void igb_mbx_take(struct igb *g, unsigned vf, uint32_t msg[IGB_MSG_WORDS])
 {
-    igb_wr(g, IGB_MBVFICR, IGB_PREP(MBVFICR_REQ, IGB_BIT(vf)));
     for (unsigned i = 0; i < IGB_MSG_WORDS; i++)
         msg[i] = igb_rd(g, IGB_VMBMEM_WORD(vf, i));
 }
@@ -48,7 +47,13 @@ void igb_mbx_reply(struct igb *g, unsigned vf, const uint32_t *msg, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         igb_wr(g, IGB_VMBMEM_WORD(vf, i), msg[i]);
+    igb_wr(g, IGB_MBVFICR, IGB_PREP(MBVFICR_REQ, IGB_BIT(vf)));
     igb_wr(g, IGB_P2VMAILBOX(vf), n ? P2V_ACK | P2V_STS : P2V_ACK);
+}
+
+bool igb_mbx_is_locked(const struct igb *g, unsigned vf)
+{
+    return igb_rd(g, IGB_P2VMAILBOX(vf)) & P2V_PFU;
 }
 
 bool igb_mbx_has_request(const struct igb *g, unsigned vf)

@@ -35,7 +35,6 @@ enum msg_type {
 #define INFO_PROMISC_MC     2
 
 #define VLAN_MAX     4095
-#define FRAME_MIN    64
 #define TOKENS_MAX   64 /* a driver sends about a dozen messages when it starts */
 #define TOKEN_NS     (2 * NS_PER_MS)
 #define THROTTLED_NS (2 * NS_PER_MS)
@@ -69,6 +68,9 @@ static int add_extra_mac(struct igb *g, unsigned vf, const uint8_t *mac)
 {
     struct igb_vf *s = &g->vf[vf];
 
+    for (unsigned i = 0; i < s->extra_macs; i++)
+        if (igb_rar_holds(g, IGB_RAR_EXTRA(vf, i), mac))
+            return 0;
     if (s->extra_macs == IGB_EXTRA_MACS)
         return -ENOSPC;
     igb_rar_set(g, IGB_RAR_EXTRA(vf, s->extra_macs++), mac, vf);
@@ -133,14 +135,14 @@ static int set_vlan(struct igb *g, unsigned vf, const uint32_t *msg)
         return -EPERM;
     if (IGB_GET(MSG_INFO, msg[0]) > INFO_VLAN_ADD || vid > VLAN_MAX)
         return -EINVAL;
-    if (add && !igb_vlan_is_member(g, vf, vid) && igb_vlan_count(g, vf) >= IGB_VLVFS / IGB_POOLS)
+    if (add && !igb_vlan_is_member(g, vf, vid) && igb_vlan_count(g, vf) >= IGB_VF_VLANS)
         return -ENOSPC;
     return igb_vlan_set(g, vf, vid, add);
 }
 
 static int set_lpe(struct igb *g, unsigned vf, const uint32_t *msg)
 {
-    if (msg[1] < FRAME_MIN || msg[1] > IGB_JUMBO_MAX - 4)
+    if (msg[1] < IGB_FRAME_MIN || msg[1] > IGB_JUMBO_MAX - 4)
         return -EINVAL;
     g->vf[vf].max_frame = (uint16_t)msg[1];
     igb_vf_update_pool(g, vf);
@@ -158,18 +160,21 @@ static int set_promisc(struct igb *g, unsigned vf, const uint32_t *msg)
     return 0;
 }
 
-/* The handshake: the VF's pool opens, and the answer carries its address. */
-static unsigned complete_reset(struct igb *g, unsigned vf, uint32_t *msg)
+static unsigned reset_answer(const struct igb_vf *s, uint32_t *msg)
 {
-    struct igb_vf *s = &g->vf[vf];
-
-    igb_vf_open(g, vf);
-    igb_vf_enable(g, vf, true);
-    s->cts = true;
     msg[0] = VF_RESET | MSG_ACK;
     msg[1] = s->mac[0] | (uint32_t)s->mac[1] << 8 | (uint32_t)s->mac[2] << 16 | (uint32_t)s->mac[3] << 24;
     msg[2] = s->mac[4] | (uint32_t)s->mac[5] << 8;
     return 3;
+}
+
+/* The handshake: the VF's pool opens, and the answer carries its address. */
+static unsigned complete_reset(struct igb *g, unsigned vf, uint32_t *msg)
+{
+    igb_vf_open(g, vf);
+    igb_vf_enable(g, vf, true);
+    g->vf[vf].cts = true;
+    return reset_answer(&g->vf[vf], msg);
 }
 
 static int dispatch(struct igb *g, unsigned vf, const uint32_t *msg)
@@ -261,6 +266,7 @@ static void handle_message(struct igb *g, unsigned vf, uint64_t now)
     struct igb_vf *s = &g->vf[vf];
     uint32_t msg[IGB_MSG_WORDS];
     bool was_ready = s->cts, handshake;
+    unsigned n;
 
     if (!igb_mbx_lock(g, vf)) {
         locked_out(g, vf, now);
@@ -269,7 +275,9 @@ static void handle_message(struct igb *g, unsigned vf, uint64_t now)
     s->locked_out = 0;
     igb_mbx_take(g, vf, msg);
     handshake = msg[0] == VF_RESET;
-    igb_mbx_reply(g, vf, msg, answer(g, vf, msg));
+    n = answer(g, vf, msg);
+    igb_keep(g); /* a driver that takes over must know what the VF has been told */
+    igb_mbx_reply(g, vf, msg, n);
     if (handshake && s->cts && !was_ready && !g->nic.events->channel(&g->nic, vf, true))
         clean(g, vf);
 }
@@ -307,6 +315,21 @@ void igb_msg_poll(struct igb *g)
         }
     }
     igb_mbx_mute(g, throttled);
+}
+
+void igb_msg_finish(struct igb *g, unsigned vf)
+{
+    uint32_t msg[IGB_MSG_WORDS];
+
+    if (!igb_mbx_is_locked(g, vf))
+        return;
+    igb_mbx_take(g, vf, msg);
+    if (msg[0] == (VF_RESET | MSG_ACK))
+        igb_mbx_reply(g, vf, msg, reset_answer(&g->vf[vf], msg));
+    else if (msg[0] & (MSG_ACK | MSG_NACK))
+        igb_mbx_reply(g, vf, msg, 1);
+    else
+        igb_mbx_unlock(g, vf);
 }
 
 void igb_msg_notify_link(struct igb *g)

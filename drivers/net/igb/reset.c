@@ -5,16 +5,6 @@
 #include "drivers/sys/sys.h"
 #include <errno.h>
 
-static void igb_read_mac(struct igb *g)
-{
-    uint32_t lo = igb_rd(g, IGB_RAL(IGB_RAR_PF)), hi = igb_rd(g, IGB_RAH(IGB_RAR_PF));
-
-    for (unsigned i = 0; i < 4; i++)
-        g->nic.mac[i] = (uint8_t)(lo >> 8 * i);
-    g->nic.mac[4] = (uint8_t)hi;
-    g->nic.mac[5] = (uint8_t)(hi >> 8);
-}
-
 int igb_reset(struct igb *g)
 {
     igb_wr(g, IGB_IMC, UINT32_MAX);
@@ -34,6 +24,6 @@ int igb_reset(struct igb *g)
     igb_wr(g, IGB_CTRL_EXT, igb_rd(g, IGB_CTRL_EXT) | CTRL_EXT_DRV_LOAD);
     g->rxctl = igb_rd(g, IGB_RXCTL(0));
     g->txctl = igb_rd(g, IGB_TXCTL(0));
-    igb_read_mac(g);
+    igb_rar_get(g, IGB_RAR_PF, g->nic.mac);
     return nic_mac_is_station(g->nic.mac) ? 0 : -EIO;
 }

@@ -65,7 +65,8 @@ static int rx_start(struct igb *g)
            IGB_PREP(SRRCTL_BSIZEPACKET, BUF_SIZE / 1024) | IGB_PREP(SRRCTL_DESCTYPE, SRRCTL_ADV_ONEBUF) |
                SRRCTL_DROP_EN);
     igb_wr(g, IGB_RDH(QUEUE), 0);
-    igb_wr(g, IGB_RDT(QUEUE), 0);
+    g->rx.head = g->rx.tail = igb_rd(g, IGB_RDH(QUEUE)) % IGB_RING;
+    igb_wr(g, IGB_RDT(QUEUE), g->rx.tail);
     igb_wr(g, IGB_RXDCTL(QUEUE),
            XDCTL_ENABLE | IGB_PREP(XDCTL_PTHRESH, 8) | IGB_PREP(XDCTL_HTHRESH, 8) |
                IGB_PREP(XDCTL_WTHRESH, 1));
@@ -83,7 +84,8 @@ static int tx_start(struct igb *g)
     igb_wr(g, IGB_TDBAH(QUEUE), (uint32_t)(at >> 32));
     igb_wr(g, IGB_TDLEN(QUEUE), IGB_RING * sizeof(struct igb_txd));
     igb_wr(g, IGB_TDH(QUEUE), 0);
-    igb_wr(g, IGB_TDT(QUEUE), 0);
+    g->tx.head = g->tx.tail = igb_rd(g, IGB_TDH(QUEUE)) % IGB_RING;
+    igb_wr(g, IGB_TDT(QUEUE), g->tx.tail);
     igb_wr(g, IGB_TDWBAL(QUEUE), 0);
     igb_wr(g, IGB_TDWBAH(QUEUE), 0);
     igb_wr(g, IGB_TXDCTL(QUEUE), XDCTL_ENABLE | IGB_PREP(XDCTL_PTHRESH, 8) | IGB_PREP(XDCTL_HTHRESH, 1));
@@ -93,6 +95,7 @@ static int tx_start(struct igb *g)
     return 0;
 }
 
+/* A head that does not go back to 0 without a device reset is where the ring begins. */
 int igb_rings_start(struct igb *g)
 {
     int err = rx_start(g);

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define QUEUE_STOP_NS (NS_PER_MS) /* a queue takes up to 100 us to stop */
-#define VLAN_TAG_LEN  4
 
 static void set_bit(struct igb *g, igb_reg r, uint32_t bits, bool on)
 {
@@ -39,16 +38,20 @@ void igb_rar_clear(struct igb *g, unsigned entry)
     igb_wr(g, IGB_RAL(entry), 0);
 }
 
+void igb_rar_get(const struct igb *g, unsigned entry, uint8_t mac[NIC_MAC_LEN])
+{
+    uint64_t address = (uint64_t)igb_rd(g, IGB_RAH(entry)) << 32 | igb_rd(g, IGB_RAL(entry));
+
+    for (unsigned i = 0; i < NIC_MAC_LEN; i++)
+        mac[i] = (uint8_t)(address >> 8 * i);
+}
+
 bool igb_rar_holds(const struct igb *g, unsigned entry, const uint8_t *mac)
 {
-    uint32_t lo = igb_rd(g, IGB_RAL(entry)), hi = igb_rd(g, IGB_RAH(entry));
-    uint64_t address = (uint64_t)IGB_GET(RAH_ADDRESS, hi) << 32 | lo;
+    uint8_t has[NIC_MAC_LEN];
 
-    for (unsigned i = 0; i < NIC_MAC_LEN; i++) {
-        if (mac[i] != (uint8_t)(address >> 8 * i))
-            return false;
-    }
-    return hi & RAH_AV;
+    igb_rar_get(g, entry, has);
+    return memcmp(has, mac, NIC_MAC_LEN) == 0 && (igb_rd(g, IGB_RAH(entry)) & RAH_AV);
 }
 
 void igb_mta_update(struct igb *g)
@@ -139,7 +142,7 @@ void igb_vf_update_pool(struct igb *g, unsigned vf)
     const struct igb_vf *s = &g->vf[vf];
     uint32_t v = VMOLR_BAM | VMOLR_STRVLAN | VMOLR_STRCRC | VMOLR_LPE;
 
-    v |= IGB_PREP(VMOLR_RLPML, s->max_frame ? s->max_frame + VLAN_TAG_LEN : IGB_FRAME_MAX);
+    v |= IGB_PREP(VMOLR_RLPML, s->max_frame ? s->max_frame + IGB_VLAN_TAG_LEN : IGB_FRAME_MAX);
     if (!s->policy.vlan)
         v |= VMOLR_AUPE;
     if (s->mc_hashes)
@@ -168,7 +171,7 @@ void igb_vf_open(struct igb *g, unsigned vf)
     igb_vf_update_pool(g, vf);
 }
 
-static bool stop_queues(struct igb *g, unsigned q)
+bool igb_queues_stop(struct igb *g, unsigned q)
 {
     igb_wr(g, IGB_TXDCTL(q), 0);
     igb_wr(g, IGB_RXDCTL(q), 0);
@@ -201,7 +204,7 @@ static bool scrub_queue(struct igb *g, unsigned q)
         {IGB_TDH(q), 0},    {IGB_TXCTL(q), g->txctl}, {IGB_TDT(q), 0},   {IGB_TDWBAL(q), 0},
         {IGB_TDWBAH(q), 0},
     };
-    bool stopped = stop_queues(g, q);
+    bool stopped = igb_queues_stop(g, q);
 
     return scrub(g, regs, ARRAY_SIZE(regs)) && stopped;
 }
@@ -290,8 +293,6 @@ void igb_vf_clean(struct igb *g, unsigned vf)
 
 void igb_vmdq_setup(struct igb *g)
 {
-    uint32_t vfs = IGB_BIT(g->nic.channels) - 1, pf = IGB_BIT(IGB_PF_POOL);
-
     for (unsigned i = 0; i < IGB_RARS; i++)
         igb_rar_clear(g, i);
     for (unsigned i = 0; i < IGB_VLVFS; i++)
@@ -299,6 +300,15 @@ void igb_vmdq_setup(struct igb *g)
     for (unsigned i = 0; i < IGB_VFTAS; i++)
         igb_wr(g, IGB_VFTA(i), 0);
     igb_mta_update(g);
+    igb_wr(g, IGB_VFRE, IGB_BIT(IGB_PF_POOL));
+    igb_wr(g, IGB_VFTE, IGB_BIT(IGB_PF_POOL));
+    igb_switch_setup(g);
+}
+
+void igb_switch_setup(struct igb *g)
+{
+    uint32_t vfs = IGB_BIT(g->nic.channels) - 1;
+
     igb_wr(g, IGB_MRQC, MRQC_VMDQ);
     /* Unicast that no filter knows is nobody's. Broadcast and multicast are copied to all pools that want
      * them. */
@@ -308,9 +318,6 @@ void igb_vmdq_setup(struct igb *g)
            IGB_PREP(DTXSWC_MACAS, vfs) | IGB_PREP(DTXSWC_VLANAS, vfs) |
                (g->nic.vepa ? 0 : DTXSWC_LOOPBACK_EN));
     igb_wr(g, IGB_QDE, 0xffff); /* a queue without descriptors loses its own frames and holds up nobody's */
-    igb_wr(g, IGB_VFRE, pf);
-    igb_wr(g, IGB_VFTE, pf);
-
     igb_rar_set(g, IGB_RAR_PF, g->nic.mac, IGB_PF_POOL);
     igb_wr(g, IGB_VMOLR(IGB_PF_POOL),
            VMOLR_BAM | VMOLR_AUPE | VMOLR_STRCRC | VMOLR_LPE | IGB_PREP(VMOLR_RLPML, IGB_FRAME_MAX));
