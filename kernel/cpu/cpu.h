@@ -78,9 +78,11 @@ void cpu_take_interrupts(void);
  * Interrupt vectors. A (cpu, vector) pair has one handler, called with interrupts off and no lock held, after
  * which the kernel signals EOI. Fixed vectors are in 0xe0..0xff; the rest is given out for devices.
  */
-#define VECTOR_TIMER    0xe0
-#define VECTOR_KICK     0xe1
-#define VECTOR_SPURIOUS 0xff
+#define VECTOR_DEVICE_LO 0x20
+#define VECTOR_DEVICE_HI 0xdf
+#define VECTOR_TIMER     0xe0
+#define VECTOR_KICK      0xe1
+#define VECTOR_SPURIOUS  0xff
 
 typedef void irq_handler_t(void *arg);
 

@@ -5,8 +5,6 @@
 #include "kernel/mm/paging.h"
 
 #define VECTORS          256
-#define VECTOR_DEVICE_LO 0x20
-#define VECTOR_DEVICE_HI 0xdf
 
 /* Interrupt gate, SDM 3A figure 6-8. */
 struct gate {

@@ -46,6 +46,11 @@ void lapic_message(struct vm *m, uint64_t address, uint32_t data)
     (void)m, (void)address, (void)data;
 }
 
+struct vm *vm_first(void)
+{
+    return &vm;
+}
+
 bool lapic_route(struct vm *m, uint64_t address, uint32_t data, struct vcpu **v, uint8_t *vector)
 {
     (void)m;
@@ -176,7 +181,7 @@ static void check_function(const struct vfunction *f, unsigned i)
             for (unsigned b = 0; b < PCI_BARS; b++)
                 must(in_a_window(&f->bar[a]) && apart(&f->bar[a], &vm.vpci->fn[s]->bar[b]));
     for (unsigned n = 0; n < IOMMU_IRQS; n++) /* what no vector stands for is blocked */
-        must(d->irq[n].routed == (f->vec[n].vector >= 0 || f->vec[n].straight));
+        must(d->irq[n].routed == (f->vec[n].vector >= 0));
     for (unsigned n = 0; n < VECTORS; n++) {
         memcpy(entry, table[i] + n * MSIX_ENTRY_BYTES, sizeof(entry));
         must((entry[0] == 0xfee00000 || entry[0] == 0) && entry[1] == 0 && (entry[2] == n || entry[2] == 0));
@@ -225,7 +230,7 @@ static void step(const uint8_t in[8])
     case 6:
         target.cpu = in[1] % 4;
         target.lent = in[2] & 1;
-        reroute(&vm, in[2] & 2);
+        assign_reroute(&vm, in[2] & 2);
         break;
     case 7:
         fake_pci_reset_rc = in[1] & 1 ? -EAGAIN : 0;

@@ -80,6 +80,7 @@ struct vpci {
     uint64_t window_next, high_next;  /* above every BAR placed so far, in each window */
     uint64_t high;                    /* where the upper window begins */
     struct vfunction *fn[VPCI_SLOTS]; /* by device number */
+    unsigned irqs;                    /* host vectors that they have */
 };
 
 static inline uint32_t cfg_get(const uint8_t *cfg, unsigned off, unsigned size)

@@ -79,16 +79,30 @@ static void vector_release(struct msix_vector *v)
         log_error("%s: interrupt %u: the IOMMU did not confirm that it is blocked", f->vm->name, index_of(v));
     if (!v->straight)
         irq_free(v->cpu, (unsigned)v->vector);
+    f->vm->vpci->irqs -= !v->straight;
     v->vector = -1;
+}
+
+/* Host vectors are shared evenly: as many as this VM may have, every other can have, too. */
+static bool may_have_more(const struct vm *vm)
+{
+    unsigned vectors = 0, vms = 0;
+
+    for (unsigned i = 0; i < cpu_count(); i++)
+        vectors += cpu_get(i)->apart ? 0 : VECTOR_DEVICE_HI - VECTOR_DEVICE_LO + 1;
+    for (const struct vm *other = vm_first(); other; other = other->next)
+        vms++;
+    return vm->vpci->irqs < vectors / vms;
 }
 
 /* On the best CPU, where the vCPU it is for runs now, or on the next one that has a vector left: a guest with
  * many must not use up what others need there. */
 static void vector_alloc(struct msix_vector *v, unsigned best)
 {
-    for (unsigned i = 0; i < cpu_count() && v->vector < 0; i++) {
+    for (unsigned i = 0; i < cpu_count() && v->vector < 0 && may_have_more(v->f->vm); i++) {
         v->cpu = (best + i) % cpu_count();
         v->vector = irq_alloc(v->cpu, msix_fire, v);
+        v->f->vm->vpci->irqs += v->vector >= 0;
     }
 }
 

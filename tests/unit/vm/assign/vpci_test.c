@@ -139,6 +139,7 @@ static void tear_down(void)
 {
     fake_iommu_rc = 0;
     assign_release_all(&vm);
+    CHECK_EQ(vm.vpci->irqs, 0);
     vpci_destroy(&vm);
     p2m_destroy(&vm.p2m);
     CHECK_EQ(iommu_domain_destroy(vm.iommu), 0);
@@ -410,6 +411,29 @@ TEST(a_full_cpu_passes_the_vector_on)
     CHECK_EQ(irte(0)->apic_id, cpu_get(3)->apic_id);
     for (unsigned i = 0; i < 192; i++)
         irq_free(2, 0x20 + i);
+    tear_down();
+}
+
+TEST(a_vm_leaves_the_others_their_share_of_vectors)
+{
+    static struct vm others[95]; /* 192 vectors of one CPU are two for each of 96 */
+
+    set_up();
+    fake_cpu_count = 1;
+    vm.next = others;
+    for (unsigned i = 1; i < ARRAY_SIZE(others); i++)
+        others[i - 1].next = &others[i];
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
+    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    for (unsigned i = 0; i < 3; i++)
+        table_w(i, 12, 0);
+    CHECK(irte(0)->routed && irte(1)->routed && !irte(2)->routed);
+    fake_cpu_count = 4;
+    cpu_get(1)->apart = cpu_get(2)->apart = true; /* four each */
+    table_w(2, 12, 0);
+    CHECK(irte(2)->routed);
+    cpu_get(1)->apart = cpu_get(2)->apart = false;
     tear_down();
 }
 
