@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
-#define BOOTINFO_VERSION 8
+#define BOOTINFO_VERSION 9
 
 enum boot_mem_type {
     BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */
@@ -197,6 +197,32 @@ struct boot_machine {
     struct boot_iommu iommu;
 };
 
+struct boot_bar {
+    uint64_t base, size; /* size 0: not there (or upper half of the one before) */
+    uint32_t io, wide64; /* bool */
+};
+
+/*
+ * A PCI function: no Bus Master (but for bridges), MSI or MSI-X is on. The configured VFs are enabled and decode memory;
+ * those of a PF follow one another.
+ */
+struct boot_pci {
+    uint32_t rid;
+    uint32_t pf;             /* of a VF its PF's, otherwise its own */
+    uint32_t bridge;         /* the one right above it, or BOOT_NO_BRIDGE on a root bus */
+    uint32_t class_rev;      /* class << 8 | revision */
+    uint16_t vendor, device; /* a VF's come from its PF (its own read as ffff) */
+    uint8_t header_type;
+    uint8_t secondary, subordinate; /* the buses behind a bridge; 0: there are none */
+    uint8_t pad;
+    struct boot_bar bar[BOOT_VF_BARS]; /* VFs: their slice of the VF BARs; bridges: none */
+    uint16_t cap_pcie, cap_msi, cap_msix, cap_pm, cap_af, cap_sriov; /* offsets; 0: absent */
+    uint16_t num_vfs, first_vf; /* PF: VFs enabled, and the first one's place in the list */
+};
+
+#define BOOT_NO_BRIDGE     UINT32_MAX
+#define BOOT_FUNCTIONS_MAX 4096
+
 /*
  * State at hand-off: long mode, interrupts off, the 8259s masked, one CPU; paging as kernel/mm/layout.h says, with the
  * stacks of the boot processor, a root below 4 GiB, and two pages mapped to their own addresses, to be executed: `jump`
@@ -217,6 +243,8 @@ struct bootinfo {
     uint64_t frame_states; /* zeroes, a byte for each page from 0 to the end of RAM */
     uint64_t image_base;   /* where hv.elf's lowest segment was loaded, 2 MiB aligned, contiguous */
     uint64_t image_size;
+    uint64_t functions; /* struct boot_pci[function_count]: what all buses have */
+    uint64_t function_count;
     uint64_t jump;              /* the page that jumped to the hypervisor */
     uint64_t trampoline;        /* a page below 1 MiB, kept free for the start of the other CPUs */
     uint32_t tsc_khz, apic_khz; /* TSC, and the local APIC's timer without division; 0: not to be measured */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/handoff.h"
 #include "boot/clock.h"
+#include "boot/enumerate.h"
 #include "boot/firmware.h"
 #include "boot/memmap.h"
 #include "boot/paging.h"
@@ -99,7 +100,7 @@ bool handoff_prepare(struct bootinfo *info, const struct elf_image *img, struct 
     return true;
 }
 
-/* With the firmware gone, nothing comes through the 8259s any more. */
+/* With the firmware gone, nothing comes through the 8259s any more, and no device goes on. */
 void handoff_go(struct bootinfo *info, const struct elf_image *img)
 {
     uint64_t wall_seconds = fw_wall_seconds(), tsc_wall = rdtsc();
@@ -109,6 +110,7 @@ void handoff_go(struct bootinfo *info, const struct elf_image *img)
     __asm__ volatile("cli");
     outb(PIC1_MASK_PORT, 0xff);
     outb(PIC2_MASK_PORT, 0xff);
+    enumerate_silence();
     convert_map(info, &h.map);
     clock_measure(info->machine.power.pm_timer, info);
     clock_set_wall(wall_seconds, tsc_wall, info);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/machine.h"
+#include "boot/enumerate.h"
 #include "boot/firmware.h"
 #include "boot/function.h"
 #include "boot/iommu.h"
@@ -116,6 +117,32 @@ void machine_isolate(void)
 {
     if (acpi.machine.iommu.kind != BOOT_IOMMU_NONE)
         function_isolate(&acpi);
+}
+
+static void wait_ms(unsigned ms)
+{
+    fw->BootServices->Stall(ms * 1000);
+}
+
+bool machine_functions(struct bootinfo *info, struct boot_error *err)
+{
+    const struct enable e = {(const struct boot_mem *)info->mem, info->mem_count, warn, wait_ms};
+    struct boot_pci *list = fw_pages(BOOT_FUNCTIONS_MAX * sizeof(*list), PAGE_SIZE);
+    EFI_TPL tpl;
+
+    if (!list)
+        return error_set(err, "memory: no room for the list of PCI functions");
+    tpl = fw->BootServices->RaiseTPL(TPL_HIGH_LEVEL);
+    info->functions = (uint64_t)list;
+    info->function_count = enumerate(&acpi.machine, list, BOOT_FUNCTIONS_MAX);
+    fw->BootServices->RestoreTPL(tpl);
+    if (!info->function_count)
+        return error_set(err,
+                         "PCI: the machine has no functions, or more than %u, accepted: at most that many",
+                         BOOT_FUNCTIONS_MAX);
+    enumerate_stop_vfs(wait_ms);
+    info->function_count = enumerate_enable_vfs(&info->config, &e);
+    return true;
 }
 
 /* VT-d specification 4.1, section 11.4.3: queued invalidation, interrupt remapping, x2APIC destinations. */

@@ -156,7 +156,7 @@ static bool prepare(struct boot_error *err)
     if (!handoff_prepare(info, &image, err))
         return false;
     machine_isolate();
-    return true;
+    return machine_functions(info, err);
 }
 
 static const struct {
@@ -168,7 +168,7 @@ static const struct {
     {check_the_machine, EFI_UNSUPPORTED}, /* processor, IOMMU, NICs and memory can do what it asks for */
     {load_files, EFI_LOAD_ERROR},         /* everything into memory, and how each guest starts */
     {place_hypervisor, EFI_LOAD_ERROR},   /* hv.elf's segments to where they run */
-    {prepare, EFI_OUT_OF_RESOURCES},      /* page tables, stack, trampoline */
+    {prepare, EFI_OUT_OF_RESOURCES},      /* page tables, stacks, trampoline, list of functions, VFs */
 };
 
 EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table);

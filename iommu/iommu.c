@@ -129,19 +129,11 @@ static const struct boot_ids *note_of(const struct boot_ids *list, unsigned coun
     return NULL;
 }
 
-static rid_t pf_of(rid_t id)
-{
-    for (const struct pci_dev *pf = pci_first(); pf; pf = pf->next)
-        for (unsigned i = 0; i < pf->num_vfs; i++)
-            if (pf->vf[i]->rid.id == id.id)
-                return pf->rid;
-    return id;
-}
-
 /* Fills in the unit and the alias; -ENODEV if no unit translates the id. */
 static int find(struct iommu_dev *dev)
 {
-    rid_t named = machine->vfs_with_pf ? pf_of(dev->rid) : dev->rid;
+    const struct pci_dev *d = pci_find(dev->rid);
+    rid_t named = machine->vfs_with_pf && d ? d->pf : dev->rid;
     const struct boot_ids *scope = note_of(machine->scope, machine->nscopes, named),
                           *alias = note_of(machine->alias, machine->naliases, dev->rid);
 

@@ -51,9 +51,8 @@ void hv_main(const struct bootinfo *bi)
     paging_init(bi);       /* the tables that boot/ has built: W^X, guard pages */
     apic_init_boot();      /* this CPU's local APIC */
     acpi_init(bi);         /* ports for power-off and reset */
-    if (pci_init(bi) != 0) /* every function */
+    if (pci_init(bi) != 0) /* boot's list of functions */
         panic("PCI: no memory for configuration space");
-    pci_silence_all();                       /* nothing of the firmware's goes on */
     if (iommu_init(&bi->machine.iommu) != 0) /* every requester id closed */
         panic("IOMMU: no unit can be used; nothing can be isolated");
     if (hvm_init() != 0 || hvm->cpu_on() != 0) /* the CPU's back end */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * PCI Express through ECAM (PCIe base 7.2.2; windows from the MCFG), or PCI through the configuration ports where
- * there is none. Functions are found once, at boot, and VFs when they are enabled; a struct pci_dev lives for ever.
- * Configuration accessors take naturally aligned offsets below 4096 (through the ports, what is behind the first 256
- * bytes reads as ones) and need no lock; sequences on one function are the owner's to serialise.
+ * PCI Express through ECAM (PCIe base 7.2.2; windows from the MCFG). boot/ has found all functions, VFs among them; a
+ * struct pci_dev lives for ever. Configuration accessors take naturally aligned offsets below 4096 (outside all windows
+ * all reads as ones) and need no lock; sequences on one function are the owner's to serialise.
  */
 #pragma once
 
@@ -28,15 +27,16 @@ struct pci_faults {
 
 struct pci_dev {
     rid_t rid;
+    rid_t pf;                /* of a VF its PF's, otherwise its own */
+    rid_t bridge;            /* the one right above it, or no function's on a root bus */
     uint16_t vendor, device; /* a VF's come from its PF (its own read as ffff) */
     uint32_t class_rev;      /* class << 8 | revision */
     uint8_t header_type;
-    uint8_t secondary, subordinate; /* the buses behind a bridge; 0: there are none */
     bool is_vf;
-    struct pci_bar bar[PCI_BARS];                    /* VFs: their slice of the VF BARs; bridges: none */
-    uint16_t cap_pcie, cap_msix, cap_msi, cap_sriov; /* offsets; 0: absent */
-    unsigned num_vfs;                                /* PF: VFs enabled */
-    struct pci_dev **vf;                             /* PF: num_vfs of them */
+    struct pci_bar bar[PCI_BARS];                         /* VFs: their slice of the VF BARs; bridges: none */
+    uint16_t cap_pcie, cap_msix, cap_msi, cap_pm, cap_af; /* offsets; 0: absent */
+    unsigned num_vfs;                                     /* PF: VFs enabled */
+    struct pci_dev **vf;                                  /* PF: num_vfs of them */
     uint32_t
         reset; /* how it is reset: enum boot_reset. A VF by FLR; others as boot/ says, before the first reset */
     uint64_t reset_ns; /* when the last reset came to its present step; 0: there was none */
@@ -48,35 +48,21 @@ struct pci_dev {
     struct pci_dev *next; /* all functions, in discovery order */
 };
 
-/*
- * Maps the ECAM windows and enumerates all buses that are reachable through bridges as the firmware numbered
- * them. -ENOMEM. Boot CPU, after acpi_init().
- */
+/* Maps the ECAM windows and takes boot's list over. -ENOMEM. Boot CPU. */
 MUST_USE int pci_init(const struct bootinfo *bi);
 
 /* First function of the list; follow ->next. */
 struct pci_dev *pci_first(void);
 struct pci_dev *pci_find(rid_t rid);
 
-uint8_t pci_read8(const struct pci_dev *d, unsigned off);
 uint16_t pci_read16(const struct pci_dev *d, unsigned off);
 uint32_t pci_read32(const struct pci_dev *d, unsigned off);
 void pci_write16(const struct pci_dev *d, unsigned off, uint16_t v);
 void pci_write32(const struct pci_dev *d, unsigned off, uint32_t v);
 
-/* Offset of a capability / an extended capability, or 0. Bounded walks: a looping list ends. */
-uint16_t pci_find_cap(const struct pci_dev *d, uint8_t id);
-uint16_t pci_find_ext_cap(const struct pci_dev *d, uint16_t id);
-
 /* "00:15.2" (with "0001:" in front where the segment is not 0) into buf, which it returns. */
 #define PCI_NAME_LEN 16
 char *pci_name(rid_t rid, char buf[PCI_NAME_LEN]);
-
-/*
- * Clears Bus Master, MSI and MSI-X Enable, and VF Enable, of every function: nothing that the firmware left
- * running goes on. Bridges keep their Bus Master, which forwards what is behind them.
- */
-void pci_silence_all(void);
 
 /*
  * Reset of a function by the method d->reset, in two steps because it takes 100 ms. pci_reset_start(): the function
@@ -90,12 +76,3 @@ MUST_USE int pci_reset_finish(struct pci_dev *d);
 
 /* Waits for pci_reset_finish(): 0 or -ETIMEDOUT. */
 MUST_USE int pci_reset_wait(struct pci_dev *d);
-
-/*
- * Puts the VF BARs of a PF to the addresses `place` (0: the BAR stays where it is; SR-IOV 3.3.14), sets NumVFs, VF
- * Enable and VF MSE, waits 100 ms and registers `n` VFs in pf->vf. n == 0 does nothing. Each VF has
- * Command.MEM set and Bus Master clear. -ENODEV: no SR-IOV; -ERANGE: more than TotalVFs; -ENOSPC: a BAR has no
- * place, or one that is RAM, not aligned, or above 4 GiB (logged); -EBUSY: VFs are enabled already; -EIO: a VF does
- * not answer; -ENOMEM.
- */
-MUST_USE int pci_sriov_enable(struct pci_dev *pf, unsigned n, const uint64_t place[PCI_BARS]);

@@ -2,7 +2,7 @@
 /* Reset of one function, by any of four methods. */
 #include "kernel/console/log.h"
 #include "kernel/lib/wait.h"
-#include "kernel/pci/internal.h"
+#include "kernel/pci/pci.h"
 #include "kernel/pci/regs.h"
 
 #define TRPND_WAIT  (500 * NS_PER_MS) /* 50 ms is the completion timeout's default upper end (7.5.3.16) */
@@ -21,25 +21,21 @@ struct method {
 /* Without `at` where the function has not what its method needs. */
 static struct method method_of(const struct pci_dev *d)
 {
-    unsigned cap;
-
     switch (d->reset) {
     case BOOT_RESET_FLR:
         if (d->cap_pcie && (pci_read32(d, d->cap_pcie + PCIE_DEVCAP) & PCIE_DEVCAP_FLR))
             return (struct method){d, d->cap_pcie + PCIE_DEVCTL, PCIE_DEVCTL_FLR, false};
         break;
     case BOOT_RESET_AF:
-        cap = pci_find_cap(d, PCI_CAP_ID_AF);
-        if (cap)
-            return (struct method){d, cap + PCI_AF_CTRL, PCI_AF_CTRL_FLR, false};
+        if (d->cap_af)
+            return (struct method){d, d->cap_af + PCI_AF_CTRL, PCI_AF_CTRL_FLR, false};
         break;
     case BOOT_RESET_PM:
-        cap = pci_find_cap(d, PCI_CAP_ID_PM);
-        if (cap)
-            return (struct method){d, cap + PCI_PM_CSR, PCI_PM_CSR_D3HOT, true};
+        if (d->cap_pm)
+            return (struct method){d, d->cap_pm + PCI_PM_CSR, PCI_PM_CSR_D3HOT, true};
         break;
     case BOOT_RESET_BUS:
-        return (struct method){pci_bridge_of(d->rid), PCI_BRIDGE_CTRL, PCI_BRIDGE_CTRL_RESET, true};
+        return (struct method){pci_find(d->bridge), PCI_BRIDGE_CTRL, PCI_BRIDGE_CTRL_RESET, true};
     default:
         break;
     }

@@ -94,7 +94,6 @@ void hv_main(const struct bootinfo *bi)
     acpi_init(bi);
     if (pci_init(bi) != 0)
         panic("bench: PCI");
-    pci_silence_all();
     if (iommu_init(&bi->machine.iommu) != 0)
         panic("bench: IOMMU");
     measure_attach();

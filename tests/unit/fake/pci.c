@@ -4,6 +4,7 @@
  * space that is plain memory. fake_pci_wr, if set, sees each write after it has been done. Include once,
  * before the file under test.
  */
+#include "boot/pci_regs.h"
 #include "kernel/pci/pci.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +18,9 @@ struct fake_pci {
 static struct pci_dev *fake_pci_first __attribute__((unused));
 static void (*fake_pci_wr)(const struct pci_dev *d, unsigned off, unsigned size, uint32_t v)
     __attribute__((unused));
-static int fake_pci_reset_rc __attribute__((unused)), fake_pci_sriov_rc __attribute__((unused));
+static int fake_pci_reset_rc __attribute__((unused));
 static unsigned fake_pci_resets __attribute__((unused)); /* resets asked for */
-static bool fake_pci_in_reset __attribute__((unused)); /* the last one's end has not been seen */
+static bool fake_pci_in_reset __attribute__((unused));   /* the last one's end has not been seen */
 
 static inline struct fake_pci *fake_pci_of(const struct pci_dev *d)
 {
@@ -33,6 +34,7 @@ static inline struct fake_pci *fake_pci_add(rid_t rid_, uint16_t vendor, uint16_
     struct pci_dev **last = &fake_pci_first;
 
     f->dev.rid = rid_;
+    f->dev.pf = rid_;
     f->dev.vendor = vendor;
     f->dev.device = device;
     memcpy(f->cfg, &vendor, 2);
@@ -88,38 +90,13 @@ struct pci_dev *pci_find(rid_t r)
         if (fake_pci_wr)                                                                                     \
             fake_pci_wr(d, off, sizeof(v), v);                                                               \
     }
-FAKE_PCI_ACCESS(8)
 FAKE_PCI_ACCESS(16)
 FAKE_PCI_ACCESS(32)
-
-uint16_t pci_find_cap(const struct pci_dev *d, uint8_t id)
-{
-    uint8_t off = pci_read8(d, 0x34);
-
-    for (unsigned n = 0; off >= 0x40 && n < 48; n++, off = pci_read8(d, (off & 0xfcu) + 1))
-        if (pci_read8(d, off & 0xfcu) == id)
-            return off & 0xfcu;
-    return 0;
-}
-
-uint16_t pci_find_ext_cap(const struct pci_dev *d, uint16_t id)
-{
-    uint16_t off = 0x100;
-
-    for (unsigned n = 0; off >= 0x100 && n < 960; n++, off = (uint16_t)(pci_read32(d, off) >> 20 & 0xffcu))
-        if (pci_read16(d, off) == id)
-            return off;
-    return 0;
-}
 
 char *pci_name(rid_t r, char buf[PCI_NAME_LEN])
 {
     snprintf(buf, PCI_NAME_LEN, "%02x:%02x.%x", r.id >> 8 & 0xff, r.id >> 3 & 0x1f, r.id & 7);
     return buf;
-}
-
-void pci_silence_all(void)
-{
 }
 
 int pci_reset_start(struct pci_dev *d)
@@ -143,20 +120,17 @@ int pci_reset_wait(struct pci_dev *d)
 }
 
 /* VFs as the 82576 has them: offset 0x80, stride 2, one memory BAR of 16 KiB at 0 and one at 3. */
-int pci_sriov_enable(struct pci_dev *pf, unsigned n, const uint64_t place[PCI_BARS])
+static inline void fake_pci_add_vfs(struct pci_dev *pf, unsigned n)
 {
-    (void)place;
-    if (fake_pci_sriov_rc)
-        return fake_pci_sriov_rc;
     pf->vf = calloc(n, sizeof(pf->vf[0]));
     pf->num_vfs = n;
     for (unsigned i = 0; i < n; i++) {
         struct fake_pci *f = fake_pci_add((rid_t){pf->rid.id + 0x80 + 2 * i}, pf->vendor, 0x10ca);
 
         f->dev.is_vf = true;
+        f->dev.pf = pf->rid;
         f->dev.bar[0] = (struct pci_bar){hpa(0xe0000000 + i * 0x4000), 0x4000, false, true};
         f->dev.bar[3] = (struct pci_bar){hpa(0xe0100000 + i * 0x4000), 0x4000, false, true};
         pf->vf[i] = &f->dev;
     }
-    return 0;
 }

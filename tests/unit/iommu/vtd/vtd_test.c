@@ -387,8 +387,6 @@ static void raise_fault(rid_t dev, uint64_t addr, bool write)
 
 static void put_machine(void)
 {
-    static const uint64_t place[PCI_BARS];
-
     machine_ = (struct boot_iommu){
         .kind = BOOT_IOMMU_VTD,
         .nunits = 2,
@@ -403,7 +401,7 @@ static void put_machine(void)
                   {UNITY, 0x2000, DEV.id, DEV.id, IOMMU_R | IOMMU_W, 0}},
     };
     fake_pci_free_all();
-    CHECK_EQ(pci_sriov_enable(&fake_pci_add(DEV, 0x8086, 0x10c9)->dev, 1, place), 0);
+    fake_pci_add_vfs(&fake_pci_add(DEV, 0x8086, 0x10c9)->dev, 1);
 }
 
 static volatile void *map_unit(hpa_t start_, uint64_t size)

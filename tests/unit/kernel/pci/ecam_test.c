@@ -36,14 +36,13 @@ TEST(accesses_reach_their_function)
     CHECK_EQ(start(1), 0);
     CHECK_EQ(mapped, sizeof(space));
     pci_write32(&d, 0x40, 0x11223344);
-    CHECK_EQ(pci_read8(&d, 0x43), 0x11);
     CHECK_EQ(pci_read16(&d, 0x42), 0x1122);
     pci_write16(&d, 0x40, 0x3355);
     pci_write16(&d, 0xffe, 0x6677);
     CHECK_EQ(space[0x12b000 + 0x40], 0x55);
     CHECK_EQ(space[0x12b000 + 0xfff], 0x66);
     pci_write16(&other, 0, 0x12); /* reaches nobody */
-    CHECK_EQ(pci_read8(&other, 0), 0xff);
+    CHECK_EQ(pci_read16(&other, 0), 0xffff);
     CHECK_EQ(pci_read16(&low, 0), 0xffff);
     CHECK_EQ(pci_read32(&far, 0), 0xffffffff);
     no_memory = true;
@@ -51,53 +50,13 @@ TEST(accesses_reach_their_function)
     no_memory = false;
 }
 
-/* The machine's configuration ports: the last address, and 256 bytes of one function. */
-static uint32_t port_address;
-static uint8_t port_space[256];
-
-static uint32_t port_in(uint16_t port, unsigned size)
+TEST(without_a_window_nothing_answers)
 {
-    uint32_t v = 0;
+    struct pci_dev d = {.rid = rid(0, 0, 0)};
 
-    CHECK(port >= 0xcfc && port + size <= 0xd00 && port_address >> 31);
-    memcpy(&v, port_space + (port_address & 0xfc) + (port - 0xcfc), size);
-    return v;
-}
-
-static void port_out(uint16_t port, unsigned size, uint32_t v)
-{
-    if (port == 0xcf8) {
-        CHECK_EQ(size, 4);
-        port_address = v;
-        return;
-    }
-    CHECK(port >= 0xcfc && port + size <= 0xd00 && port_address >> 31);
-    memcpy(port_space + (port_address & 0xfc) + (port - 0xcfc), &v, size);
-}
-
-TEST(without_a_window_the_ports_reach_segment_0)
-{
-    struct pci_dev d = {.rid = rid(0, 2, 0x2b)}, far = {.rid = rid(1, 2, 0x2b)};
-
-    fake_in = port_in;
-    fake_out = port_out;
     CHECK_EQ(start(0), 0);
-    CHECK_EQ(mapped, 0);
-    CHECK(ecam_window(0) && ecam_window(0)->first == 0 && ecam_window(0)->last == 255 && !ecam_window(1));
-    pci_write32(&d, 0x40, 0x11223344);
-    CHECK_EQ(port_address, 0x80022b40);
-    CHECK_EQ(pci_read8(&d, 0x43), 0x11);
-    CHECK_EQ(port_address, 0x80022b40);
-    CHECK_EQ(pci_read16(&d, 0x42), 0x1122);
-    pci_write16(&d, 0xfe, 0x5500);
-    pci_write16(&d, 0xfc, 0x6677);
-    CHECK_EQ(pci_read32(&d, 0xfc), 0x55006677);
-    port_address = 0;
-    CHECK_EQ(pci_read32(&d, 0x100), 0xffffffff); /* extended space: on no port */
-    CHECK_EQ(pci_read16(&far, 0), 0xffff);
-    pci_write16(&d, 0x100, 1);
-    pci_write32(&far, 0, 1);
-    CHECK_EQ(port_address, 0);
+    CHECK_EQ(pci_read32(&d, 0), 0xffffffff);
+    pci_write32(&d, 0, 1);
 }
 
 TEST(there_may_be_as_many_as_fit)
@@ -105,7 +64,7 @@ TEST(there_may_be_as_many_as_fit)
     for (unsigned i = 0; i < BOOT_ECAM_MAX; i++)
         info.machine.ecam[i] = (struct boot_ecam){.base = 0xb0000000, .segment = (uint16_t)i, .last_bus = 1};
     CHECK_EQ(start(BOOT_ECAM_MAX), 0);
-    CHECK(ecam_window(BOOT_ECAM_MAX - 1) && !ecam_window(BOOT_ECAM_MAX));
+    CHECK(registers[BOOT_ECAM_MAX - 1] != NULL);
 }
 
 TEST_MAIN()

@@ -31,8 +31,6 @@ int assign_function(struct vm *vm, struct pci_dev *d, const char *label, enum bo
 /* A PF with three VFs in their first reset, whose driver answers; `web` has the first two. */
 static void set_up(void)
 {
-    static const uint64_t place[PCI_BARS];
-
     first = NULL;
     last = &first;
     web = (struct vm){.name = "web", .cfg = &cautious};
@@ -43,7 +41,7 @@ static void set_up(void)
     fake_log_reset();
     fake_time_advance(100 * NS_PER_S);
     pf = &fake_pci_add(rid(0, 0, 0x28), 0x8086, 0x10c9)->dev;
-    CHECK_EQ(pci_sriov_enable(pf, 3, place), 0);
+    fake_pci_add_vfs(pf, 3);
     CHECK(vf_add(pf, "lan0") == vf_find("lan0/0"));
     for (struct vf *f = vf_first(); f; f = f->next) {
         CHECK_EQ(pci_reset_start(f->dev), 0);
