@@ -164,10 +164,13 @@ int main(void)
         open_nic(i, &cfg->nic[i]);
     if (echo_start() != 0)
         printf("iodom: the echo service does not start\n");
+    if (migrate_start(nics, nics_count) != 0)
+        printf("iodom: no guest can be moved\n");
     for (;;) {
         bool more = poll_all();
         uint64_t deadline = stack_timers(), alive = tell_alive();
 
+        migrate_poll();
         if (more)
             continue;
         deadline = alive < deadline ? alive : deadline;

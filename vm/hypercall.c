@@ -3,6 +3,7 @@
 #include "vm/abi/hypercall.h"
 #include "vm/abi/iodom.h"
 #include "vm/hvm.h"
+#include "vm/migrate/migrate.h"
 #include "vm/setup.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
@@ -65,6 +66,16 @@ static int64_t hc_keep(struct vcpu *v)
                        : p2m_write(&v->vm->p2m, gpa(v->gpr[RDI]), keepsake, size);
 }
 
+static int64_t hc_move(struct vcpu *v)
+{
+    return migrate_step(v->vm, v->gpr[RDI], gpa(v->gpr[RSI]));
+}
+
+static int64_t hc_order(struct vcpu *v)
+{
+    return migrate_fetch(v->vm, gpa(v->gpr[RDI]), v->gpr[RSI]);
+}
+
 static int64_t hc_cycles(struct vcpu *v)
 {
     uint64_t kind = v->gpr[RDI], total = 0;
@@ -91,6 +102,8 @@ static const struct {
     [HC_VF_CLEAN] = {HC_PRIVILEGED, hc_vf_clean},
     [HC_ALIVE] = {HC_PRIVILEGED, hc_alive},
     [HC_KEEP] = {HC_PRIVILEGED, hc_keep},
+    [HC_MOVE] = {HC_PRIVILEGED, hc_move},
+    [HC_ORDER] = {HC_PRIVILEGED, hc_order},
 };
 
 static int64_t call(struct vcpu *v, uint64_t number)

@@ -12,6 +12,7 @@
 #include "kernel/mm/heap.h"
 #include "vm/assign/assign.h"
 #include "vm/assign/vf.h"
+#include "vm/migrate/migrate.h"
 #include "vm/sched.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
@@ -137,6 +138,72 @@ static void detach(char **word)
         say("%s: must be stopped\r\n", f->owner->name);
 }
 
+/* --- moves: what comes of an order is the I/O domain's to say --- */
+
+static void order(enum move_op op, const struct vf *from, const struct vf *to)
+{
+    int rc = !from->used ? -ENOENT : migrate_order(op, from, to);
+
+    if (rc != 0)
+        say("%s: %s\r\n", from->label,
+            rc == -ENOENT  ? "no guest that runs has it"
+            : rc == -EBUSY ? "the last order has not been taken yet"
+                           : "the I/O domain does not answer");
+}
+
+static bool same_nic(const struct vf *a, const struct vf *b)
+{
+    const char *x = a->label, *y = b->label;
+
+    while (*x == *y && *x != '/')
+        x++, y++;
+    return *x == *y;
+}
+
+/* The VF of that name, or a guest's only one of the NIC. */
+static struct vf *source(const char *name, const struct vf *to)
+{
+    struct vf *found = vf_find(name);
+    unsigned n = found && same_nic(found, to);
+
+    for (struct vf *f = vf_first(); f && !vf_find(name); f = f->next)
+        if (f->owner && strcmp(f->owner->name, name) == 0 && same_nic(f, to)) {
+            found = f;
+            n++;
+        }
+    return n == 1 ? found : NULL;
+}
+
+static void move(char **word)
+{
+    struct vf *to = vf_find(word[2]), *from = to ? source(word[1], to) : NULL;
+
+    if (!to)
+        say("%s: no such VF; `vf` names them\r\n", word[2]);
+    else if (!from)
+        say("%s: neither a VF of that NIC nor a guest that has just one\r\n", word[1]);
+    else if (word[3] && strcmp(word[3], "--dry-run") != 0)
+        say("%s: only --dry-run may follow\r\n", word[3]);
+    else
+        order(word[3] ? ORDER_DRY_RUN : ORDER_MOVE, from, to);
+}
+
+static void quiesce(char **word)
+{
+    const struct vf *f = vf(word[1], true);
+
+    if (f)
+        order(ORDER_QUIESCE, f, NULL);
+}
+
+static void resume(char **word)
+{
+    const struct vf *f = vf(word[1], true);
+
+    if (f)
+        order(ORDER_RESUME, f, NULL);
+}
+
 /* Of whole functions too. */
 static void restore(char **word)
 {
@@ -210,6 +277,12 @@ static const struct {
     {"vf", " VF attach GUEST", "give a VF to a guest that is stopped", 4, "attach", attach},
     {"vf", " VF detach", "take it from its guest, which is stopped", 3, "detach", detach},
     {"vf", " VF restore", "end its quarantine", 3, "restore", restore},
+    {"move", " GUEST VF", "move a guest that runs to another VF of the NIC (GUEST: or the VF that it has)", 3,
+     NULL, move},
+    {"move", " GUEST VF --dry-run", "say whether it could be moved, and how long it would stand still", 4,
+     NULL, move},
+    {"quiesce", " VF", "silence a VF; its guest stands still", 2, NULL, quiesce},
+    {"resume", " VF", "let them go on", 2, NULL, resume},
     {"faults", "", "the latest DMA and interrupts that were blocked", 1, NULL, faults},
     {"exits", "", "VM exits of each VM by kind, since it was built", 1, NULL, exits},
     {"usage", "", "what the hypervisor has given out", 1, NULL, usage},

@@ -11,6 +11,7 @@
 #include "vm/assign/assign.h"
 #include "vm/assign/vf.h"
 #include "vm/loader.h"
+#include "vm/migrate/migrate.h"
 #include "vm/vm.h"
 
 #define NIC_UP_LIMIT_NS (30 * NS_PER_S)
@@ -182,6 +183,7 @@ void setup_release(struct vm *vm)
 
     for (struct vf *f = vm->privileged ? vf_first() : NULL; f; f = f->next)
         f->up_ns = 0;
+    migrate_end(vm);
     vf_end_use(vm);
     assign_release_all(vm);
     vm_iommu_close(vm);
@@ -273,17 +275,24 @@ int setup_nic_ready(struct vm *caller, uint64_t nic)
     return 0;
 }
 
-/* The VF of the I/O domain's numbers, or NULL. */
-static struct vf *vf_numbered(uint64_t nic, uint64_t vf)
+struct vf *setup_vf(uint64_t nic, uint64_t vf)
 {
     int i = nic_index(nic);
 
     return i >= 0 && vf < setup.pf[i]->num_vfs ? &setup.vf[i][vf] : NULL;
 }
 
+void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *vf)
+{
+    for (*nic = 0; nic_index(*nic) >= 0; ++*nic)
+        for (*vf = 0; setup_vf(*nic, *vf); ++*vf)
+            if (setup_vf(*nic, *vf) == f)
+                return;
+}
+
 int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
 {
-    const struct vf *f = vf_numbered(nic, vf);
+    const struct vf *f = setup_vf(nic, vf);
     spin_guard(&setup.lock);
 
     if (!f)
@@ -295,7 +304,7 @@ int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready
 
 int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number)
 {
-    struct vf *f = vf_numbered(nic, vf);
+    struct vf *f = setup_vf(nic, vf);
 
     return f ? vf_set_clean(f, number) : -EINVAL;
 }

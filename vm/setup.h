@@ -6,6 +6,7 @@
 #include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
 
+struct vf;
 struct vm;
 
 /*
@@ -26,6 +27,10 @@ void setup_release(struct vm *vm);
 
 /* A VM has stopped for good. Powers the machine off when every guest has powered itself off: nobody is left to serve. */
 void setup_stopped(void);
+
+/* A VF by the I/O domain's numbers, or NULL; and the numbers of one. */
+struct vf *setup_vf(uint64_t nic, uint64_t vf);
+void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *vf);
 
 /*
  * Hypercalls HC_NIC_READY, HC_VF_STATUS and HC_VF_CLEAN. -EINVAL: no such NIC or VF; or the VF was reset again since,

@@ -198,6 +198,8 @@ static enum vcpu_state prepare(struct vcpu *v)
         sipi_start(v);
     if (v->wait_sipi)
         return VCPU_OFF;
+    if (__atomic_load_n(&v->vm->frozen, __ATOMIC_SEQ_CST))
+        return VCPU_BLOCKED;
     if (v->own_cpu)
         lapic_lend(v);
     deliver_pending(v);

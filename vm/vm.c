@@ -346,6 +346,26 @@ void vm_interrupt(struct vm *vm)
     }
 }
 
+/* A vCPU that is blocked takes a turn for it, too, in which it sees the flag. */
+void vm_freeze(struct vm *vm, bool on)
+{
+    __atomic_store_n(&vm->frozen, on, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < vm->nvcpus; i++)
+        vcpu_request(vm->vcpu[i], VCPU_REQ_EVENT);
+}
+
+bool vm_is_off_cpus(const struct vm *vm)
+{
+    bool off = true;
+
+    for (unsigned i = 0; i < vm->nvcpus; i++) {
+        enum vcpu_state state = __atomic_load_n(&vm->vcpu[i]->state, __ATOMIC_SEQ_CST);
+
+        off &= state == VCPU_BLOCKED || state == VCPU_OFF;
+    }
+    return off;
+}
+
 /* --- trapped regions --- */
 
 /* The caller holds leaf_lock. */

@@ -82,6 +82,7 @@ struct vm {
     struct ratelimit complaints;   /* log lines that this guest can cause */
     struct ratelimit news;         /* those about its resets */
     unsigned running;              /* vCPUs that are not VCPU_OFF */
+    bool frozen;                   /* no vCPU enters the guest; vm_freeze() */
     enum vm_end end;               /* of its last stop */
     uint64_t crash_ns[VM_CRASHES]; /* when it crashed last, a ring */
     unsigned ncrashes;
@@ -148,6 +149,10 @@ void vm_vcpu_enter(struct vcpu *v);
 
 /* Makes every vCPU that is in the guest leave it for a moment, so that it sees a changed map. Waits for none. */
 void vm_interrupt(struct vm *vm);
+
+/* While it is on, no vCPU enters the guest; interrupts and requests wait. vm_is_off_cpus(): since then, all of them have left it. Any CPU. */
+void vm_freeze(struct vm *vm, bool on);
+bool vm_is_off_cpus(const struct vm *vm);
 
 /* Dispatches an access by absolute address in a->addr. False if no region has it (data is then all ones). */
 bool vm_io(struct vcpu *v, enum io_space space, struct io_access *a);

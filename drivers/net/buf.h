@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define BUF_SIZE  2048
-#define BUF_COUNT 2048
+#define BUF_COUNT 4352 /* of them 2048 for frames that are parked */
 
 struct nic_buf {
     struct nic_buf *next; /* in the pool */

@@ -59,6 +59,8 @@ struct nic_events {
     void (*cleaned)(struct nic *nic, unsigned channel, uint64_t number);
 };
 
+struct vf_ops;
+
 struct nic_ops {
     const char *driver;
     /* Starts the port: frames flow, the link comes up, channels are answered. Negative errno. */
@@ -74,6 +76,7 @@ struct nic_ops {
     int (*channel_set)(struct nic *nic, unsigned channel, const struct nic_channel *policy);
     /* Lets a channel send and receive after its handshake, or cuts it off at once. */
     int (*channel_enable)(struct nic *nic, unsigned channel, bool on);
+    const struct vf_ops *vf; /* drivers/net/vf/vf.h; NULL: a guest cannot be moved from channel to channel */
 };
 
 struct nic_config {

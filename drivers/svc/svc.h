@@ -4,3 +4,12 @@
 
 /* TCP echo (RFC 862) on port 7. Negative errno. */
 int echo_start(void);
+
+struct nic;
+
+/*
+ * Takes the operator's orders to move guests between VFs (migrate.c). nics[i] is NIC i, or NULL; the array stays. migrate_poll() carries out what is ordered,
+ * a move in one piece.
+ */
+int migrate_start(struct nic *const *nics, unsigned count);
+void migrate_poll(void);

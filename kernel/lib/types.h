@@ -98,6 +98,7 @@ static inline rid_t rid(unsigned segment, unsigned bus, unsigned devfn)
 /* Errors are negative errno values; the numbers are Linux's, so that ABI users read them without a table. */
 #define EPERM      1
 #define ENOENT     2
+#define ESRCH      3
 #define EIO        5
 #define EAGAIN     11
 #define ENOMEM     12

@@ -74,5 +74,8 @@ char *pci_name(rid_t rid, char buf[PCI_NAME_LEN]);
 MUST_USE int pci_reset_start(struct pci_dev *d);
 MUST_USE int pci_reset_finish(struct pci_dev *d);
 
+/* Whether it waits for answers to requests of its own (7.5.3.5). */
+bool pci_transactions_pending(const struct pci_dev *d);
+
 /* Waits for pci_reset_finish(): 0 or -ETIMEDOUT. */
 MUST_USE int pci_reset_wait(struct pci_dev *d);

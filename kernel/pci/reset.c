@@ -66,7 +66,7 @@ int pci_reset_start(struct pci_dev *d)
     return rc == -EAGAIN ? 0 : rc;
 }
 
-static bool transactions_pending(const struct pci_dev *d)
+bool pci_transactions_pending(const struct pci_dev *d)
 {
     return d->cap_pcie && (pci_read16(d, d->cap_pcie + PCIE_DEVSTA) & PCIE_DEVSTA_TRPND);
 }
@@ -79,7 +79,7 @@ static bool advance(struct pci_dev *d)
     char name[PCI_NAME_LEN];
 
     if (d->reset_step == PCI_RESET_ASKED) {
-        if (transactions_pending(d)) {
+        if (pci_transactions_pending(d)) {
             if (now < d->reset_ns + TRPND_WAIT)
                 return false;
             log_warn("PCI: %s: transactions pending before its reset", pci_name(d->rid, name));

@@ -65,6 +65,20 @@ int setup_alive(uint64_t ms)
     return ms ? 0 : -EINVAL;
 }
 
+int64_t migrate_step(struct vm *caller, uint64_t step, gpa_t args)
+{
+    struct move a;
+
+    must(caller->privileged && fake_hvm.reg[REG_CPL] == 0);
+    return step < MOVE_STEPS && p2m_read(&caller->p2m, args, &a, sizeof(a)) == 0 ? 0 : -EFAULT;
+}
+
+int migrate_fetch(struct vm *caller, UNUSED gpa_t to, uint64_t vector)
+{
+    must(caller->privileged && fake_hvm.reg[REG_CPL] == 0);
+    return vector > 255 ? -EINVAL : 0;
+}
+
 /* 1 or 8 bytes, or what is left of them. */
 static uint64_t take(const uint8_t **data, size_t *size, bool wide)
 {

@@ -20,6 +20,8 @@ enum {
                           Before its first call it has half a minute */
     HC_KEEP = 7,       /* I/O domain: its keepsake, IODOM_KEEP_MAX bytes that outlive it, zero when the machine starts. RDI = address,
                           RSI = length, RDX = 1: they become its first bytes, all at once; 0: its first bytes go there */
+    HC_MOVE = 8,        /* I/O domain: a step of a move of a guest from one VF to another (vm/abi/migrate.h) */
+    HC_ORDER = 9,       /* I/O domain: takes the operator's next order for such a move (there) */
 };
 
 #define ABI_VERSION 1

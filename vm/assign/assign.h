@@ -44,5 +44,15 @@ void assign_release_all(struct vm *vm);
 bool assign_is_held(const struct pci_dev *d);
 MUST_USE int assign_restore(const char *label);
 
+/*
+ * A guest's function becomes another of the same model while the guest stands still (move.c). assign_can_move(): -ESRCH, -EPERM (quarantine), -EAGAIN
+ * (in a reset), -ENODEV (not alike), -ENOMEM; `to` may be NULL. assign_quiesce(): silent, its interrupts held, out of the guest's memory and drained; 1 if
+ * transactions were pending after 1 ms nevertheless, or why the IOMMU did not confirm. assign_switch(): opens `to`, which may be `from` again, and shows it
+ * as the function; each interrupt is raised once; on failure nothing has changed. All take the vpci lock.
+ */
+MUST_USE int assign_can_move(struct vm *vm, const struct pci_dev *from, struct pci_dev *to);
+MUST_USE int assign_quiesce(struct vm *vm, struct pci_dev *d);
+MUST_USE int assign_switch(struct vm *vm, const struct pci_dev *from, struct pci_dev *to, const char *label);
+
 /* Ends resets that guests and quarantine have begun. For a timer. */
 void assign_poll(void);

@@ -223,6 +223,17 @@ static void command_update(struct vfunction *f)
     bars_update(f);
 }
 
+void function_show(struct vfunction *f, struct pci_dev *dev, const char *label)
+{
+    for (unsigned i = 0; i < PCI_BARS; i++) {
+        bar_unmap(f, &f->bar[i]);
+        f->bar[i].target = dev->bar[i].base;
+    }
+    f->dev = dev;
+    strlcpy(f->label, label, sizeof(f->label));
+    command_update(f);
+}
+
 void function_reset_state(struct vfunction *f)
 {
     cfg_set(f->cfg, PCI_COMMAND, 2, 0);

@@ -106,6 +106,9 @@ MUST_USE int function_init(struct vfunction *f, struct vm *vm, struct pci_dev *d
 /* False while a reset is under way that was begun for its VM; what the VM has set up is restored at its end. */
 bool function_answers(struct vfunction *f);
 
+/* The function is `dev` from now on, which is like the one that it was: its BARs stay where the guest has them, and its Command is what the guest wrote. */
+void function_show(struct vfunction *f, struct pci_dev *dev, const char *label);
+
 /* Takes its BARs out of the guest's memory map and frees its interrupts; Bus Master is off already. */
 void function_destroy(struct vfunction *f);
 
@@ -123,6 +126,9 @@ void function_reset_state(struct vfunction *f);
 /* Reads the capability, maps the table, masks every entry. 0 also without MSI-X. -EINVAL: nonsense in the
  * capability. -ENOMEM. */
 MUST_USE int msix_init(struct vfunction *f);
+
+/* Maps the table of a function that is like `f`'s, once. -ENOMEM. */
+MUST_USE int msix_map(const struct vfunction *f, struct pci_dev *dev);
 
 /* The guest wrote to its configuration space: makes the hardware agree with both capabilities. */
 void msix_update(struct vfunction *f);

@@ -277,6 +277,13 @@ void msix_reset(struct vfunction *f)
     }
 }
 
+int msix_map(const struct vfunction *f, struct pci_dev *dev)
+{
+    if (f->vectors && !dev->msix_table)
+        dev->msix_table = mmio_map(hpa(dev->bar[f->table_bar].base.a + f->table_offset), f->table_bytes);
+    return f->vectors && !dev->msix_table ? -ENOMEM : 0;
+}
+
 int msix_init(struct vfunction *f)
 {
     struct pci_dev *dev = f->dev;
@@ -298,9 +305,7 @@ int msix_init(struct vfunction *f)
     bar = &dev->bar[f->table_bar];
     if (bar->io || f->table_offset + f->table_bytes > bar->size)
         return -EINVAL;
-    if (!dev->msix_table)
-        dev->msix_table = mmio_map(hpa(bar->base.a + f->table_offset), f->table_bytes);
-    if (!dev->msix_table)
+    if (msix_map(f, dev) != 0)
         return -ENOMEM;
     msix_reset(f);
     return 0;

@@ -75,6 +75,21 @@ int vf_take(struct vf *f)
     return 0;
 }
 
+void vf_move(struct vf *from, struct vf *to)
+{
+    struct vm *vm = from->owner;
+    spin_guard(&vm->lock);
+
+    for (struct vf **v = vm->vf; v < vm->vf + vm->nvfs; v++)
+        *v = *v == from ? to : *v;
+    to->mac = from->mac;
+    to->on_fault = from->on_fault;
+    from->mac = NULL;
+    from->owner = NULL;
+    from->dev->faults = (struct pci_faults){0};
+    __atomic_store_n(&from->used, false, __ATOMIC_SEQ_CST);
+}
+
 /* --- hand-over --- */
 
 /* 0: out of its reset, and clean since. -EAGAIN: not yet. The next attempt after an error begins with a new reset. */

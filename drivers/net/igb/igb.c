@@ -2,6 +2,7 @@
 /* The 82576 behind the NIC contract: opening, the event loop's hooks, channels. */
 #include "drivers/net/igb/igb.h"
 #include "drivers/net/igb/io.h"
+#include "drivers/net/igb/move.h"
 #include "drivers/sys/sys.h"
 #include <errno.h>
 #include <stdio.h>
@@ -127,6 +128,7 @@ static const struct nic_ops igb_ops = {
     .transmit = igb_transmit,
     .channel_set = igb_channel_set,
     .channel_enable = igb_channel_enable,
+    .vf = &igb_vf_ops,
 };
 
 static int igb_setup(struct igb *g, const struct nic_config *config)

@@ -18,6 +18,7 @@
 #define IGB_EXTRA_MACS 2                       /* further unicast addresses of a VF that may choose its own */
 #define IGB_VF_VLANS   (IGB_VLVFS / IGB_POOLS) /* that a VF may choose */
 #define IGB_MSG_WORDS  16
+#define IGB_PARK_MAX   2048 /* frames of the parking queue */
 
 #define IGB_VLAN_TAG_LEN 4
 
@@ -69,6 +70,11 @@ struct igb_vf {
     unsigned locked_out; /* turns in a row in which it kept the mailbox buffer to itself */
 };
 
+struct igb_move;
+
+/* Accesses to registers since start. */
+extern unsigned igb_accesses;
+
 struct igb {
     struct nic nic;
     volatile uint8_t *regs;
@@ -77,6 +83,7 @@ struct igb {
     struct igb_tx tx;
     struct igb_vf vf[IGB_VFS_MAX];
     uint32_t rxctl, txctl; /* of a queue, as the global reset leaves them */
+    struct igb_move *move; /* while frames are parked for a guest that moves from VF to VF */
     uint64_t events_due;   /* when mailboxes, VF resets and link must be looked at, ns */
 };
 
@@ -101,6 +108,8 @@ int igb_rings_alloc(struct igb *g);
 int igb_rings_start(struct igb *g);
 bool igb_rx_poll(struct igb *g);
 bool igb_tx_reclaim(struct igb *g);
+/* Sends a frame of the driver's own and waits until its memory is free. -ENOBUFS, -ETIMEDOUT */
+int igb_send_now(struct igb *g, const void *frame, uint16_t length);
 int igb_transmit(struct nic *nic, const struct nic_frag *frag, unsigned n, void *cookie);
 
 /* intr.c */
@@ -168,6 +177,8 @@ void igb_mbx_mute(struct igb *g, uint32_t vfs);
 
 /* msg.c: the message protocol. Handles what is pending within each VF's budget; sets g->events_due. */
 void igb_msg_poll(struct igb *g);
+/* The word that says so. */
+uint32_t igb_msg_link(void);
 /* Tells the VFs that the link changed. */
 void igb_msg_notify_link(struct igb *g);
 /* Of a VF in service: ends an answer that the last driver died over; a message that it had not answered is still pending. */

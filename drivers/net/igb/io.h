@@ -8,11 +8,13 @@
 
 static inline uint32_t igb_rd(const struct igb *g, igb_reg r)
 {
+    igb_accesses++;
     return *(volatile uint32_t *)(g->regs + r.off);
 }
 
 static inline void igb_wr(const struct igb *g, igb_reg r, uint32_t v)
 {
+    igb_accesses++;
     *(volatile uint32_t *)(g->regs + r.off) = v;
 }
 

@@ -332,10 +332,15 @@ void igb_msg_finish(struct igb *g, unsigned vf)
         igb_mbx_unlock(g, vf);
 }
 
+uint32_t igb_msg_link(void)
+{
+    return PF_CONTROL_MSG | MSG_CTS;
+}
+
 void igb_msg_notify_link(struct igb *g)
 {
     for (unsigned vf = 0; vf < g->nic.channels; vf++) {
         if (g->vf[vf].cts)
-            igb_mbx_notify(g, vf, PF_CONTROL_MSG | MSG_CTS);
+            igb_mbx_notify(g, vf, igb_msg_link());
     }
 }

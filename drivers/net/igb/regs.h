@@ -181,6 +181,7 @@ typedef struct {
 #define IGB_VTIVAR(vf)         IGB_REG(0x11700 + 4 * (vf))
 #define IGB_VTIVAR_MISC(vf)    IGB_REG(0x11720 + 4 * (vf))
 #define VT_VECTORS             IGB_MASK(2, 0)
+#define IGB_VT_BIT(vf)         (22 - 3 * (vf))               /* of its vector 0 in EIMS and EICR */
 #define IGB_VT_EITR(vf, v)     IGB_EITR(22 - 3 * (vf) + (v)) /* of its vector v: 0 to 2 */
 
 /* Statistics, all RC */
@@ -211,13 +212,18 @@ _Static_assert(sizeof(union igb_rxd) == 16, "receive descriptor");
 
 /* Advanced transmit data descriptor */
 #define TXD_DTALEN    IGB_MASK(15, 0)
-#define TXD_DTYP_DATA IGB_PREP(IGB_MASK(23, 20), 3)
+#define TXD_DTYP      IGB_MASK(23, 20)
+#define TXD_DTYP_DATA IGB_PREP(TXD_DTYP, 3)
 #define TXD_EOP       IGB_BIT(24)
 #define TXD_IFCS      IGB_BIT(25)
 #define TXD_RS        IGB_BIT(27)
 #define TXD_DEXT      IGB_BIT(29)
 #define TXD_PAYLEN    IGB_MASK(31, 14)
 #define TXD_STATUS_DD IGB_BIT(0)
+
+/* Advanced transmit context descriptor: IDX is in `status` */
+#define TXD_DTYP_CONTEXT IGB_PREP(TXD_DTYP, 2)
+#define TXD_CONTEXT_IDX  IGB_MASK(6, 4)
 
 struct igb_txd {
     uint64_t buffer;

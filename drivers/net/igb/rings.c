@@ -3,6 +3,7 @@
  * and 7.2). */
 #include "drivers/net/igb/igb.h"
 #include "drivers/net/igb/io.h"
+#include "drivers/net/igb/move.h"
 #include "drivers/sys/sys.h"
 #include <errno.h>
 #include <malloc.h>
@@ -12,6 +13,7 @@
 #define RX_BUDGET      64
 #define RX_BATCH       16 /* descriptors given back per write of RDT */
 #define ENABLE_WAIT_NS (10 * NS_PER_MS)
+#define SEND_WAIT_NS   (10 * NS_PER_MS)
 
 static void *ring_alloc(void)
 {
@@ -104,8 +106,10 @@ int igb_rings_start(struct igb *g)
 }
 
 /* One completed descriptor: the frame goes up, or the buffer back to the pool. */
-static void rx_complete(struct igb *g, struct nic_buf *buf, uint32_t status, uint16_t len)
+static void rx_complete(struct igb *g, struct nic_buf *buf, const union igb_rxd *d)
 {
+    uint32_t status = d->wb.status;
+    uint16_t len = d->wb.length;
     bool last = status & RXD_STATUS_EOP,
          bad = g->rx.skip || !last || status & RXD_ERROR_RXE || len > BUF_SIZE;
 
@@ -118,6 +122,8 @@ static void rx_complete(struct igb *g, struct nic_buf *buf, uint32_t status, uin
     g->nic.stats.rx_frames++;
     g->nic.stats.rx_bytes += len;
     buf->len = len;
+    if (g->move && igb_park_take(g, buf, d))
+        return;
     g->nic.events->received(&g->nic, buf);
 }
 
@@ -129,14 +135,15 @@ bool igb_rx_poll(struct igb *g)
     for (n = 0; n < RX_BUDGET && rx->head != rx->tail; n++) {
         unsigned i = rx->head % IGB_RING;
         volatile union igb_rxd *d = &rx->ring[i];
-        uint32_t status = d->wb.status;
-        uint16_t len;
+        union igb_rxd copy = {.wb.status = d->wb.status};
 
-        if (!(status & RXD_STATUS_DD))
+        if (!(copy.wb.status & RXD_STATUS_DD))
             break;
-        len = d->wb.length;
+        copy.wb.info = d->wb.info;
+        copy.wb.length = d->wb.length;
+        copy.wb.vlan = d->wb.vlan;
         rx->head++;
-        rx_complete(g, rx->buf[i], status, len);
+        rx_complete(g, rx->buf[i], &copy);
         if (IGB_RING - 1 - (rx->tail - rx->head) >= RX_BATCH)
             rx_fill(g);
     }
@@ -164,7 +171,8 @@ bool igb_tx_reclaim(struct igb *g)
             break;
         end++;
         tx->head = end;
-        g->nic.events->sent(&g->nic, tx->cookie[(end - 1) % IGB_RING]);
+        if (tx->cookie[(end - 1) % IGB_RING])
+            g->nic.events->sent(&g->nic, tx->cookie[(end - 1) % IGB_RING]);
     }
     return tx->head != from;
 }
@@ -200,4 +208,16 @@ int igb_transmit(struct nic *nic, const struct nic_frag *frag, unsigned n, void 
     __asm__ volatile("" : : : "memory");
     igb_wr(g, IGB_TDT(QUEUE), tx->tail % IGB_RING);
     return 0;
+}
+
+int igb_send_now(struct igb *g, const void *frame, uint16_t length)
+{
+    const struct nic_frag frag = {frame, length};
+    int err;
+
+    (void)igb_tx_reclaim(g);
+    err = igb_transmit(&g->nic, &frag, 1, NULL);
+    if (err)
+        return err;
+    return sys_wait((igb_tx_reclaim(g), g->tx.head == g->tx.tail), SEND_WAIT_NS) ? 0 : -ETIMEDOUT;
 }

@@ -20,8 +20,11 @@ int p2m_init(struct p2m *p, uint64_t bytes)
     memset(p, 0, sizeof(*p));
     p->ram_low = bytes < GPA_PCI_WINDOW ? bytes : GPA_PCI_WINDOW;
     p->ram_high = bytes - p->ram_low;
-    p->chunks = calloc(1, bytes);
-    return p->chunks ? 0 : -ENOMEM;
+    p->chunks = aligned_alloc(PAGE_SIZE, bytes);
+    if (!p->chunks)
+        return -ENOMEM;
+    memset(p->chunks, 0, bytes);
+    return 0;
 }
 
 void p2m_destroy(struct p2m *p)

@@ -11,7 +11,7 @@
 static struct vm vm = {.name = "test"};
 static struct vcpu v = {.vm = &vm};
 static char line[512];
-static unsigned nics, statuses, cleans;
+static unsigned nics, statuses, cleans, moves;
 
 void vm_complain(struct vm *m, const char *fmt, ...)
 {
@@ -51,6 +51,20 @@ int setup_alive(uint64_t ms)
     return 0;
 }
 
+int64_t migrate_step(struct vm *caller, uint64_t step, gpa_t args)
+{
+    CHECK(caller == &vm);
+    moves++;
+    return step == MOVE_FREEZE && args.a == 0x2000 ? 77 : -EINVAL;
+}
+
+int migrate_fetch(struct vm *caller, gpa_t to, uint64_t vector)
+{
+    CHECK(caller == &vm);
+    moves++;
+    return to.a == 0x3000 && vector == 0x21 ? 1 : -EINVAL;
+}
+
 static int64_t hc(uint64_t nr, uint64_t rdi, uint64_t rsi, uint64_t rdx)
 {
     v.gpr[RAX] = nr;
@@ -65,13 +79,13 @@ static int64_t hc(uint64_t nr, uint64_t rdi, uint64_t rsi, uint64_t rdx)
 
 TEST(permissions)
 {
-    static const bool privileged_only[] = {[HC_NIC_READY] = true, [HC_VF_STATUS] = true, [HC_CYCLES] = false, [HC_VF_CLEAN] = true, [HC_ALIVE] = true, [HC_KEEP] = true};
+    static const bool privileged_only[] = {[HC_NIC_READY] = true, [HC_VF_STATUS] = true, [HC_CYCLES] = false, [HC_VF_CLEAN] = true, [HC_ALIVE] = true, [HC_KEEP] = true, [HC_MOVE] = true, [HC_ORDER] = true};
 
     vm.privileged = false;
     fake_hvm.reg[REG_CPL] = 0;
     for (unsigned nr = 0; nr < ARRAY_SIZE(privileged_only); nr++)
         CHECK_EQ(hc(nr, 0, 0, 0) == -EPERM, privileged_only[nr]);
-    CHECK_EQ(nics + statuses + cleans, 0);
+    CHECK_EQ(nics + statuses + cleans + moves, 0);
     vm.privileged = true;
     for (unsigned nr = 0; nr < ARRAY_SIZE(privileged_only); nr++)
         CHECK(hc(nr, 0, 0, 0) != -EPERM);
@@ -84,7 +98,7 @@ TEST(permissions)
 TEST(every_row_says_who)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-        CHECK(rows[i].right != HC_NOBODY && rows[i].fn != NULL);
+        CHECK_EQ(rows[i].right != HC_NOBODY, rows[i].fn != NULL);
 }
 
 TEST(unknown_numbers)
@@ -156,6 +170,15 @@ TEST(nic_arguments_are_not_cut)
     CHECK_EQ(alive_ms, 1ull << 32);
     CHECK_EQ(hc(HC_VF_CLEAN, 1ull << 32, 3, 1ull << 40), -EINVAL);
     CHECK_EQ(hc(HC_VF_CLEAN, 0, 1ull << 32 | 3, 1ull << 40), -EINVAL);
+}
+
+TEST(arguments_of_moves)
+{
+    vm.privileged = true;
+    CHECK_EQ(hc(HC_MOVE, MOVE_FREEZE, 0x2000, 0), 77);
+    CHECK_EQ(hc(HC_MOVE, 1ull << 32 | MOVE_FREEZE, 0x2000, 0), -EINVAL);
+    CHECK_EQ(hc(HC_ORDER, 0x3000, 0x21, 0), 1);
+    CHECK_EQ(hc(HC_ORDER, 0x3000, 1ull << 32 | 0x21, 0), -EINVAL);
 }
 
 TEST(cycles)

@@ -33,6 +33,24 @@ char *fault_text(const struct fault_record *r, char buf[FAULT_TEXT_MAX])
     return buf;
 }
 
+#include "vm/migrate/migrate.h"
+
+static struct {
+    enum move_op op;
+    const struct vf *from, *to;
+    unsigned n;
+    int rc;
+} ordered;
+
+int migrate_order(enum move_op op, const struct vf *from, const struct vf *to)
+{
+    ordered.op = op;
+    ordered.from = from;
+    ordered.to = to;
+    ordered.n++;
+    return ordered.rc;
+}
+
 #include "vm/operator.c"
 
 static struct vcpu vcpu = {.run_ns = 7 * NS_PER_MS};
@@ -181,6 +199,42 @@ TEST(a_function_is_given_back_by_name)
     type("vf lan0/1 resore\r");
     type("vf lan0/1 restore now\r");
     CHECK(!restored);
+}
+
+TEST(moves_are_ordered_by_guest_or_vf)
+{
+    ordered.n = 0;
+    ordered.rc = 0;
+    type("move web lan0/1\r");
+    CHECK(ordered.n == 1 && ordered.op == ORDER_MOVE && ordered.from == &vf0 && ordered.to == &vf1);
+    type("move lan0/0 lan0/1 --dry-run\r");
+    CHECK(ordered.n == 2 && ordered.op == ORDER_DRY_RUN && ordered.from == &vf0 && ordered.to == &vf1);
+    type("quiesce lan0/0\r");
+    CHECK(ordered.n == 3 && ordered.op == ORDER_QUIESCE && ordered.from == &vf0 && !ordered.to);
+    type("resume lan0/0\r");
+    CHECK(ordered.n == 4 && ordered.op == ORDER_RESUME && ordered.from == &vf0);
+}
+
+TEST(what_cannot_be_ordered_is_said)
+{
+    ordered.n = 0;
+    type("move web lan0/7\r");
+    CHECK(shown("lan0/7: no such VF"));
+    type("move db lan0/1\r");
+    CHECK(shown("db: neither a VF of that NIC nor a guest that has just one"));
+    type("move web lan0/1 --wet\r");
+    CHECK(shown("--wet: only --dry-run may follow"));
+    type("move lan0/1 lan0/0\r");
+    CHECK(shown("lan0/1: no guest that runs has it"));
+    type("quiesce lan0/1\r");
+    CHECK(shown("lan0/1: nobody has it"));
+    CHECK_EQ(ordered.n, 0);
+    ordered.rc = -ENODEV;
+    type("move web lan0/1\r");
+    CHECK(shown("lan0/0: the I/O domain does not answer"));
+    ordered.rc = -EBUSY;
+    type("move web lan0/1\r");
+    CHECK(shown("lan0/0: the last order has not been taken yet"));
 }
 
 TEST(unknown_commands_and_long_lines_do_no_harm)

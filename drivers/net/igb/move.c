@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One VF's state into another (vf.h has the steps). Heads are read-only on hardware, so they are moved by the device itself: null descriptors and one frame
+ * through the switch take RDH on (datasheet 7.1.5: a descriptor without a buffer address is skipped), context descriptors, which send nothing, TDH (7.2.2.2).
+ * The two contexts that the guest used last come last, and so are restored too. All this goes on in the staging domain, in which the addresses of the guest's
+ * rings mean pages of our own.
+ */
+#include "drivers/net/igb/move.h"
+#include "drivers/net/igb/io.h"
+#include "drivers/sys/sys.h"
+#include <errno.h>
+#include <string.h>
+
+#define WAIT_NS      NS_PER_MS /* a queue takes up to 100 us to stop */
+#define PAGES        (2 * (IGB_MOVE_RING * 16 / PAGE_BYTES + 1) + 1)
+#define FRAME_LENGTH 60
+#define ETHERTYPE    0x88b5    /* local experimental (IEEE 802 9.2.3) */
+#define SECOND       IGB_POOLS /* a VF's second queue */
+
+enum { RING_RX, RING_TX, RINGS };
+enum { RX_BASE, RX_BASE_HIGH, RX_LENGTH, RX_CONTROL, TX_BASE, TX_BASE_HIGH, TX_LENGTH, TX_WRITE_BACK };
+
+/* Of queue 0; those of the others follow at the same distance. */
+static const igb_reg fixed[IGB_MOVE_FIXED] = {
+    [RX_BASE] = {0xc000}, [RX_BASE_HIGH] = {0xc004}, [RX_LENGTH] = {0xc008}, [RX_CONTROL] = {0xc00c},
+    [TX_BASE] = {0xe000}, [TX_BASE_HIGH] = {0xe004}, [TX_LENGTH] = {0xe008}, [TX_WRITE_BACK] = {0xe038},
+};
+
+static igb_reg of_queue(unsigned i, unsigned q)
+{
+    return IGB_REG(fixed[i].off + 0x40 * q);
+}
+
+static struct igb_move move;
+unsigned igb_accesses;
+
+/* --- rings --- */
+
+static uint64_t base_of(unsigned ring)
+{
+    unsigned at = ring == RING_RX ? RX_BASE : TX_BASE;
+
+    return (uint64_t)move.r.fixed[at + 1] << 32 | move.r.fixed[at];
+}
+
+static unsigned size_of(unsigned ring)
+{
+    return move.r.fixed[ring == RING_RX ? RX_LENGTH : TX_LENGTH] / 16;
+}
+
+static unsigned distance(uint32_t from, uint32_t to, unsigned size)
+{
+    return (to + size - from) % size;
+}
+
+/* What the destination sees in the staging domain. */
+static struct {
+    uint64_t at[PAGES];
+    unsigned used;
+    uint8_t page[PAGES][PAGE_BYTES] __attribute__((aligned(4096)));
+} scratch;
+
+/* Our page behind an I/O virtual address, or NULL. */
+static uint8_t *scratch_at(uint64_t iova)
+{
+    uint64_t page = iova & ~(PAGE_BYTES - 1);
+    unsigned i = 0;
+
+    while (i < scratch.used && scratch.at[i] != page)
+        i++;
+    if (i == PAGES || (i == scratch.used && move.host->map(page, scratch.page[i]) != 0))
+        return NULL;
+    if (i == scratch.used)
+        scratch.at[scratch.used++] = page;
+    return scratch.page[i] + (iova - page);
+}
+
+/* A page that belongs to none of the rings. */
+static uint64_t buffer_iova(void)
+{
+    uint64_t at = PAGE_BYTES;
+
+    for (unsigned i = 0; i < scratch.used; i++)
+        if (scratch.at[i] >= at)
+            at = scratch.at[i] + PAGE_BYTES;
+    return at;
+}
+
+static uint64_t buffer;
+
+static int scratch_map(void)
+{
+    scratch.used = 0;
+    for (unsigned ring = RING_RX; ring < RINGS; ring++)
+        for (unsigned i = 0; i < size_of(ring); i++)
+            if (!scratch_at(base_of(ring) + 16 * i))
+                return -ENOMEM;
+    buffer = buffer_iova();
+    return scratch_at(buffer) ? 0 : -ENOMEM;
+}
+
+static void staging_mac(uint8_t mac[NIC_MAC_LEN])
+{
+    static const uint8_t prefix[NIC_MAC_LEN - 1] = {0x06, 'm', 'o', 'v', 'e'};
+
+    memcpy(mac, prefix, sizeof(prefix));
+    mac[NIC_MAC_LEN - 1] = (uint8_t)move.r.to;
+}
+
+static int staging_frame(struct igb *g)
+{
+    static uint8_t frame[FRAME_LENGTH] = {[12] = ETHERTYPE >> 8, [13] = ETHERTYPE & 0xff};
+
+    staging_mac(frame);
+    memcpy(frame + NIC_MAC_LEN, g->nic.mac, NIC_MAC_LEN);
+    return igb_send_now(g, frame, sizeof(frame));
+}
+
+static int advance_rx(struct igb *g, uint32_t want)
+{
+    unsigned size = size_of(RING_RX), k = distance(move.rx_at, want, size), q = move.r.to;
+    int err;
+
+    if (k == 0)
+        return 0;
+    for (unsigned i = 0; i < k; i++) {
+        union igb_rxd *d = (void *)scratch_at(base_of(RING_RX) + 16 * ((move.rx_at + i) % size));
+
+        d->read.packet = d->read.header = i == k - 1 ? buffer : 0;
+    }
+    __asm__ volatile("" : : : "memory");
+    igb_wr(g, IGB_RDT(q), want);
+    err = staging_frame(g);
+    if (err)
+        return err;
+    move.rx_at = want;
+    return sys_wait(igb_rd(g, IGB_RDH(q)) == want, WAIT_NS) ? 0 : -EIO;
+}
+
+static int advance_tx(struct igb *g, uint32_t want, const struct igb_txd last[2])
+{
+    unsigned size = size_of(RING_TX), k = distance(move.tx_at, want, size), q = move.r.to;
+
+    for (unsigned i = 0; i < k; i++) {
+        struct igb_txd *d = (void *)scratch_at(base_of(RING_TX) + 16 * ((move.tx_at + i) % size));
+
+        *d = last && i + 2 >= k ? last[i + 2 - k] : (struct igb_txd){.command = TXD_DTYP_CONTEXT | TXD_DEXT};
+    }
+    __asm__ volatile("" : : : "memory");
+    igb_wr(g, IGB_TDT(q), want);
+    move.tx_at = want;
+    return sys_wait(igb_rd(g, IGB_TDH(q)) == want, WAIT_NS) ? 0 : -EIO;
+}
+
+/* --- before the guest stands still --- */
+
+static const char *refuses(struct nic *nic, unsigned from, unsigned to)
+{
+    const struct igb *g = igb_of(nic);
+    uint32_t on = igb_rd(g, IGB_RXDCTL(from)) & igb_rd(g, IGB_TXDCTL(from)),
+             second = igb_rd(g, IGB_RXDCTL(from + SECOND)) | igb_rd(g, IGB_TXDCTL(from + SECOND));
+
+    if (!g->vf[from].cts)
+        return "driver-not-up";
+    if (!(on & XDCTL_ENABLE))
+        return "queues-off";
+    if (second & XDCTL_ENABLE)
+        return "two-queues";
+    if (to == from)
+        return NULL;
+    if (!nic->link.up)
+        return "link-down";
+    if (nic->vepa)
+        return "vepa";
+    if (g->vf[from].policy.vlan || igb_vlan_count(g, from))
+        return "vlan";
+    return g->vf[to].broken || !g->vf[to].allowed ? "vf-broken" : NULL;
+}
+
+static void capture(const struct igb *g)
+{
+    struct igb_record *r = &move.r;
+
+    for (unsigned i = 0; i < IGB_MOVE_FIXED; i++)
+        r->fixed[i] = igb_rd(g, of_queue(i, r->from));
+    r->rxdctl = igb_rd(g, IGB_RXDCTL(r->from));
+    r->txdctl = igb_rd(g, IGB_TXDCTL(r->from));
+    r->rxctl = igb_rd(g, IGB_RXCTL(r->from));
+    r->txctl = igb_rd(g, IGB_TXCTL(r->from));
+}
+
+static bool rings_fit(void)
+{
+    for (unsigned ring = RING_RX; ring < RINGS; ring++)
+        if (size_of(ring) < 8 || size_of(ring) > IGB_MOVE_RING)
+            return false;
+    return true;
+}
+
+/* The queues as the guest has them, but for a write-back of heads, which would go to its memory. */
+static int open_queues(struct igb *g)
+{
+    const struct igb_record *r = &move.r;
+    uint8_t mac[NIC_MAC_LEN];
+
+    for (unsigned i = 0; i < IGB_MOVE_FIXED; i++)
+        igb_wr(g, of_queue(i, r->to), i == TX_WRITE_BACK ? 0 : r->fixed[i]);
+    igb_wr(g, IGB_RXCTL(r->to), r->rxctl);
+    igb_wr(g, IGB_TXCTL(r->to), r->txctl);
+    igb_wr(g, IGB_PSRTYPE(r->to), igb_rd(g, IGB_PSRTYPE(r->from)));
+    staging_mac(mac);
+    igb_rar_set(g, IGB_RAR_VF(r->to), mac, r->to);
+    igb_wr(g, IGB_VMOLR(r->to), VMOLR_AUPE | VMOLR_STRCRC | VMOLR_LPE | IGB_PREP(VMOLR_RLPML, IGB_FRAME_MAX));
+    igb_vf_enable(g, r->to, true);
+    igb_wr(g, IGB_RXDCTL(r->to), r->rxdctl);
+    igb_wr(g, IGB_TXDCTL(r->to), r->txdctl);
+    if (!sys_wait(igb_rd(g, IGB_RXDCTL(r->to)) & igb_rd(g, IGB_TXDCTL(r->to)) & XDCTL_ENABLE, 10 * WAIT_NS))
+        return -ETIMEDOUT;
+    move.rx_at = igb_rd(g, IGB_RDH(r->to));
+    move.tx_at = igb_rd(g, IGB_TDH(r->to));
+    return 0;
+}
+
+/* Transmit stops two short of the source's head, so that there are slots left for two contexts. */
+static int stage(struct nic *nic, unsigned from, unsigned to, const struct vf_host *host)
+{
+    struct igb *g = igb_of(nic);
+    unsigned size;
+    int err;
+
+    move = (struct igb_move){
+        .host = host, .r = {.version = IGB_MOVE_RECORD, .length = sizeof(move.r), .from = from, .to = to}};
+    capture(g);
+    if (!rings_fit())
+        return -EINVAL;
+    igb_park_prepare(g, from);
+    if (to == from)
+        return 0;
+    err = scratch_map();
+    if (!err)
+        err = open_queues(g);
+    if (!err)
+        err = advance_rx(g, igb_rd(g, IGB_RDH(from)));
+    size = size_of(RING_TX);
+    return err ? err : advance_tx(g, (igb_rd(g, IGB_TDH(from)) + size - 2) % size, NULL);
+}
+
+static void park(struct nic *nic)
+{
+    struct igb *g = igb_of(nic);
+
+    g->move = &move;
+    move.steered = true;
+    igb_park_steer(g, IGB_PF_POOL);
+}
+
+static void poll(struct nic *nic)
+{
+    struct igb *g = igb_of(nic);
+
+    (void)igb_tx_reclaim(g);
+    while (igb_rx_poll(g)) {
+    }
+}
+
+/* --- the guest stands still --- */
+
+/* What the VF's driver and we are in the middle of goes on at the destination, unless the buffer is the VF's. */
+static int stop_mailbox(struct igb *g)
+{
+    struct igb_record *r = &move.r;
+
+    if (igb_mbx_has_request(g, r->from) || (igb_rd(g, IGB_P2VMAILBOX(r->from)) & P2V_VFU))
+        return -EAGAIN;
+    r->signals = igb_rd(g, IGB_V2PMAILBOX(r->from)) & (V2P_PFSTS | V2P_PFACK);
+    for (unsigned i = 0; r->signals && i < IGB_MSG_WORDS; i++)
+        r->words[i] = igb_rd(g, IGB_VMBMEM_WORD(r->from, i));
+    return 0;
+}
+
+static int stop(struct nic *nic)
+{
+    struct igb *g = igb_of(nic);
+    struct igb_record *r = &move.r;
+    unsigned before;
+    int err;
+
+    r->rxdctl = igb_rd(g, IGB_RXDCTL(r->from));
+    r->txdctl = igb_rd(g, IGB_TXDCTL(r->from));
+    if (!(r->rxdctl & r->txdctl & XDCTL_ENABLE))
+        return -EAGAIN; /* its driver is just setting it up anew */
+    err = stop_mailbox(g);
+    if (err)
+        return err;
+    poll(nic); /* groups' frames that came until now, the VF has got itself */
+    igb_park_clone(true);
+    move.stopped = true;
+    igb_wr(g, IGB_RXDCTL(r->from), r->rxdctl & ~XDCTL_ENABLE);
+    igb_wr(g, IGB_TXDCTL(r->from), r->txdctl & ~XDCTL_ENABLE);
+    before = igb_accesses;
+    if (!sys_wait(!((igb_rd(g, IGB_RXDCTL(r->from)) | igb_rd(g, IGB_TXDCTL(r->from))) & XDCTL_ENABLE),
+                  WAIT_NS))
+        return -ETIMEDOUT;
+    move.figures.polls = (igb_accesses - before) / 2;
+    return 0;
+}
+
+static void save_vectors(const struct igb *g)
+{
+    struct igb_record *r = &move.r;
+
+    r->vtivar = igb_rd(g, IGB_VTIVAR(r->from));
+    r->vtivar_misc = igb_rd(g, IGB_VTIVAR_MISC(r->from));
+    r->eims =
+        igb_rd(g, IGB_EIMS) >> IGB_VT_BIT(r->from) & VT_VECTORS; /* the VF's own may read as last written */
+    r->eiac = igb_rd(g, IGB_PVTEIAC(r->from));
+    r->eiam = igb_rd(g, IGB_PVTEIAM(r->from));
+    for (unsigned i = 0; i < ARRAY_SIZE(r->eitr); i++)
+        r->eitr[i] = igb_rd(g, IGB_VT_EITR(r->from, i));
+}
+
+static uint8_t rx_ring[IGB_MOVE_RING * 16] __attribute__((aligned(IGB_MOVE_RING * 16)));
+static uint8_t tx_ring[IGB_MOVE_RING * 16] __attribute__((aligned(IGB_MOVE_RING * 16)));
+static uint8_t rx_before[IGB_MOVE_RING * 16] __attribute__((aligned(IGB_MOVE_RING * 16)));
+
+static int save(struct nic *nic)
+{
+    const struct igb *g = igb_of(nic);
+    struct igb_record *r = &move.r;
+    int err;
+
+    for (unsigned i = 0; i < IGB_MOVE_FIXED; i++)
+        if (igb_rd(g, of_queue(i, r->from)) != r->fixed[i])
+            return -EAGAIN; /* its driver has set it up anew since stage() */
+    r->rdh = igb_rd(g, IGB_RDH(r->from));
+    r->rdt = igb_rd(g, IGB_RDT(r->from));
+    r->tdh = igb_rd(g, IGB_TDH(r->from));
+    r->tdt = igb_rd(g, IGB_TDT(r->from));
+    move.figures.rx_head[0] = r->rdh;
+    move.figures.rx_tail = r->rdt;
+    move.figures.tx_head[0] = move.figures.tx_head[1] = r->tdh;
+    move.figures.tx_tail = r->tdt;
+    save_vectors(g);
+    if (r->rdh >= size_of(RING_RX) || r->rdt >= size_of(RING_RX) || r->tdh >= size_of(RING_TX) ||
+        r->tdt >= size_of(RING_TX))
+        return -EINVAL;
+    err = move.host->read(base_of(RING_TX), tx_ring, 16 * size_of(RING_TX));
+    if (!err)
+        err = move.host->read(base_of(RING_RX), rx_ring, 16 * size_of(RING_RX));
+    memcpy(rx_before, rx_ring, 16 * size_of(RING_RX));
+    return err;
+}
+
+/* --- parked frames --- */
+
+static uint32_t buffer_bytes(void)
+{
+    return 1024 * IGB_GET(SRRCTL_BSIZEPACKET, move.r.fixed[RX_CONTROL]);
+}
+
+/* Only what fits the simple form: one buffer, one frame. The rest is looped back later. */
+static bool can_replay(const struct igb_parked *p)
+{
+    return p->buf->len <= buffer_bytes() &&
+           IGB_GET(SRRCTL_DESCTYPE, move.r.fixed[RX_CONTROL]) <= SRRCTL_ADV_ONEBUF;
+}
+
+/* Slots [from, to) of a copy of the ring back into the guest's. */
+static int write_slots(const uint8_t *ring, uint32_t from, uint32_t to)
+{
+    unsigned size = size_of(RING_RX), n = distance(from, to, size), first = n < size - from ? n : size - from;
+    int err = first ? move.host->write(base_of(RING_RX) + 16 * from, ring + 16 * from, 16 * first) : 0;
+
+    return err || n == first ? err : move.host->write(base_of(RING_RX), ring, 16 * (n - first));
+}
+
+static int replay(struct nic *nic)
+{
+    struct igb_record *r = &move.r;
+    union igb_rxd *ring = (void *)rx_ring;
+    uint32_t from = r->rdh;
+    struct igb_parked *p;
+    int err = 0;
+
+    (void)nic;
+    while (!err && r->rdh != r->rdt && (p = igb_park_next()) && can_replay(p)) {
+        err = move.host->write(ring[r->rdh].read.packet, p->buf->data, p->buf->len);
+        if (err)
+            break;
+        ring[r->rdh] = p->d;
+        r->rdh = (r->rdh + 1) % size_of(RING_RX);
+        igb_park_done();
+        move.figures.replayed++;
+    }
+    move.figures.rx_head[1] = r->rdh;
+    return err ? err : write_slots(rx_ring, from, r->rdh);
+}
+
+static void unreplay(struct nic *nic)
+{
+    (void)nic;
+    if (igb_park_undone() == 0)
+        return;
+    (void)write_slots(rx_before, move.figures.rx_head[0], move.r.rdh);
+    move.r.rdh = move.figures.rx_head[0];
+    move.figures.replayed = 0;
+}
+
+/* --- into the destination --- */
+
+/* The last context of each index before the head. What the guest has queued behind it, it brings along itself. */
+static void last_contexts(struct igb_txd last[2])
+{
+    const struct igb_txd *ring = (const void *)tx_ring;
+    unsigned size = size_of(RING_TX), done = size - distance(move.r.tdh, move.r.tdt, size);
+    bool found[2] = {false, false};
+
+    for (unsigned i = 0; i < 2; i++)
+        last[i] =
+            (struct igb_txd){.command = TXD_DTYP_CONTEXT | TXD_DEXT, .status = IGB_PREP(TXD_CONTEXT_IDX, i)};
+    for (unsigned i = 1; i <= done && !(found[0] && found[1]); i++) {
+        const struct igb_txd *d = &ring[(move.r.tdh + size - i) % size];
+        unsigned idx = IGB_GET(TXD_CONTEXT_IDX, d->status) & 1;
+
+        if ((d->command & TXD_DTYP) != TXD_DTYP_CONTEXT || !(d->command & TXD_DEXT) || found[idx])
+            continue;
+        last[idx] = *d;
+        found[idx] = true;
+    }
+}
+
+static int load(struct nic *nic)
+{
+    struct igb *g = igb_of(nic);
+    const struct igb_record *r = &move.r;
+    struct igb_txd last[2];
+    int err = advance_rx(g, r->rdh);
+
+    if (err || move.tx_at == r->tdh)
+        return err;
+    last_contexts(last);
+    if (distance(move.tx_at, r->tdh, size_of(RING_TX)) < 2) /* it went nearly once around */
+        err = advance_tx(g, (r->tdh + size_of(RING_TX) / 2) % size_of(RING_TX), NULL);
+    return err ? err : advance_tx(g, r->tdh, last);
+}
+
+static const void *record(struct nic *nic, uint32_t *length)
+{
+    (void)nic;
+    *length = sizeof(move.r);
+    return &move.r;
+}
+
+static void load_vectors(const struct igb *g)
+{
+    const struct igb_record *r = &move.r;
+
+    igb_wr(g, IGB_VTIVAR(r->to), r->vtivar);
+    igb_wr(g, IGB_VTIVAR_MISC(r->to), r->vtivar_misc);
+    for (unsigned i = 0; i < ARRAY_SIZE(r->eitr); i++)
+        igb_wr(g, IGB_VT_EITR(r->to, i), r->eitr[i]);
+    igb_wr(g, IGB_PVTEIAC(r->to), r->eiac);
+    igb_wr(g, IGB_PVTEIAM(r->to), r->eiam);
+    igb_wr(g, IGB_PVTEIMS(r->to), r->eims);
+}
+
+/*
+ * A driver that is told to look at its link reads the mailbox's first word, and takes the link for down unless it says "clear to send". So that is what it
+ * finds, as after any of our messages.
+ */
+static void load_mailbox(struct igb *g, unsigned vf)
+{
+    const struct igb_record *r = &move.r;
+
+    if (!r->signals) {
+        igb_wr(g, IGB_VMBMEM_WORD(vf, 0), igb_msg_link());
+        return;
+    }
+    for (unsigned i = 0; i < IGB_MSG_WORDS; i++)
+        igb_wr(g, IGB_VMBMEM_WORD(vf, i), r->words[i]);
+    igb_wr(g, IGB_P2VMAILBOX(vf),
+           (r->signals & V2P_PFSTS ? P2V_STS : 0) | (r->signals & V2P_PFACK ? P2V_ACK : 0));
+}
+
+static void load_tails(const struct igb *g, unsigned vf)
+{
+    igb_wr(g, IGB_RDT(vf), move.r.rdt);
+    igb_wr(g, IGB_TDT(vf), move.r.tdt);
+}
+
+/* The VF's place in the driver's own tables goes with the guest; what was the destination's stays with the source. */
+static void swap(struct igb *g, unsigned a, unsigned b)
+{
+    struct igb_vf old = g->vf[a];
+
+    g->vf[a] = g->vf[b];
+    g->vf[b] = old;
+}
+
+/* Frames flow to the guest when its addresses point to the destination; those that came just before are looped behind. */
+static void start(struct nic *nic)
+{
+    struct igb *g = igb_of(nic);
+    const struct igb_record *r = &move.r;
+
+    swap(g, r->from, r->to);
+    load_vectors(g);
+    load_mailbox(g, r->to);
+    if (r->fixed[TX_WRITE_BACK])
+        igb_wr(g, of_queue(TX_WRITE_BACK, r->to), r->fixed[TX_WRITE_BACK]);
+    load_tails(g, r->to);
+    igb_vf_update_pool(g, r->to);
+    igb_park_steer(g, r->to);
+    igb_park_clone(false);
+    poll(nic);
+    igb_park_loop(g);
+}
+
+static void finish(struct nic *nic)
+{
+    struct igb *g = igb_of(nic);
+
+    igb_park_renew(g, move.r.to);
+    igb_park_close();
+    g->move = NULL;
+}
+
+static void undo(struct nic *nic)
+{
+    struct igb *g = igb_of(nic);
+    const struct igb_record *r = &move.r;
+
+    if (move.stopped) {
+        igb_wr(g, IGB_RXDCTL(r->from), r->rxdctl);
+        igb_wr(g, IGB_TXDCTL(r->from), r->txdctl);
+        (void)sys_wait(igb_rd(g, IGB_RXDCTL(r->from)) & igb_rd(g, IGB_TXDCTL(r->from)) & XDCTL_ENABLE,
+                       WAIT_NS);
+        igb_wr(g, IGB_RDT(r->from), igb_rd(g, IGB_RDT(r->from)));
+        igb_wr(g, IGB_TDT(r->from), igb_rd(g, IGB_TDT(r->from)));
+        load_mailbox(g, r->from);
+    }
+    if (move.steered) {
+        igb_park_steer(g, r->from);
+        igb_park_clone(false);
+        poll(nic);
+        igb_park_loop(g);
+        igb_park_close();
+    }
+    g->move = NULL;
+}
+
+static int wake(struct nic *nic, unsigned vf, const void *rec, uint32_t length)
+{
+    (void)nic, (void)vf, (void)rec, (void)length;
+    return -ENOSYS;
+}
+
+static const struct vf_figures *figures(struct nic *nic)
+{
+    (void)nic;
+    return &move.figures;
+}
+
+static unsigned accesses(void)
+{
+    return igb_accesses;
+}
+
+const struct vf_ops igb_vf_ops = {
+    .refuses = refuses,
+    .stage = stage,
+    .park = park,
+    .poll = poll,
+    .stop = stop,
+    .save = save,
+    .replay = replay,
+    .load = load,
+    .start = start,
+    .finish = finish,
+    .unreplay = unreplay,
+    .undo = undo,
+    .wake = wake,
+    .record = record,
+    .figures = figures,
+    .accesses = accesses,
+};

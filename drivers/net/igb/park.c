@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The parking queue: frames for a guest that is between two VFs. Its addresses point to the PF's pool meanwhile; what the PF's queue receives for them is kept
+ * with the write-back that the device gave it, and put into the guest's own ring in order, or looped back to it once its filters point to it again. Broadcast
+ * and multicast reach all pools at once, so they are copied while the VF is silent.
+ */
+#include "drivers/net/igb/io.h"
+#include "drivers/net/igb/move.h"
+#include <errno.h>
+#include <string.h>
+
+_Static_assert(IGB_PARK_MAX >= 2048, "1 ms of the shortest frames at 1 Gb/s is 1,488");
+
+static struct {
+    unsigned vf;
+    bool clones;
+    uint8_t mac[1 + IGB_EXTRA_MACS][NIC_MAC_LEN];
+    unsigned entry[1 + IGB_EXTRA_MACS]; /* of the receive addresses */
+    unsigned macs;
+    struct igb_parked frame[IGB_PARK_MAX];
+    unsigned first, done, end; /* frames [first, done) are in the guest's ring, [done, end) are not */
+} park;
+
+static void add_mac(const uint8_t *mac, unsigned entry)
+{
+    memcpy(park.mac[park.macs], mac, NIC_MAC_LEN);
+    park.entry[park.macs++] = entry;
+}
+
+static void extra_mac(const struct igb *g, unsigned entry, uint8_t mac[NIC_MAC_LEN])
+{
+    uint64_t at = (uint64_t)igb_rd(g, IGB_RAH(entry)) << 32 | igb_rd(g, IGB_RAL(entry));
+
+    for (unsigned i = 0; i < NIC_MAC_LEN; i++)
+        mac[i] = (uint8_t)(at >> 8 * i);
+}
+
+void igb_park_prepare(struct igb *g, unsigned vf)
+{
+    uint8_t mac[NIC_MAC_LEN];
+
+    park.vf = vf;
+    park.clones = false;
+    park.macs = 0;
+    park.first = park.done = park.end = 0;
+    add_mac(g->vf[vf].mac, IGB_RAR_VF(vf));
+    for (unsigned i = 0; i < g->vf[vf].extra_macs; i++) {
+        extra_mac(g, IGB_RAR_EXTRA(vf, i), mac);
+        add_mac(mac, IGB_RAR_EXTRA(vf, i));
+    }
+}
+
+/* One write for each address: it is never without a pool, and never has two. */
+void igb_park_steer(const struct igb *g, unsigned pool)
+{
+    for (unsigned i = 0; i < park.macs; i++)
+        igb_wr(g, IGB_RAH(park.entry[i]),
+               park.mac[i][4] | (uint32_t)park.mac[i][5] << 8 | RAH_AV | IGB_PREP(RAH_POOLS, IGB_BIT(pool)));
+}
+
+void igb_park_clone(bool on)
+{
+    park.clones = on;
+}
+
+void igb_park_renew(struct igb *g, unsigned to)
+{
+    for (unsigned i = 0; i < park.macs; i++)
+        igb_rar_set(g, i ? IGB_RAR_EXTRA(to, i - 1) : IGB_RAR_VF(to), park.mac[i], to);
+    for (unsigned i = 0; i < park.macs; i++)
+        igb_rar_clear(g, park.entry[i]);
+}
+
+static bool is_for_guest(const uint8_t *frame)
+{
+    for (unsigned i = 0; i < park.macs; i++)
+        if (memcmp(frame, park.mac[i], NIC_MAC_LEN) == 0)
+            return true;
+    return false;
+}
+
+static bool keep(struct igb *g, struct nic_buf *buf, const union igb_rxd *d)
+{
+    if (!buf || park.end == IGB_PARK_MAX) {
+        g->move->figures.overflowed++;
+        return false;
+    }
+    park.frame[park.end++] = (struct igb_parked){buf, *d};
+    g->move->figures.parked++;
+    return true;
+}
+
+bool igb_park_take(struct igb *g, struct nic_buf *buf, const union igb_rxd *d)
+{
+    struct nic_buf *copy;
+
+    if (is_for_guest(buf->data)) {
+        if (!keep(g, buf, d))
+            buf_free(buf);
+        return true;
+    }
+    if (!(buf->data[0] & 1) || !park.clones)
+        return false;
+    copy = buf_alloc();
+    if (copy) {
+        copy->len = buf->len;
+        memcpy(copy->data, buf->data, buf->len);
+    }
+    if (!keep(g, copy, d) && copy)
+        buf_free(copy);
+    return false;
+}
+
+struct igb_parked *igb_park_next(void)
+{
+    return park.done < park.end ? &park.frame[park.done] : NULL;
+}
+
+void igb_park_done(void)
+{
+    park.done++;
+}
+
+unsigned igb_park_undone(void)
+{
+    unsigned n = park.done - park.first;
+
+    park.done = park.first;
+    return n;
+}
+
+/* A group's frame goes to its address, or all pools would get it once more. */
+static void loop(struct igb *g, struct nic_buf *buf)
+{
+    if (buf->data[0] & 1)
+        memcpy(buf->data, park.mac[0], NIC_MAC_LEN);
+    if (igb_send_now(g, buf->data, buf->len) == 0)
+        g->move->figures.looped++;
+    else
+        g->move->figures.overflowed++;
+}
+
+void igb_park_loop(struct igb *g)
+{
+    for (; park.done < park.end; park.done++)
+        loop(g, park.frame[park.done].buf);
+}
+
+void igb_park_close(void)
+{
+    for (unsigned i = park.first; i < park.end; i++)
+        buf_free(park.frame[i].buf);
+    park.first = park.done = park.end = 0;
+    park.clones = false;
+}

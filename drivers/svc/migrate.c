@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Moves guests from VF to VF on the operator's order: the order of the protocol's steps, half of which are the NIC driver's (drivers/net/vf/vf.h) and half the
+ * hypervisor's (vm/abi/migrate.h). Each order ends with one line that says what came of it: `migrate: ` and key=value.
+ */
+#include "vm/abi/migrate.h"
+#include "drivers/net/nic.h"
+#include "drivers/net/vf/vf.h"
+#include "drivers/svc/svc.h"
+#include "drivers/sys/sys.h"
+#include "vm/abi/hypercall.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FREEZE_LIMIT_NS (200 * NS_PER_MS)
+#define TRIES           8 /* of a guest that is in the middle of something */
+#define TRY_AGAIN_NS    (5 * NS_PER_MS)
+#define DRAINS          4
+
+static const char *const op_name[] = {[ORDER_MOVE] = "move",
+                                      [ORDER_DRY_RUN] = "dry-run",
+                                      [ORDER_QUIESCE] = "quiesce",
+                                      [ORDER_RESUME] = "resume",
+                                      [ORDER_WAKE] = "wake"};
+
+enum phase { STAGE, PARK, FREEZE, STOP, QUIESCE, SAVE, REPLAY, LOAD, SWITCH, START, RESUME, FINISH, PHASES };
+
+static const char *const phase_name[PHASES] = {"stage",  "park", "freeze", "stop",  "quiesce", "save",
+                                               "replay", "load", "switch", "start", "resume",  "finish"};
+
+static struct {
+    struct nic *const *nics;
+    unsigned count;
+    unsigned irq;
+    bool asked;    /* for orders, so that interrupts come for the next ones */
+    bool quiesced; /* by ORDER_QUIESCE, until ORDER_RESUME */
+    struct nic *nic;
+    struct move args;
+    struct move_order order;
+    uint64_t ns[PHASES];
+    unsigned hypercalls, accesses;
+    long blackout_ns, exits;
+    bool pending;
+    unsigned id; /* of the order, from 1 */
+} m;
+
+static long step(enum move_step s)
+{
+    m.hypercalls++;
+    return hypercall(HC_MOVE, s, (uint64_t)(uintptr_t)&m.args, 0);
+}
+
+static int host_map(uint64_t iova, void *page)
+{
+    m.args.at = iova;
+    m.args.own = (uint64_t)(uintptr_t)page;
+    return (int)step(MOVE_MAP);
+}
+
+static int host_copy(enum move_step s, uint64_t at, uint64_t own, uint32_t length)
+{
+    m.args.at = at;
+    m.args.own = own;
+    m.args.length = length;
+    return (int)step(s);
+}
+
+static int host_read(uint64_t at, void *own, uint32_t length)
+{
+    return host_copy(MOVE_READ, at, (uint64_t)(uintptr_t)own, length);
+}
+
+static int host_write(uint64_t at, const void *own, uint32_t length)
+{
+    return host_copy(MOVE_WRITE, at, (uint64_t)(uintptr_t)own, length);
+}
+
+static const struct vf_host host = {host_map, host_read, host_write};
+
+/* --- the phases: 0, or negative errno --- */
+
+static const struct vf_ops *ops(void)
+{
+    return m.nic->ops->vf;
+}
+
+static int stage(void)
+{
+    int err = (int)step(MOVE_BEGIN);
+
+    return err ? err
+               : ops()->stage(m.nic, m.order.from, m.order.to == MOVE_ALONE ? m.order.from : m.order.to,
+                              &host);
+}
+
+static int park(void)
+{
+    ops()->park(m.nic);
+    return 0;
+}
+
+/* The guest's time to stand still begins. */
+static int freeze(void)
+{
+    uint64_t end = clock_ns() + FREEZE_LIMIT_NS;
+    int err;
+
+    m.exits = hypercall(HC_CYCLES, 0, 0, 0);
+    m.accesses = ops()->accesses();
+    m.hypercalls = 0;
+    while ((err = (int)step(MOVE_FREEZE)) == -EAGAIN && clock_ns() < end)
+        ops()->poll(m.nic);
+    return err == -EAGAIN ? -ETIMEDOUT : err;
+}
+
+static int stop(void)
+{
+    return ops()->stop(m.nic);
+}
+
+static int quiesce(void)
+{
+    long rc = step(MOVE_QUIESCE);
+
+    m.pending = rc == 1;
+    return rc < 0 ? (int)rc : 0;
+}
+
+static int save(void)
+{
+    return ops()->save(m.nic);
+}
+
+static int replay(void)
+{
+    ops()->poll(m.nic);
+    return ops()->replay(m.nic);
+}
+
+/* What comes meanwhile is put in its place, too; a few times, for then it is less than one frame. */
+static int load(void)
+{
+    unsigned before;
+    int err;
+
+    for (unsigned i = 0; i < DRAINS; i++) {
+        err = ops()->load(m.nic);
+        before = ops()->figures(m.nic)->replayed;
+        if (!err)
+            err = replay();
+        if (err || ops()->figures(m.nic)->replayed == before)
+            return err;
+    }
+    return ops()->load(m.nic);
+}
+
+static int hand_over(void)
+{
+    uint32_t length;
+
+    m.args.own = (uint64_t)(uintptr_t)ops()->record(m.nic, &length);
+    m.args.length = length;
+    return (int)step(MOVE_SWITCH);
+}
+
+static int start(void)
+{
+    ops()->start(m.nic);
+    return 0;
+}
+
+static int resume(void)
+{
+    m.accesses = ops()->accesses() - m.accesses;
+    m.blackout_ns = step(MOVE_RESUME);
+    m.exits = hypercall(HC_CYCLES, 0, 0, 0) - m.exits - 1;
+    return m.blackout_ns < 0 ? (int)m.blackout_ns : 0;
+}
+
+static int finish(void)
+{
+    ops()->finish(m.nic);
+    return 0;
+}
+
+static int (*const phase_fn[PHASES])(void) = {
+    [STAGE] = stage,      [PARK] = park,   [FREEZE] = freeze, [STOP] = stop,
+    [QUIESCE] = quiesce,  [SAVE] = save,   [REPLAY] = replay, [LOAD] = load,
+    [SWITCH] = hand_over, [START] = start, [RESUME] = resume, [FINISH] = finish,
+};
+
+static int run(enum phase from, enum phase to, enum phase *failed)
+{
+    int err = 0;
+
+    for (enum phase p = from; p <= to && !err; p++) {
+        uint64_t began = clock_ns();
+
+        err = phase_fn[p]();
+        m.ns[p] = clock_ns() - began;
+        *failed = p;
+    }
+    return err;
+}
+
+/* Everything back to the source, and the guest goes on there. */
+static void undo(void)
+{
+    ops()->unreplay(m.nic);
+    if (step(MOVE_ABORT) == 0)
+        ops()->undo(m.nic);
+    m.blackout_ns = step(MOVE_RESUME);
+}
+
+/* --- what is said --- */
+
+static const char *reason(int err)
+{
+    static const struct {
+        int err;
+        const char *text;
+    } reasons[] = {
+        {-EBUSY, "vf-in-use"},         {-EAGAIN, "not-now"},      {-ENODEV, "model-differs"},
+        {-ESRCH, "guest-not-running"}, {-EPERM, "in-quarantine"}, {-ETIMEDOUT, "waited-in-vain"},
+        {-ENOMEM, "no-memory"},        {-EINVAL, "not-allowed"},  {-EIO, "device"},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(reasons); i++)
+        if (reasons[i].err == err)
+            return reasons[i].text;
+    return "error";
+}
+
+static void say(const char *result, const char *why)
+{
+    printf("migrate: id=%u op=%s result=%s guest=%s from=%s/%u to=", m.id, op_name[m.order.op], result,
+           m.order.guest, m.nic->name, (unsigned)m.order.from);
+    if (m.order.to == MOVE_ALONE)
+        printf("-");
+    else
+        printf("%s/%u", m.nic->name, (unsigned)m.order.to);
+    printf(why ? " reason=%s\n" : "\n", why);
+}
+
+static void say_figures(void)
+{
+    const struct vf_figures *f = ops()->figures(m.nic);
+
+    printf("migrate: id=%u blackout_ns=%ld accesses=%u hypercalls=%u exits=%ld parked=%u replayed=%u "
+           "looped=%u lost=%u "
+           "duplicated=0\n",
+           m.id, m.blackout_ns, m.accesses, m.hypercalls, m.exits, f->parked, f->replayed, f->looped,
+           f->overflowed);
+    printf("migrate: id=%u polls=%u pending=%u bus_master=off drained=1 rx_head=%u,%u rx_tail=%u "
+           "tx_head=%u,%u tx_tail=%u\n",
+           m.id, f->polls, m.pending, f->rx_head[0], f->rx_head[1], f->rx_tail, f->tx_head[0], f->tx_head[1],
+           f->tx_tail);
+    printf("migrate: id=%u", m.id);
+    for (enum phase p = STAGE; p < PHASES; p++)
+        printf(" %s_us=%llu", phase_name[p], (unsigned long long)(m.ns[p] / NS_PER_US));
+    printf("\n");
+}
+
+static void do_move(void)
+{
+    enum phase at = STAGE;
+    int err = -EAGAIN;
+
+    for (unsigned i = 0; i < TRIES && err == -EAGAIN; i++) {
+        uint64_t again = clock_ns() + TRY_AGAIN_NS;
+
+        memset(m.ns, 0, sizeof(m.ns));
+        err = run(STAGE, FINISH, &at);
+        if (err)
+            undo();
+        while (err == -EAGAIN && at != STAGE && clock_ns() < again)
+            (void)m.nic->ops->poll(m.nic);
+        if (at == STAGE)
+            break;
+    }
+    say(err ? "failed" : "done", err ? reason(err) : NULL);
+    if (err)
+        printf("migrate: id=%u step=%s\n", m.id, phase_name[at]);
+    say_figures();
+}
+
+static void do_order(void)
+{
+    const char *why =
+        m.order.op == ORDER_RESUME
+            ? NULL
+            : ops()->refuses(m.nic, m.order.from, m.order.to == MOVE_ALONE ? m.order.from : m.order.to);
+    int err = 0;
+
+    m.args = (struct move){.version = MOVE_VERSION,
+                           .size = sizeof(m.args),
+                           .nic = m.order.nic,
+                           .from = m.order.from,
+                           .to = m.order.to};
+    if (!why && m.order.op != ORDER_RESUME)
+        err = (int)step(MOVE_CHECK);
+    if (err)
+        why = reason(err);
+    if (why || m.order.op != ORDER_MOVE) {
+        say(why ? "refused" : "possible", why);
+    } else {
+        do_move();
+    }
+}
+
+void migrate_poll(void)
+{
+    if (!irq_take(m.irq) && m.asked)
+        return;
+    m.asked = true;
+    while (hypercall(HC_ORDER, (uint64_t)(uintptr_t)&m.order, IRQ_VECTOR_BASE + m.irq, 0) == 1) {
+        m.id++;
+        m.nic = m.order.nic < m.count ? m.nics[m.order.nic] : NULL;
+        if (m.nic && m.nic->ops->vf && m.order.op >= ORDER_MOVE && m.order.op <= ORDER_WAKE)
+            do_order();
+        else
+            printf("migrate: id=%u result=refused reason=no-driver\n", m.id);
+    }
+}
+
+int migrate_start(struct nic *const *nics, unsigned count)
+{
+    int irq = irq_alloc();
+
+    if (irq < 0)
+        return irq;
+    m.nics = nics;
+    m.count = count;
+    m.irq = (unsigned)irq;
+    return 0;
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vm/migrate/: no step is taken out of its order, and whatever happens, one of source and destination is the guest's. */
+#include "tests/unit/test.h"
+
+#include "tests/unit/fake/iommu.c"
+#include "tests/unit/fake/log.c"
+#include "tests/unit/fake/p2m.c"
+#include "tests/unit/fake/pci.c"
+#include "tests/unit/fake/strlcpy.c"
+#include "tests/unit/fake/time.c"
+
+#include "vm/migrate/migrate.c"
+
+#define ARGS  0x1000
+#define ORDER 0x4000
+
+static struct vcpu vcpu;
+static struct vm iodom = {.name = "iodom", .privileged = true, .vcpu = {&vcpu}}, web = {.name = "web"};
+static struct vf vf[3] = {{.label = "lan0/0"}, {.label = "lan0/1"}, {.label = "lan0/2"}};
+static struct pci_dev *mine; /* the function that the guest sees, NULL: none that works */
+static bool off_cpus, clean;
+static int can_move_rc, quiesce_rc, switch_rc;
+static unsigned raised;
+
+struct vf *setup_vf(uint64_t nic, uint64_t n)
+{
+    return nic == 0 && n < 3 ? &vf[n] : NULL;
+}
+
+void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *n)
+{
+    *nic = 0;
+    *n = (uint32_t)(f - vf);
+}
+
+bool vf_is_clean(const struct vf *f)
+{
+    CHECK(f != &vf[0]);
+    return clean;
+}
+
+void vf_move(struct vf *from, struct vf *to)
+{
+    CHECK(from->owner == &web && to->owner == &web && to->used);
+    from->owner = NULL;
+    from->used = false;
+}
+
+int assign_can_move(struct vm *vm, const struct pci_dev *from, struct pci_dev *to)
+{
+    CHECK(vm == &web && from == vf[0].dev && (!to || to == vf[2].dev));
+    return can_move_rc;
+}
+
+int assign_quiesce(struct vm *vm, struct pci_dev *d)
+{
+    CHECK(vm == &web && vm->frozen && d == mine);
+    if (quiesce_rc >= 0) {
+        CHECK_EQ(iommu_detach(web.iommu, d->rid), 0);
+        mine = NULL;
+    }
+    return quiesce_rc;
+}
+
+int assign_switch(struct vm *vm, const struct pci_dev *from, struct pci_dev *to, const char *label)
+{
+    int rc = switch_rc;
+
+    CHECK(vm == &web && vm->frozen && from == vf[0].dev && label);
+    switch_rc = 0;
+    if (rc == 0)
+        rc = iommu_attach(web.iommu, to->rid);
+    if (rc == 0)
+        mine = to;
+    return rc;
+}
+
+void vm_freeze(struct vm *vm, bool on)
+{
+    vm->frozen = on;
+}
+
+bool vm_is_off_cpus(const struct vm *vm)
+{
+    CHECK(vm->frozen);
+    return off_cpus;
+}
+
+void lapic_raise(struct vcpu *v, uint8_t vector, bool level)
+{
+    CHECK(v == &vcpu && vector == 0x21 && !level);
+    raised++;
+}
+
+static int64_t take(enum move_step step, uint32_t to, uint64_t at, uint64_t own, uint32_t length)
+{
+    struct move a = {
+        .version = MOVE_VERSION, .size = sizeof(a), .to = to, .length = length, .at = at, .own = own};
+
+    CHECK_EQ(p2m_write(&iodom.p2m, gpa(ARGS), &a, sizeof(a)), 0);
+    return migrate_step(&iodom, step, gpa(ARGS));
+}
+
+static int64_t go(enum move_step step)
+{
+    return take(step, 2, 0x8000, 0x2000, 64);
+}
+
+static struct iommu_domain *domain_of(const struct vf *f)
+{
+    struct fake_iommu_dev *d = fake_iommu_dev(f->dev->rid);
+
+    return d ? d->domain : NULL;
+}
+
+static void set_up(void)
+{
+    fake_log_reset();
+    fake_iommu_dev_count = 0;
+    fake_iommu_rc = fake_pci_reset_rc = can_move_rc = quiesce_rc = switch_rc = 0;
+    fake_pci_resets = raised = 0;
+    off_cpus = clean = true;
+    CHECK_EQ(p2m_init(&iodom.p2m, SIZE_2M), 0);
+    CHECK_EQ(p2m_init(&web.p2m, SIZE_2M), 0);
+    web.iommu = iommu_domain_create("web");
+    web.state = VM_RUNNING;
+    web.frozen = false;
+    for (unsigned i = 0; i < 3; i++) {
+        vf[i].dev = &fake_pci_add(rid(0, 0, (uint8_t)(0xa8 + i)), 0x8086, 0x10ca)->dev;
+        vf[i].owner = i == 0 ? &web : NULL;
+        vf[i].used = i == 0;
+    }
+    mine = vf[0].dev;
+    CHECK_EQ(iommu_attach(web.iommu, mine->rid), 0);
+    m.ordered = false;
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
+}
+
+static void tear_down(void)
+{
+    CHECK(!m.vm);
+    CHECK_EQ(m.lock.next, m.lock.owner);
+    CHECK_EQ(iommu_detach(web.iommu, mine->rid), 0);
+    CHECK_EQ(iommu_domain_destroy(web.iommu), 0);
+    CHECK_EQ(fake_iommu_domains_out, 0); /* no staging domain is left */
+    fake_pci_free_all();
+    p2m_destroy(&iodom.p2m);
+    p2m_destroy(&web.p2m);
+}
+
+/* The guest runs, with exactly this VF; the other two are nobody's. */
+static void check_runs_with(unsigned n)
+{
+    CHECK(!m.vm && !web.frozen);
+    CHECK(mine == vf[n].dev && domain_of(&vf[n]) == web.iommu);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(vf[i].owner == &web, i == n);
+        CHECK_EQ(vf[i].used, i == n);
+        CHECK(i == n || !domain_of(&vf[i]));
+    }
+}
+
+/* As far as `last`, the steps as they should be. */
+static void advance(enum move_step last)
+{
+    static const enum move_step order[] = {MOVE_BEGIN, MOVE_MAP,    MOVE_FREEZE, MOVE_QUIESCE,
+                                           MOVE_READ,  MOVE_SWITCH, MOVE_RESUME};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(order) && order[i] <= last; i++)
+        CHECK(go(order[i]) >= 0);
+}
+
+TEST(a_move)
+{
+    set_up();
+    CHECK_EQ(go(MOVE_CHECK), 0);
+    CHECK(!m.vm);
+    CHECK_EQ(go(MOVE_BEGIN), 0);
+    CHECK(domain_of(&vf[2]) == m.staging && domain_of(&vf[0]) == web.iommu);
+    CHECK_EQ(go(MOVE_MAP), 0);
+    CHECK(fake_iommu_lookup(m.staging, iova(0x8000)) != NULL);
+    off_cpus = false;
+    CHECK_EQ(go(MOVE_FREEZE), -EAGAIN);
+    CHECK_EQ(go(MOVE_QUIESCE), -EINVAL);
+    off_cpus = true;
+    CHECK_EQ(go(MOVE_FREEZE), 0);
+    CHECK_EQ(go(MOVE_FREEZE), 0);
+    CHECK_EQ(go(MOVE_READ), -EINVAL);
+    quiesce_rc = 1;
+    CHECK_EQ(go(MOVE_QUIESCE), 1);
+    fake_time_advance(1000);
+    CHECK_EQ(go(MOVE_SWITCH), 0);
+    CHECK(web.frozen && mine == vf[2].dev);
+    CHECK(go(MOVE_RESUME) >= 1000);
+    check_runs_with(2);
+    CHECK_EQ(fake_pci_resets, 1); /* the source's */
+    tear_down();
+}
+
+/* What is refused changes nothing: the move goes on after it as if it had not been tried. */
+TEST(no_step_out_of_its_order)
+{
+    static const enum move_step points[] = {MOVE_CHECK, MOVE_BEGIN, MOVE_FREEZE, MOVE_QUIESCE, MOVE_SWITCH};
+    static const uint32_t may[] = {
+        /* before it began; then after each of the points */
+        IS(MOVE_CHECK) | IS(MOVE_BEGIN), IS(MOVE_MAP) | IS(MOVE_FREEZE) | IS(MOVE_ABORT),
+        IS(MOVE_MAP) | IS(MOVE_FREEZE) | IS(MOVE_QUIESCE) | IS(MOVE_ABORT),
+        IS(MOVE_MAP) | IS(MOVE_READ) | IS(MOVE_WRITE) | IS(MOVE_SWITCH) | IS(MOVE_ABORT), IS(MOVE_RESUME)};
+
+    for (unsigned p = 0; p < ARRAY_SIZE(points); p++) {
+        set_up();
+        advance(points[p]);
+        for (unsigned step = 0; step < MOVE_STEPS + 2; step++) {
+            __typeof__(m) before = m;
+
+            if (step < MOVE_STEPS && (may[p] & IS(step)))
+                continue;
+            CHECK(go(step) < 0);
+            CHECK(m.vm == before.vm && m.state[0] == before.state[0] && m.state[1] == before.state[1]);
+            CHECK(m.staging == before.staging && m.frozen_ns == before.frozen_ns);
+        }
+        if (points[p] == MOVE_CHECK)
+            CHECK_EQ(go(MOVE_BEGIN), 0);
+        if (points[p] != MOVE_SWITCH)
+            CHECK_EQ(go(MOVE_ABORT), 0);
+        CHECK(go(MOVE_RESUME) >= 0);
+        check_runs_with(points[p] == MOVE_SWITCH ? 2 : 0);
+        tear_down();
+    }
+}
+
+TEST(a_destination_that_cannot_be_had)
+{
+    set_up();
+    CHECK_EQ(take(MOVE_BEGIN, 3, 0, 0, 0), -EINVAL);
+    clean = false;
+    CHECK_EQ(go(MOVE_BEGIN), -EAGAIN);
+    clean = true;
+    vf[2].owner = &web;
+    CHECK_EQ(go(MOVE_BEGIN), -EBUSY);
+    vf[2].owner = NULL;
+    can_move_rc = -ENODEV;
+    CHECK_EQ(go(MOVE_BEGIN), -ENODEV);
+    can_move_rc = 0;
+    fake_iommu_rc = -ENOMEM;
+    CHECK_EQ(go(MOVE_BEGIN), -ENOMEM);
+    fake_iommu_rc = 0;
+    web.state = VM_STARTING;
+    CHECK_EQ(go(MOVE_BEGIN), -ESRCH);
+    web.state = VM_RUNNING;
+    check_runs_with(0);
+    CHECK_EQ(go(MOVE_BEGIN), 0);
+    CHECK_EQ(go(MOVE_BEGIN), -EBUSY);
+    CHECK_EQ(go(MOVE_ABORT), 0);
+    CHECK(go(MOVE_RESUME) >= 0);
+    tear_down();
+}
+
+TEST(hostile_arguments)
+{
+    struct move a = {.version = MOVE_VERSION + 1, .size = sizeof(a)};
+
+    set_up();
+    CHECK_EQ(migrate_step(&iodom, MOVE_CHECK, gpa(SIZE_2M - 4)), -EFAULT);
+    CHECK_EQ(migrate_step(&iodom, ~0ull, gpa(ARGS)), -EFAULT);
+    CHECK_EQ(p2m_write(&iodom.p2m, gpa(ARGS), &a, sizeof(a)), 0);
+    CHECK_EQ(migrate_step(&iodom, MOVE_CHECK, gpa(ARGS)), -EINVAL);
+    advance(MOVE_BEGIN);
+    CHECK_EQ(take(MOVE_MAP, 2, 0x8000, 0x2001, 0), -EFAULT);
+    CHECK_EQ(take(MOVE_MAP, 2, 0x8000, SIZE_2M, 0), -EFAULT);
+    for (unsigned i = 0; i < MOVE_PAGES_MAX; i++)
+        CHECK_EQ(take(MOVE_MAP, 2, 0x8000 + i * PAGE_SIZE, 0x2000, 0), 0);
+    CHECK_EQ(take(MOVE_MAP, 2, 0x800000, 0x2000, 0), -ENOSPC);
+    CHECK_EQ(go(MOVE_FREEZE) | go(MOVE_QUIESCE), 0);
+    CHECK_EQ(take(MOVE_READ, 2, SIZE_2M - 8, 0x2000, 64), -EFAULT);
+    CHECK_EQ(take(MOVE_READ, 2, 0, SIZE_2M - 8, 64), -EFAULT);
+    CHECK_EQ(take(MOVE_WRITE, 2, ~0ull, 0x2000, 64), -EFAULT);
+    CHECK_EQ(take(MOVE_WRITE, 2, 0, 0x2000, MOVE_COPY_MAX + 1), -EFAULT);
+    CHECK_EQ(take(MOVE_SWITCH, 2, 0, 0x2000, MOVE_RECORD_MAX + 1), -EFAULT);
+    CHECK(mine == NULL);
+    CHECK_EQ(go(MOVE_ABORT), 0);
+    CHECK(go(MOVE_RESUME) >= 0);
+    check_runs_with(0);
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 31), -EINVAL);
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 256), -EINVAL);
+    tear_down();
+}
+
+TEST(copies_go_the_right_way)
+{
+    char text[8] = "";
+
+    set_up();
+    advance(MOVE_QUIESCE);
+    CHECK_EQ(p2m_write(&web.p2m, gpa(0x5000), "guest", 6), 0);
+    CHECK_EQ(take(MOVE_READ, 2, 0x5000, 0x6000, 6), 0);
+    CHECK_EQ(p2m_read(&iodom.p2m, gpa(0x6000), text, 6), 0);
+    CHECK(!strcmp(text, "guest"));
+    CHECK_EQ(p2m_write(&iodom.p2m, gpa(0x6000), "iodom", 6), 0);
+    CHECK_EQ(take(MOVE_WRITE, 2, 0x5000, 0x6000, 6), 0);
+    CHECK_EQ(p2m_read(&web.p2m, gpa(0x5000), text, 6), 0);
+    CHECK(!strcmp(text, "iodom"));
+    CHECK_EQ(go(MOVE_ABORT), 0);
+    CHECK(go(MOVE_RESUME) >= 0);
+    tear_down();
+}
+
+TEST(a_switch_that_fails_leaves_the_source)
+{
+    set_up();
+    advance(MOVE_QUIESCE);
+    switch_rc = -ENOMEM;
+    CHECK_EQ(go(MOVE_SWITCH), -ENOMEM);
+    CHECK_EQ(go(MOVE_SWITCH), -EINVAL);
+    CHECK_EQ(go(MOVE_ABORT), 0);
+    CHECK(web.frozen && mine == vf[0].dev);
+    CHECK(go(MOVE_RESUME) >= 0);
+    check_runs_with(0);
+    tear_down();
+}
+
+static void take_order(enum move_op op, uint32_t from, const char *record)
+{
+    struct move_order o;
+
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 1);
+    CHECK_EQ(p2m_read(&iodom.p2m, gpa(ORDER), &o, sizeof(o)), 0);
+    CHECK(o.version == MOVE_VERSION && o.op == op && o.from == from && !strcmp(o.guest, "web"));
+    CHECK(record ? !memcmp(o.record, record, o.length) && o.length == 64 : o.length == 0);
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
+}
+
+/* Whoever dies at whatever step: one VF is the guest's, and the next I/O domain hears which. */
+TEST(the_io_domain_dies_after_each_step)
+{
+    static const enum move_step points[] = {MOVE_BEGIN, MOVE_FREEZE, MOVE_QUIESCE, MOVE_SWITCH};
+    static const char record[64] = "what it would need";
+
+    for (unsigned p = 0; p < ARRAY_SIZE(points); p++) {
+        bool switched = points[p] == MOVE_SWITCH;
+
+        set_up();
+        CHECK_EQ(p2m_write(&iodom.p2m, gpa(0x2000), record, sizeof(record)), 0);
+        CHECK(go(MOVE_BEGIN) == 0);
+        for (enum move_step s = MOVE_FREEZE; s <= points[p]; s++)
+            CHECK(s == MOVE_READ || s == MOVE_WRITE || go(s) == 0);
+        migrate_end(&iodom);
+        check_runs_with(switched ? 2 : 0);
+        CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[2]), -ENODEV);
+        take_order(ORDER_WAKE, switched ? 2 : 0, switched ? record : NULL);
+        tear_down();
+    }
+}
+
+TEST(the_guest_does_not_stand_still_for_ever)
+{
+    set_up();
+    advance(MOVE_QUIESCE);
+    fake_time_advance(FROZEN_LIMIT_NS - 1);
+    CHECK(web.frozen);
+    fake_time_advance(2);
+    too_long(&m.limit);
+    check_runs_with(0);
+    CHECK_EQ(raised, 1);
+    take_order(ORDER_WAKE, 0, NULL);
+    tear_down();
+}
+
+TEST(a_quiesced_vf_waits_for_the_operator)
+{
+    set_up();
+    CHECK_EQ(take(MOVE_BEGIN, MOVE_ALONE, 0, 0, 0), 0);
+    CHECK_EQ(go(MOVE_MAP), -EINVAL);
+    CHECK_EQ(go(MOVE_FREEZE) | go(MOVE_QUIESCE), 0);
+    CHECK_EQ(go(MOVE_SWITCH), -EINVAL);
+    fake_time_advance(10 * FROZEN_LIMIT_NS);
+    too_long(&m.limit);
+    CHECK(web.frozen);
+    CHECK_EQ(go(MOVE_ABORT), 0);
+    CHECK(go(MOVE_RESUME) >= 0);
+    check_runs_with(0);
+    CHECK_EQ(fake_pci_resets, 0);
+    tear_down();
+}
+
+TEST(the_guest_stops_in_the_middle)
+{
+    set_up();
+    advance(MOVE_QUIESCE);
+    migrate_end(&web);
+    check_runs_with(0);
+    CHECK_EQ(go(MOVE_SWITCH), -EINVAL);
+    tear_down();
+}
+
+TEST(orders)
+{
+    set_up();
+    CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[2]), 0);
+    CHECK_EQ(raised, 1);
+    CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[1]), -EBUSY);
+    CHECK_EQ(migrate_fetch(&iodom, gpa(SIZE_2M - 4), 0x21), -EFAULT);
+    CHECK(m.ordered);
+    take_order(ORDER_MOVE, 0, NULL);
+    tear_down();
+}
+
+TEST_MAIN()

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vm/migrate/migrate.h"
+
+#include "kernel/console/log.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/paging.h"
+#include "kernel/pci/regs.h"
+#include "vm/assign/assign.h"
+#include "vm/assign/vf.h"
+#include "vm/emul/lapic.h"
+#include "vm/setup.h"
+
+#define FROZEN_LIMIT_NS NS_PER_S
+#define VECTOR_FIRST    32
+
+enum { SOURCE, DESTINATION };
+
+/* Lock: before a VM's vpci. */
+static struct {
+    struct spinlock lock;
+    struct vm *vm;    /* the guest; NULL: no move is under way */
+    struct vf *vf[2]; /* the destination may be NULL */
+    enum move_state state[2];
+    struct iommu_domain *staging; /* while there is a destination */
+    unsigned pages;               /* of it */
+    uint64_t frozen_ns;           /* when the guest was asked to stand still, 0: it was not */
+    struct timer limit;           /* never cancelled: it takes the lock */
+    struct vm *caller;            /* of the step that is taken now, and what it says */
+    struct move args;
+    uint8_t record[MOVE_RECORD_MAX];
+    uint32_t record_length;
+    struct move_order order;
+    bool ordered;
+    struct vm *listener; /* the I/O domain, if it takes orders */
+    uint8_t vector;
+} m = {.state = {MOVE_RUNNING, MOVE_STOP}};
+
+static void set_states(enum move_state source, enum move_state destination)
+{
+    m.state[SOURCE] = source;
+    m.state[DESTINATION] = destination;
+}
+
+/* --- orders --- */
+
+static void post(enum move_op op, const struct vf *from, const struct vf *to, const struct vm *guest)
+{
+    m.order =
+        (struct move_order){.version = MOVE_VERSION, .size = sizeof(m.order), .op = op, .to = MOVE_ALONE};
+    setup_vf_place(from, &m.order.nic, &m.order.from);
+    if (to)
+        setup_vf_place(to, &m.order.nic, &m.order.to);
+    strlcpy(m.order.guest, guest->name, sizeof(m.order.guest));
+    m.ordered = true;
+    if (m.listener)
+        lapic_raise(m.listener->vcpu[0], m.vector, false);
+}
+
+int migrate_order(enum move_op op, const struct vf *from, const struct vf *to)
+{
+    spin_guard(&m.lock);
+
+    if (!m.listener)
+        return -ENODEV;
+    if (m.ordered)
+        return -EBUSY;
+    post(op, from, to, from->owner);
+    return 0;
+}
+
+int migrate_fetch(struct vm *caller, gpa_t to, uint64_t vector)
+{
+    spin_guard(&m.lock);
+
+    if (vector < VECTOR_FIRST || vector > UINT8_MAX)
+        return -EINVAL;
+    m.listener = caller;
+    m.vector = (uint8_t)vector;
+    if (!m.ordered)
+        return 0;
+    if (p2m_write(&caller->p2m, to, &m.order, sizeof(m.order)) != 0)
+        return -EFAULT;
+    m.ordered = false;
+    return 1;
+}
+
+/* --- begin and end --- */
+
+/* The destination may be had by the guest that has the source. */
+static int check(struct vf **from, struct vf **to)
+{
+    bool alone = m.args.to == MOVE_ALONE;
+    const struct vf *f = *from = setup_vf(m.args.nic, m.args.from),
+                    *t = *to = setup_vf(m.args.nic, m.args.to);
+
+    if (m.vm)
+        return -EBUSY;
+    if (!f || (!alone && !t))
+        return -EINVAL;
+    if (!f->used || !f->owner || f->owner->state != VM_RUNNING)
+        return -ESRCH;
+    if (t && (t->owner || t->used))
+        return -EBUSY;
+    if (t && (pci_reset_finish(t->dev) != 0 || !vf_is_clean(t)))
+        return -EAGAIN;
+    return assign_can_move(f->owner, f->dev, t ? t->dev : NULL);
+}
+
+static int64_t just_check(void)
+{
+    struct vf *from, *to;
+
+    return check(&from, &to);
+}
+
+static void drop_staging(const struct vf *t)
+{
+    if (iommu_domain_destroy(m.staging) != 0)
+        log_error("%s: its staging domain stays", t->label);
+}
+
+static int stage(struct vf *t)
+{
+    int rc;
+
+    m.staging = iommu_domain_create("staging");
+    m.pages = 0;
+    if (!m.staging)
+        return -ENOMEM;
+    rc = iommu_attach(m.staging, t->dev->rid);
+    if (rc != 0) {
+        drop_staging(t);
+        return rc;
+    }
+    t->dev->reset_ns = 0; /* from here on it is used */
+    t->owner = m.vm;
+    t->used = true;
+    pci_write16(t->dev, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_BM);
+    return 0;
+}
+
+static int64_t begin(void)
+{
+    struct vf *from, *to;
+    int rc = check(&from, &to);
+
+    if (rc != 0)
+        return rc;
+    m.vm = from->owner;
+    rc = to ? stage(to) : 0;
+    if (rc != 0) {
+        m.vm = NULL;
+        return rc;
+    }
+    m.vf[SOURCE] = from;
+    m.vf[DESTINATION] = to;
+    m.record_length = 0;
+    set_states(MOVE_RUNNING, to ? MOVE_RESUMING : MOVE_ERROR);
+    return 0;
+}
+
+/* Nobody's any more; cleaned before anybody gets it. */
+static void reset(const struct vf *f)
+{
+    if (pci_reset_start(f->dev) != 0)
+        log_error("%s: cannot be reset", f->label);
+}
+
+static void discard(struct vf *t)
+{
+    pci_write16(t->dev, PCI_COMMAND, PCI_COMMAND_MEM);
+    if (m.state[DESTINATION] == MOVE_RESUMING && iommu_detach(m.staging, t->dev->rid) != 0)
+        log_error("%s: the IOMMU did not confirm that it left the staging domain", t->label);
+    drop_staging(t);
+    t->owner = NULL;
+    __atomic_store_n(&t->used, false, __ATOMIC_SEQ_CST);
+    reset(t);
+}
+
+static int64_t undo(void)
+{
+    struct vf *from = m.vf[SOURCE];
+
+    if (m.state[SOURCE] == MOVE_STOP_COPY && assign_switch(m.vm, from->dev, from->dev, from->label) != 0)
+        log_error("%s: cannot be given back to %s", from->label, m.vm->name);
+    if (m.vf[DESTINATION])
+        discard(m.vf[DESTINATION]);
+    m.vf[DESTINATION] = NULL;
+    set_states(MOVE_STOP, MOVE_STOP);
+    return 0;
+}
+
+static int64_t resume(void)
+{
+    uint64_t still = m.frozen_ns ? time_ns() - m.frozen_ns : 0;
+    const struct vf *from = m.vf[SOURCE], *to = m.vf[DESTINATION];
+
+    m.frozen_ns = 0;
+    vm_freeze(m.vm, false);
+    if (to) {
+        log_info("[%s] moved from %s to %s: stood still for %lu us", m.vm->name, from->label, to->label,
+                 still / NS_PER_US);
+        drop_staging(to);
+        reset(from);
+    }
+    m.vm = NULL;
+    set_states(MOVE_RUNNING, MOVE_STOP);
+    return (int64_t)still;
+}
+
+/* The I/O domain cannot be waited for. Its next step finds no move; the order says what it, or the next one, has to mend. */
+static void end_alone(void)
+{
+    const struct vm *guest = m.vm;
+    const struct vf *runs;
+
+    if (m.state[DESTINATION] != MOVE_STOP)
+        (void)undo();
+    runs = m.vf[m.vf[DESTINATION] ? DESTINATION : SOURCE];
+    (void)resume();
+    post(ORDER_WAKE, runs, NULL, guest);
+    m.order.length = runs == m.vf[DESTINATION] ? m.record_length : 0;
+    memcpy(m.order.record, m.record, m.order.length);
+}
+
+static void too_long(UNUSED struct timer *t)
+{
+    spin_guard(&m.lock);
+
+    if (!m.vm || !m.frozen_ns || !m.vf[DESTINATION] || time_ns() < m.frozen_ns + FROZEN_LIMIT_NS)
+        return;
+    log_error("[%s] stood still for too long: its move to another VF is ended", m.vm->name);
+    end_alone();
+}
+
+void migrate_end(const struct vm *vm)
+{
+    spin_guard(&m.lock);
+
+    if (vm == m.listener)
+        m.listener = NULL;
+    if (m.vm && (vm->privileged || vm == m.vm))
+        end_alone();
+}
+
+/* --- the steps between --- */
+
+static int64_t map(void)
+{
+    void *page = p2m_ram(&m.caller->p2m, gpa(m.args.own), PAGE_SIZE);
+    int rc;
+
+    if (!page || !IS_ALIGNED(m.args.own | m.args.at, PAGE_SIZE))
+        return -EFAULT;
+    if (m.pages == MOVE_PAGES_MAX)
+        return -ENOSPC;
+    rc = iommu_map(m.staging, iova(m.args.at), ptr_to_hpa(page), PAGE_SIZE, IOMMU_R | IOMMU_W);
+    m.pages += rc == 0;
+    return rc;
+}
+
+static int64_t freeze(void)
+{
+    if (!m.frozen_ns) {
+        m.frozen_ns = time_ns();
+        if (!m.limit.fn)
+            timer_init(&m.limit, too_long);
+        timer_arm(&m.limit, m.frozen_ns + FROZEN_LIMIT_NS);
+        vm_freeze(m.vm, true);
+    }
+    if (!vm_is_off_cpus(m.vm))
+        return -EAGAIN;
+    m.state[SOURCE] = MOVE_STOP;
+    return 0;
+}
+
+static int64_t quiesce(void)
+{
+    int rc = assign_quiesce(m.vm, m.vf[SOURCE]->dev);
+
+    if (rc >= 0)
+        m.state[SOURCE] = MOVE_STOP_COPY;
+    return rc;
+}
+
+static int64_t read_guest(void)
+{
+    void *own = p2m_ram(&m.caller->p2m, gpa(m.args.own), m.args.length);
+
+    return own && m.args.length <= MOVE_COPY_MAX ? p2m_read(&m.vm->p2m, gpa(m.args.at), own, m.args.length)
+                                                 : -EFAULT;
+}
+
+static int64_t write_guest(void)
+{
+    const void *own = p2m_ram(&m.caller->p2m, gpa(m.args.own), m.args.length);
+
+    return own && m.args.length <= MOVE_COPY_MAX ? p2m_write(&m.vm->p2m, gpa(m.args.at), own, m.args.length)
+                                                 : -EFAULT;
+}
+
+static int64_t hand_over(void)
+{
+    struct vf *from = m.vf[SOURCE], *to = m.vf[DESTINATION];
+    int rc;
+
+    if (m.args.length > MOVE_RECORD_MAX ||
+        p2m_read(&m.caller->p2m, gpa(m.args.own), m.record, m.args.length) != 0)
+        return -EFAULT;
+    m.record_length = m.args.length;
+    rc = iommu_detach(m.staging, to->dev->rid);
+    if (rc != 0)
+        return rc;
+    m.state[DESTINATION] = MOVE_ERROR; /* it is in no domain: from here on this can be completed or aborted */
+    rc = assign_switch(m.vm, from->dev, to->dev, to->label);
+    if (rc != 0)
+        return rc;
+    vf_move(from, to);
+    set_states(MOVE_STOP, MOVE_STOP);
+    return 0;
+}
+
+#define IS(state) (1u << (state))
+#define ANY       UINT32_MAX
+#define OPEN      (IS(MOVE_RESUMING) | IS(MOVE_ERROR)) /* of the destination: not yet the guest's */
+
+/* In which states of source and destination a step may be taken. What it leads to is its function's to say, once it has succeeded. */
+static const struct {
+    uint32_t source, destination;
+    int64_t (*fn)(void);
+} steps[MOVE_STEPS] = {
+    [MOVE_CHECK] = {IS(MOVE_RUNNING), IS(MOVE_STOP), just_check},
+    [MOVE_BEGIN] = {IS(MOVE_RUNNING), IS(MOVE_STOP), begin},
+    [MOVE_MAP] = {ANY, IS(MOVE_RESUMING), map},
+    [MOVE_FREEZE] = {IS(MOVE_RUNNING) | IS(MOVE_STOP), OPEN, freeze},
+    [MOVE_QUIESCE] = {IS(MOVE_STOP), OPEN, quiesce},
+    [MOVE_READ] = {IS(MOVE_STOP_COPY), OPEN, read_guest},
+    [MOVE_WRITE] = {IS(MOVE_STOP_COPY), OPEN, write_guest},
+    [MOVE_SWITCH] = {IS(MOVE_STOP_COPY), IS(MOVE_RESUMING), hand_over},
+    [MOVE_ABORT] = {ANY, OPEN, undo},
+    [MOVE_RESUME] = {IS(MOVE_STOP), IS(MOVE_STOP), resume},
+};
+
+int64_t migrate_step(struct vm *caller, uint64_t step, gpa_t args)
+{
+    spin_guard(&m.lock);
+
+    if (step >= MOVE_STEPS || p2m_read(&caller->p2m, args, &m.args, sizeof(m.args)) != 0)
+        return -EFAULT;
+    if (m.args.version != MOVE_VERSION || m.args.size != sizeof(m.args))
+        return -EINVAL;
+    if (!(steps[step].source & IS(m.state[SOURCE])) || !(steps[step].destination & IS(m.state[DESTINATION])))
+        return step <= MOVE_BEGIN ? -EBUSY : -EINVAL;
+    m.caller = caller;
+    return steps[step].fn();
+}
