@@ -29,20 +29,44 @@ CASES = {
     "an FADT of length 0": (["FACP 4 00 00 00 00"], r"table FACP ignored: bad length", r"FADT"),
     SAFE: (["FACP 8c 00 f0 ff ff ff ff 00 00", "FACP sum", "APIC " + BAD_SUM, "HPET to XSDT", "WAET to fffffffff000", "XSDT sum"], "", None),
 }
+NO_UNIT = r"IOMMU: no valid IVRS or DMAR"
+UNBENT = "tables as they were"
+CASES_VTD = {
+    "a DMAR with a bad checksum": (["DMAR " + BAD_SUM], r"table DMAR ignored: bad checksum", NO_UNIT),
+    "a DMAR of length 0": (["DMAR 4 00 00 00 00"], r"table DMAR ignored: bad length", NO_UNIT),
+    "a DMAR longer than the memory": (["DMAR 4 ff ff ff 00"], r"table DMAR ignored: bad length", NO_UNIT),
+    "a DMAR with a block of length 0": (["DMAR 32 00 00", "DMAR sum"], r"table DMAR ignored: an entry's length", NO_UNIT),
+    "a DMAR with a block beyond its end": (["DMAR 32 ff ff", "DMAR sum"], r"table DMAR ignored: an entry's length", NO_UNIT),
+    "a DMAR with a scope of length 0": (["DMAR 41 00", "DMAR sum"], r"table DMAR ignored: an entry's length", NO_UNIT),
+    "a DMAR with a scope beyond its block": (["DMAR 41 ff", "DMAR sum"], r"table DMAR ignored: an entry's length", NO_UNIT),
+    "a DMAR with a unit over memory": (["DMAR 38 00 00 00 10 00 00 00 00", "DMAR sum"], r"table DMAR: the unit at 0x10000000", NO_UNIT),
+    "a DMAR that leads to the XSDT": (["DMAR to XSDT", "XSDT sum"], r"", NO_UNIT),
+    "a DMAR without interrupt remapping": (["DMAR 25 00", "DMAR sum"], r"", r"interrupt remapping"),
+    UNBENT: (["DMAR sum"], "", None),
+}
 
 
 @lib.boot("acpi")
 def acpi(build):
+    return bent(build, CASES)
+
+
+@lib.boot("acpi-vtd", "vtd")
+def acpi_vtd(build):
+    return bent(build, CASES_VTD)
+
+
+def bent(build, cases):
     lib.make("bend", build)
     plan = build / "system/bend.txt"
     plan.parent.mkdir(parents=True, exist_ok=True)
-    plan.write_text("".join(f"case {title}\n" + "".join(line + "\n" for line in lines) for title, (lines, _, _) in CASES.items()))
+    plan.write_text("".join(f"case {title}\n" + "".join(line + "\n" for line in lines) for title, (lines, _, _) in cases.items()))
     files = (f"BOOTX64.EFI={build}/pre/bend.efi", f"lastmile.efi={build}/BOOTX64.EFI", f"bend.txt={plan}")
     return {"cfg": config.GOOD, "files": files}
 
 
-def refused_test(title, warning, refusal):
-    @lib.test(f"system acpi: {title} is refused by name, and the firmware goes on", on="acpi", limit=120)
+def refused_test(on, title, warning, refusal):
+    @lib.test(f"system acpi: {title} is refused by name, and the firmware goes on", on=on, limit=120)
     def refused(host):
         start = host.line("bend: case " + title, 120, start=0, fail=LOST).end()
         end = host.line(r"bend: it returned (?P<status>\w+)", 60, fail=texts.LEAVES_FIRMWARE + "|" + LOST)
@@ -53,9 +77,10 @@ def refused_test(title, warning, refusal):
         assert len(lines) == 1 and re.search(refusal, lines[0]), said
 
 
-for case, (_, must_warn, must_refuse) in CASES.items():
-    if must_refuse:
-        refused_test(case, must_warn, must_refuse)
+for name, table in (("acpi", CASES), ("acpi-vtd", CASES_VTD)):
+    for case, (_, must_warn, must_refuse) in table.items():
+        if must_refuse:
+            refused_test(name, case, must_warn, must_refuse)
 
 
 @lib.test("system acpi: tables that it is safe without are ignored by name, and the guests run", on="acpi", limit=180)
@@ -66,5 +91,17 @@ def goes_on(host):
     lib.find(r"^lastmile: warning: ACPI: table APIC ignored: bad checksum", said)
     lib.find(r"^lastmile: warning: ACPI: [^\n]*cannot be powered off", said)
     assert said.count("ignored: not in memory") == 2, said  # the DSDT and the WAET
+    guests_run(host, start)
+
+
+@lib.test("system acpi: after all bent DMARs the board vtd starts as ever", on="acpi-vtd", limit=180)
+def goes_on_vtd(host):
+    start = host.line("bend: case " + UNBENT, 120, start=0, fail=LOST).end()
+    host.line(texts.LEAVES_FIRMWARE, 60, fail="bend: it returned|" + LOST)
+    assert "table DMAR" not in host.text[start:]
+    guests_run(host, start)
+
+
+def guests_run(host, start):
     for guest in ("web", "db"):
         host.line(texts.of(texts.PREFIX, guest) + "hello", 120, start=start, fail=texts.PANIC)
