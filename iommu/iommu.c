@@ -30,12 +30,24 @@ int iommu_init(const struct boot_iommu *m)
         ops = back_ends[m->kind];
         rc = ops->init(m->unit, m->nunits);
     }
+    if (rc == 0)
+        log_info("%s: %u unit%s, every device closed", ops->name, m->nunits, m->nunits == 1 ? "" : "s");
     if (rc != -ENODEV)
         return rc;
     ops = NULL;
     log_warn("IOMMU: there is none that can be used: no device can be given to a guest, and devices' DMA is "
              "not held back");
     return 0;
+}
+
+/* What any unit has cached. */
+static int flush(const struct iommu_domain *d, iova_t start, uint64_t size)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < machine->nunits && !rc; i++)
+        rc = ops->flush(i, d, start, size);
+    return rc;
 }
 
 struct iommu_domain *iommu_domain_create(const char *name)
@@ -65,7 +77,7 @@ int iommu_domain_destroy(struct iommu_domain *d)
     for (struct iommu_dev *dev = devs; dev < devs + IOMMU_DEVS; dev++)
         if (dev->domain == d)
             return -EBUSY;
-    rc = ops->flush(d, iova(0), 0);
+    rc = flush(d, iova(0), 0);
     if (rc)
         return rc;
     radix_destroy(&d->pt);
@@ -85,7 +97,7 @@ static int map(struct iommu_domain *d, iova_t start, hpa_t target, uint64_t size
         log_warn("IOMMU: %s: a mapping is left half done", d->name);
     if (rc == -EINVAL)
         return rc;
-    return ops->flush(d, start, size) ? -ETIMEDOUT : rc;
+    return flush(d, start, size) ? -ETIMEDOUT : rc;
 }
 
 int iommu_map(struct iommu_domain *d, iova_t start, hpa_t target, uint64_t size, unsigned flags)
@@ -102,7 +114,7 @@ static int unmap(struct iommu_domain *d, iova_t start, uint64_t size)
 
     if (rc == -EINVAL)
         return rc;
-    return ops->flush(d, start, size) ? -ETIMEDOUT : rc;
+    return flush(d, start, size) ? -ETIMEDOUT : rc;
 }
 
 int iommu_unmap(struct iommu_domain *d, iova_t start, uint64_t size)
@@ -280,10 +292,13 @@ int iommu_irq_block(rid_t id, unsigned index)
 static bool take_fault(struct fault_record *r)
 {
     const struct iommu_dev *dev;
-    spin_guard(&lock);
+    bool found = false;
 
+    spin_guard(&lock);
     *r = (struct fault_record){.ns = time_ns(), .label = "function"};
-    if (!ops || !ops->next_fault(&r->f))
+    for (unsigned i = 0; ops && i < machine->nunits && !found; i++)
+        found = ops->next_fault(i, &r->f);
+    if (!found)
         return false;
     dev = r->f.has_dev ? user_of(r->f.dev) : NULL;
     strlcpy(r->owner, dev ? dev->domain->name : "quarantine", sizeof(r->owner));

@@ -35,6 +35,8 @@ struct iommu_dev {
 };
 
 struct iommu_ops {
+    const char *name;
+
     /* Closes every id of all units and switches them on. -ENODEV: one of them lacks something essential. */
     int (*init)(const struct boot_unit *unit, unsigned count);
 
@@ -46,17 +48,17 @@ struct iommu_ops {
     int (*open)(struct iommu_dev *dev);
     int (*close)(struct iommu_dev *dev);
 
-    /* Drops what any unit has cached of a part of a domain's page table, at least (size 0: of all of it), and
+    /* Drops what the unit has cached of a part of a domain's page table, at least (size 0: of all of it), and
      * waits for DMA that used it. */
-    int (*flush)(const struct iommu_domain *d, iova_t start, uint64_t size);
+    int (*flush)(unsigned unit, const struct iommu_domain *d, iova_t start, uint64_t size);
 
     /* One entry of the device's interrupt table. */
     int (*irq_set)(struct iommu_dev *dev, unsigned index, uint32_t apic_id, uint8_t vector,
                    struct iommu_msi *msi);
     int (*irq_clear)(struct iommu_dev *dev, unsigned index);
 
-    /* Takes the oldest fault that a unit holds; false if there is none. */
-    bool (*next_fault)(struct iommu_fault *out);
+    /* Takes the oldest fault that the unit holds; false if there is none. */
+    bool (*next_fault)(unsigned unit, struct iommu_fault *out);
 };
 
 /* A zeroed table of a unit's, or NULL. */

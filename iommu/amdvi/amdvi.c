@@ -2,17 +2,14 @@
 /* The back end as iommu/ops.h sees it. Section numbers in this folder are of the AMD I/O virtualization
  * specification. */
 #include "iommu/amdvi/amdvi.h"
-#include "kernel/console/log.h"
 
 static struct amdvi_unit units[BOOT_UNITS_MAX];
-static unsigned unit_count;
 hpa_t amdvi_empty_pt, amdvi_empty_irt;
 
 static int amdvi_init(const struct boot_unit *unit, unsigned count)
 {
     int rc = 0;
 
-    unit_count = count;
     amdvi_empty_pt = frame_alloc(FRAME_ORDER_4K);
     amdvi_empty_irt = frame_alloc(FRAME_ORDER_4K);
     if (!amdvi_empty_pt.a || !amdvi_empty_irt.a)
@@ -25,8 +22,6 @@ static int amdvi_init(const struct boot_unit *unit, unsigned count)
         if (!rc)
             rc = amdvi_unit_on(&units[i]);
     }
-    if (!rc)
-        log_info("AMD-Vi: %u unit%s, every device closed", count, count == 1 ? "" : "s");
     return rc;
 }
 
@@ -44,18 +39,11 @@ static int invalidate_dev(const struct iommu_dev *dev)
 
 /* All of a domain: mappings change when guests come and go, never on the data path, and large flushes are
  * simple ones (2.4.3). */
-static int amdvi_flush(const struct iommu_domain *d, iova_t start, uint64_t size)
+static int amdvi_flush(unsigned unit, const struct iommu_domain *d, UNUSED iova_t start, UNUSED uint64_t size)
 {
-    int rc = 0;
-
-    (void)start;
-    (void)size;
-    for (unsigned i = 0; i < unit_count && !rc; i++) {
-        cmdq_command(&units[i], CMD_INVALIDATE_PAGES, FIELD_PREP(CMD_DOMAIN_ID, d->id),
-                     CMD_PAGES_ALL | CMD_PAGES_S | CMD_PAGES_PDE);
-        rc = cmdq_sync(&units[i]);
-    }
-    return rc;
+    cmdq_command(&units[unit], CMD_INVALIDATE_PAGES, FIELD_PREP(CMD_DOMAIN_ID, d->id),
+                 CMD_PAGES_ALL | CMD_PAGES_S | CMD_PAGES_PDE);
+    return cmdq_sync(&units[unit]);
 }
 
 static int amdvi_open(struct iommu_dev *dev)
@@ -80,7 +68,7 @@ static int amdvi_close(struct iommu_dev *dev)
     /* entries before pages: what is fetched in between is fetched by the new entry */
     rc = invalidate_dev(dev);
     if (!rc)
-        rc = amdvi_flush(dev->domain, iova(0), 0);
+        rc = amdvi_flush(dev->unit, dev->domain, iova(0), 0);
     if (!rc && dev->irt.a)
         frame_free(dev->irt, FRAME_ORDER_4K);
     return rc;
@@ -99,15 +87,13 @@ static int amdvi_irq_clear(struct iommu_dev *dev, unsigned index)
     return invalidate_dev(dev);
 }
 
-static bool amdvi_next_fault(struct iommu_fault *out)
+static bool amdvi_next_fault(unsigned unit, struct iommu_fault *out)
 {
-    for (unsigned i = 0; i < unit_count; i++)
-        if (amdvi_flog_next(&units[i], out))
-            return true;
-    return false;
+    return amdvi_flog_next(&units[unit], out);
 }
 
 const struct iommu_ops amdvi_ops = {
+    .name = "AMD-Vi",
     .init = amdvi_init,
     .pt_init = amdvi_pt_init,
     .open = amdvi_open,

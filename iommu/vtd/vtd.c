@@ -4,7 +4,6 @@
 #include "kernel/console/log.h"
 
 static struct vtd_unit units[BOOT_UNITS_MAX];
-static unsigned unit_count;
 uint64_t vtd_cap, vtd_ecap;
 
 void vtd_written(const void *p, size_t size)
@@ -23,7 +22,6 @@ static int vtd_init(const struct boot_unit *unit, unsigned count)
 {
     int rc = 0;
 
-    unit_count = count;
     vtd_cap = vtd_ecap = ~(uint64_t)0;
     for (unsigned i = 0; i < count && !rc; i++) {
         units[i] = (struct vtd_unit){.is = &unit[i]};
@@ -37,8 +35,6 @@ static int vtd_init(const struct boot_unit *unit, unsigned count)
     }
     for (unsigned i = 0; i < count && !rc; i++)
         rc = vtd_unit_on(&units[i]);
-    if (!rc)
-        log_info("VT-d: %u unit%s, every device closed", count, count == 1 ? "" : "s");
     return rc;
 }
 
@@ -59,15 +55,10 @@ static void invalidate_pages(struct vtd_unit *u, uint16_t domain, iova_t start, 
                      ALIGN_DOWN(start.a, PAGE_SIZE << am) | FIELD_PREP(INV1_AM, am));
 }
 
-static int vtd_flush(const struct iommu_domain *d, iova_t start, uint64_t size)
+static int vtd_flush(unsigned unit, const struct iommu_domain *d, iova_t start, uint64_t size)
 {
-    int rc = 0;
-
-    for (unsigned i = 0; i < unit_count && !rc; i++) {
-        invalidate_pages(&units[i], d->id, start, size);
-        rc = invq_sync(&units[i]);
-    }
-    return rc;
+    invalidate_pages(&units[unit], d->id, start, size);
+    return invq_sync(&units[unit]);
 }
 
 /* Entries before pages: what is fetched in between is fetched by the new entry (6.5.2.1). */
@@ -124,15 +115,13 @@ static int vtd_irq_clear(struct iommu_dev *dev, unsigned index)
     return invalidate_irqs(dev, index, 1);
 }
 
-static bool vtd_next_fault(struct iommu_fault *out)
+static bool vtd_next_fault(unsigned unit, struct iommu_fault *out)
 {
-    for (unsigned i = 0; i < unit_count; i++)
-        if (vtd_flog_next(&units[i], out))
-            return true;
-    return false;
+    return vtd_flog_next(&units[unit], out);
 }
 
 const struct iommu_ops vtd_ops = {
+    .name = "VT-d",
     .init = vtd_init,
     .pt_init = vtd_pt_init,
     .open = vtd_open,

@@ -622,8 +622,8 @@ TEST(faults_come_in_their_order)
         for (unsigned i = 0; i < 5; i++)
             raise_fault(SIBLING, i << 12, true);
         for (unsigned i = 0; i < 5; i++)
-            CHECK(ops->next_fault(&f) && f.addr.a == i << 12);
-        CHECK(!ops->next_fault(&f));
+            CHECK(ops->next_fault(0, &f) && f.addr.a == i << 12);
+        CHECK(!ops->next_fault(0, &f));
     }
 }
 
