@@ -187,8 +187,38 @@ struct boot_iommu {
     struct boot_unity unity[BOOT_UNITIES_MAX];
 };
 
-/* What the machine's ACPI tables say. */
+enum boot_virt { BOOT_VIRT_NONE, BOOT_VIRT_SVM, BOOT_VIRT_VMX };
+
+struct boot_svm {
+    uint32_t asids; /* valid ones are 1 .. asids - 1 */
+    uint8_t nrips, clean, flush_by_asid, decode_assists;
+};
+
+struct boot_vmx {
+    uint32_t revision;                      /* of the VMCS */
+    uint32_t pin, proc, proc2, exit, entry; /* controls as they are to be, windows and IA-32e mode left out */
+};
+
+#define BOOT_CPUID_LEAVES 16
+
+/* What the processors have, all alike, and what of it is for guests. */
+struct boot_cpu {
+    uint32_t virt;   /* enum boot_virt, never BOOT_VIRT_NONE; the other one's structure is zero */
+    uint8_t leaf_1g; /* nested page tables may have leaves of 1 GiB */
+    uint8_t xsaveopt, tsc_aux, ibpb;
+    uint32_t xstate_size; /* bytes */
+    uint32_t pad;
+    uint64_t xstates; /* all that XCR0 can enable */
+    struct boot_svm svm;
+    struct boot_vmx vmx;
+    uint64_t cr4_valid, xcr0_valid, efer_valid; /* what guests may set; EFER.LMA included */
+    /* The guests' EAX, EBX, ECX and EDX, by bits 31:30 of the leaf (the usual ones, the hypervisor's, the extended) and its low bits. */
+    uint32_t cpuid[4][BOOT_CPUID_LEAVES][4];
+};
+
+/* What the processor and the machine's ACPI tables say. */
 struct boot_machine {
+    struct boot_cpu processor;
     uint32_t ncpus;              /* usable processors, the boot processor among them */
     uint32_t cpu[BOOT_CPUS_MAX]; /* their local APIC ids, as many as fit */
     uint32_t necam;

@@ -3,15 +3,14 @@
 
 static bool check_cpu(const struct boot_facts *f, struct boot_error *err)
 {
-    if (f->virt == VIRT_NONE)
+    if (f->machine.processor.virt == BOOT_VIRT_NONE)
         return error_set(err, "CPU: no hardware virtualisation, accepted: AMD SVM or Intel VMX");
     if (f->virt_locked)
         return error_set(
             err, "CPU: %s is switched off and locked by the firmware, accepted: switched on in its set-up",
-            f->virt == VIRT_SVM ? "SVM" : "VMX");
-    if (!f->nested_paging)
-        return error_set(err, "CPU: no nested paging, accepted: a processor with %s",
-                         f->virt == VIRT_SVM ? "NPT" : "EPT");
+            f->machine.processor.virt == BOOT_VIRT_SVM ? "SVM" : "VMX");
+    if (f->cpu_lacks)
+        return error_set(err, "CPU: no %s, accepted: a processor that has this", f->cpu_lacks);
     if (!f->nx)
         return error_set(
             err,

@@ -10,8 +10,6 @@
 /* Memory that the hypervisor and the I/O domain need besides files and guests. */
 #define CHECK_MARGIN ((uint64_t)48 << 20)
 
-enum boot_virt { VIRT_NONE, VIRT_SVM, VIRT_VMX };
-
 /* The PF behind boot.nic[i]. */
 struct nic_facts {
     bool found;
@@ -31,12 +29,11 @@ struct function_refusal {
 };
 
 struct boot_facts {
-    enum boot_virt virt;
-    bool virt_locked;   /* switched off, and locked, by the firmware */
-    bool nested_paging; /* NPT or EPT */
-    bool nx;            /* no-execute pages */
-    bool la57;          /* the firmware runs with five-level paging */
-    unsigned cpus;      /* 0: not known */
+    bool virt_locked;      /* switched off, and locked, by the firmware */
+    const char *cpu_lacks; /* something that is needed, or NULL */
+    bool nx;               /* no-execute pages */
+    bool la57;             /* the firmware runs with five-level paging */
+    unsigned cpus;         /* 0: not known */
 
     bool remapping; /* the IOMMU remaps interrupts */
     bool ecam;      /* PCI configuration space is memory-mapped */

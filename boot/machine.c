@@ -1,66 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/machine.h"
+#include "boot/cpu.h"
 #include "boot/enumerate.h"
 #include "boot/firmware.h"
 #include "boot/function.h"
 #include "boot/iommu.h"
 #include "boot/memmap.h"
 #include "boot/pci.h"
-#include "kernel/cpu/x86.h"
 #include "kernel/lib/types.h"
 #include <string.h>
 
-#define CPUID_FEATURES  1u
-#define CPUID_1_ECX_VMX BIT32(5)
-
-/* AMD APM 2, section 15.4. */
-#define CPUID_EXT_FEATURES 0x80000001u
-#define CPUID_EXT_ECX_SVM  BIT32(2)
-#define CPUID_EXT_EDX_NX   BIT32(20)
-#define CPUID_SVM          0x8000000au
-#define CPUID_SVM_EDX_NP   BIT32(0)
-#define MSR_VM_CR          0xc0010114u
-#define VM_CR_SVMDIS       BIT(4)
-
-/* Intel SDM 3, sections 24.7 and A.3. */
-#define MSR_FEATURE_CONTROL 0x3au
-#define FEATURE_LOCK        BIT(0)
-#define FEATURE_VMXON       BIT(2)
-#define MSR_PROCBASED_CTLS  0x482u
-#define PROCBASED_SECONDARY BIT(63)
-#define MSR_PROCBASED_CTLS2 0x48bu
-#define PROCBASED2_EPT      BIT(33)
-
-#define CR4_LA57 BIT(12)
-
 static const EFI_GUID acpi20 = ACPI_20_TABLE_GUID;
-
-static void look_at_svm(struct boot_facts *f)
-{
-    f->virt = VIRT_SVM;
-    f->nested_paging = cpuid(CPUID_SVM, 0).edx & CPUID_SVM_EDX_NP;
-    f->virt_locked = rdmsr(MSR_VM_CR) & VM_CR_SVMDIS;
-}
-
-static void look_at_vmx(struct boot_facts *f)
-{
-    uint64_t control = rdmsr(MSR_FEATURE_CONTROL);
-
-    f->virt = VIRT_VMX;
-    f->virt_locked = (control & FEATURE_LOCK) && !(control & FEATURE_VMXON);
-    f->nested_paging =
-        (rdmsr(MSR_PROCBASED_CTLS) & PROCBASED_SECONDARY) && (rdmsr(MSR_PROCBASED_CTLS2) & PROCBASED2_EPT);
-}
-
-static void look_at_cpu(struct boot_facts *f)
-{
-    f->nx = cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_EXT_EDX_NX;
-    f->la57 = read_cr4() & CR4_LA57;
-    if (cpuid(CPUID_FEATURES, 0).ecx & CPUID_1_ECX_VMX)
-        look_at_vmx(f);
-    else if (cpuid(0x80000000, 0).eax >= CPUID_SVM && (cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT_ECX_SVM))
-        look_at_svm(f);
-}
 
 static void warn(const char *line)
 {
@@ -163,7 +113,6 @@ bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *e
     struct boot_mem *mem;
     size_t nmem;
 
-    look_at_cpu(f);
     mem = read_memory(&nmem);
     if (!mem)
         return error_set(err, "memory: the firmware's memory map cannot be read");
@@ -171,6 +120,7 @@ bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *e
     acpi_read(&acpi, (uint64_t)fw_table(&acpi20), mem, nmem, warn);
     iommu_read(&acpi, mem, nmem, warn);
     f->machine = acpi.machine;
+    cpu_look(f);
     f->cpus = acpi.machine.ncpus;
     f->remapping = acpi.remapping && (acpi.machine.iommu.kind != BOOT_IOMMU_VTD || vtd_units_remap(&acpi));
     f->ecam = acpi.machine.necam != 0;

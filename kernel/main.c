@@ -55,7 +55,8 @@ void hv_main(const struct bootinfo *bi)
         panic("PCI: no memory for configuration space");
     if (iommu_init(&bi->machine.iommu) != 0) /* every requester id closed */
         panic("IOMMU: no unit can be used; nothing can be isolated");
-    if (hvm_init() != 0 || hvm->cpu_on() != 0) /* the CPU's back end */
+    hvm_init(&bi->machine.processor); /* the CPU's back end */
+    if (hvm->cpu_on() != 0)
         panic("CPU: hardware virtualisation cannot be used");
     sched_init();                                 /* run queues */
     log_info("%u CPUs", smp_start(bi, cpu_main)); /* the others wait for work */

@@ -8,13 +8,6 @@
 #include "vm/insn.h"
 #include "vm/vcpu.h"
 
-#define CPUID_7_EDX_IBPB       BIT32(26)
-#define CPUID_80000001_RDTSCP  BIT32(27) /* EDX */
-#define CPUID_SIZES            0x80000008
-#define CPUID_SIZES_EBX_IBPB   BIT32(12)
-#define CPUID_XSTATE           0xd
-#define CPUID_XSTATE1_XSAVEOPT BIT32(0)
-
 /* Indirect branch control (SDM 4; AMD's Architecture Guidelines Update, publication 111006) */
 #define MSR_PRED_CMD  0x49
 #define PRED_CMD_IBPB BIT(0)
@@ -31,44 +24,17 @@
 #define ATTR_LDT     0x82
 #define ATTR_TSS     0x8b
 
-static struct {
-    bool xsaveopt, tsc_aux, ibpb;
-    uint32_t xstate_size; /* bytes */
-    uint64_t xcr0;        /* all states there are */
-} features;
-
 static const struct vm *last_vm[CPU_MAX]; /* whose vCPU was on the CPU last */
-
-bool cpustate_supported(const char **why)
-{
-    struct cpuid_regs r = cpuid(CPUID_XSTATE, 0);
-
-    *why = "the CPU has no XSAVE";
-    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE))
-        return false;
-    features.xcr0 = (uint64_t)r.edx << 32 | r.eax;
-    features.xstate_size = r.ecx;
-    features.xsaveopt = cpuid(CPUID_XSTATE, 1).eax & CPUID_XSTATE1_XSAVEOPT;
-    features.tsc_aux = cpuid(0x80000001, 0).edx & CPUID_80000001_RDTSCP;
-    features.ibpb =
-        (cpuid(7, 0).edx & CPUID_7_EDX_IBPB) || (cpuid(CPUID_SIZES, 0).ebx & CPUID_SIZES_EBX_IBPB);
-    return true;
-}
-
-bool cpustate_has_tsc_aux(void)
-{
-    return features.tsc_aux;
-}
 
 int cpustate_create(struct cpustate *s)
 {
-    s->xstate = heap_alloc(features.xstate_size);
+    s->xstate = heap_alloc(hvm_cpu.xstate_size);
     return s->xstate ? 0 : -ENOMEM;
 }
 
 void cpustate_destroy(struct cpustate *s)
 {
-    heap_free(s->xstate, features.xstate_size);
+    heap_free(s->xstate, hvm_cpu.xstate_size);
 }
 
 static const struct vm_segment reset_segments[VM_SEGS] = {
@@ -86,7 +52,7 @@ void cpustate_reset(struct cpustate *s, struct vcpu *v, const struct hvm_ops *op
     const uint16_t fcw = FCW_RESET;
     const uint32_t mxcsr = MXCSR_RESET;
 
-    memset(s->xstate, 0, features.xstate_size);
+    memset(s->xstate, 0, hvm_cpu.xstate_size);
     memcpy(s->xstate, &fcw, sizeof(fcw));
     memcpy((char *)s->xstate + FX_MXCSR, &mxcsr, sizeof(mxcsr));
     memset(s->dr, 0, sizeof(s->dr));
@@ -109,7 +75,7 @@ static void forget_branches(const struct vm *vm)
     if (last_vm[cpu_id()] == vm)
         return;
     last_vm[cpu_id()] = vm;
-    if (features.ibpb)
+    if (hvm_cpu.ibpb)
         wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }
 
@@ -118,9 +84,9 @@ void cpustate_load(const struct cpustate *s, const struct vm *vm)
 {
     forget_branches(vm);
     write_dr(s->dr);
-    if (features.tsc_aux)
+    if (hvm_cpu.tsc_aux)
         wrmsr(MSR_TSC_AUX, s->tsc_aux);
-    xsetbv(0, features.xcr0);
+    xsetbv(0, hvm_cpu.xstates);
     xrstor(s->xstate);
     xsetbv(0, s->xcr0);
 }
@@ -128,11 +94,11 @@ void cpustate_load(const struct cpustate *s, const struct vm *vm)
 void cpustate_put(struct cpustate *s)
 {
     read_dr(s->dr);
-    if (features.tsc_aux)
+    if (hvm_cpu.tsc_aux)
         s->tsc_aux = rdmsr(MSR_TSC_AUX);
     s->xcr0 = xgetbv0();
-    xsetbv(0, features.xcr0);
-    if (features.xsaveopt)
+    xsetbv(0, hvm_cpu.xstates);
+    if (hvm_cpu.xsaveopt)
         xsaveopt(s->xstate);
     else
         xsave(s->xstate);

@@ -17,11 +17,6 @@ struct cpustate {
     uint64_t dr[4], tsc_aux;
 };
 
-/* True if the CPU can save all that guests may use; otherwise `*why`. Before all others, on the boot CPU. */
-bool cpustate_supported(const char **why);
-/* True if there is a TSC_AUX register. */
-bool cpustate_has_tsc_aux(void);
-
 /* -ENOMEM. */
 MUST_USE int cpustate_create(struct cpustate *s);
 void cpustate_destroy(struct cpustate *s);

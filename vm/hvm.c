@@ -4,21 +4,14 @@
 
 extern const struct hvm_ops svm_ops, vmx_ops;
 
-static const struct hvm_ops *const backends[] = {&svm_ops, &vmx_ops};
+static const struct hvm_ops *const back_ends[] = {[BOOT_VIRT_SVM] = &svm_ops, [BOOT_VIRT_VMX] = &vmx_ops};
 
 const struct hvm_ops *hvm;
+struct boot_cpu hvm_cpu;
 
-int hvm_init(void)
+void hvm_init(const struct boot_cpu *cpu)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(backends); i++) {
-        const char *why;
-
-        if (backends[i]->supported(&why)) {
-            hvm = backends[i];
-            log_info("virtualisation: %s", hvm->name);
-            return 0;
-        }
-        log_info("virtualisation: not %s: %s", backends[i]->name, why);
-    }
-    return -ENODEV;
+    hvm_cpu = *cpu;
+    hvm = back_ends[cpu->virt];
+    log_info("virtualisation: %s", hvm->name);
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/radix.h"
 #include "vm/exit.h"
@@ -44,8 +45,6 @@ struct vm_segment {
 
 struct hvm_ops {
     const char *name;
-    /* True if this CPU has what the back end needs; otherwise `*why` names what is missing. */
-    bool (*supported)(const char **why);
     /* This CPU, once: switch virtualisation on. Negative errno. */
     MUST_USE int (*cpu_on)(void);
     /* An empty nested page table. -ENOMEM. */
@@ -90,8 +89,9 @@ struct hvm_ops {
     bool (*lend_apic)(struct vcpu *v, bool lend);
 };
 
-/* The back end of this machine. */
+/* The back end of this machine, and what its processors have. */
 extern const struct hvm_ops *hvm;
+extern struct boot_cpu hvm_cpu;
 
-/* Chooses it; boot CPU. -ENODEV with the reason logged. */
-MUST_USE int hvm_init(void);
+/* Chooses it, as boot/ has found; boot CPU. */
+void hvm_init(const struct boot_cpu *cpu);

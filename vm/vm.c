@@ -4,7 +4,6 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/heap.h"
 #include "vm/assign/assign.h"
-#include "vm/emul/cpuid.h"
 #include "vm/emul/emul.h"
 #include "vm/loader.h"
 #include "vm/sched.h"
@@ -97,7 +96,6 @@ static int build(struct vm *vm)
                                                    vpci_create,   power_create, vcpus_create};
     int err = p2m_init(&vm->p2m, vm->cfg->memory);
 
-    cpuid_init();
     for (unsigned i = 0; i < ARRAY_SIZE(steps) && !err; i++)
         err = steps[i](vm);
     return err;

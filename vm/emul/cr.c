@@ -2,7 +2,6 @@
 /* Control registers: what the CPU would check in a write (APM 2 3.1, SDM 2B MOV CR), as far as the write
  * exits. */
 #include "kernel/cpu/x86.h"
-#include "vm/emul/cpuid.h"
 #include "vm/emul/decode.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/lapic.h"
@@ -30,7 +29,7 @@ static bool set_cr0(struct vcpu *v, uint64_t val)
 
 static bool set_cr4(struct vcpu *v, uint64_t val)
 {
-    if (val & ~cpuid_cr4_valid())
+    if (val & ~hvm_cpu.cr4_valid)
         return false;
     if (!(val & CR4_PAE) && (hvm->reg(v, REG_EFER) & EFER_LMA))
         return false;
@@ -71,7 +70,7 @@ enum then emul_cr(struct vcpu *v, const struct vm_exit *e)
 /* SDM 1 13.3: what goes together in XCR0. */
 static bool xcr0_ok(uint64_t val)
 {
-    return (val & XCR0_X87) && !(val & ~cpuid_xcr0_valid()) && (!(val & XCR0_AVX) || (val & XCR0_SSE)) &&
+    return (val & XCR0_X87) && !(val & ~hvm_cpu.xcr0_valid) && (!(val & XCR0_AVX) || (val & XCR0_SSE)) &&
            ((val & XCR0_AVX512) == 0 || ((val & XCR0_AVX512) == XCR0_AVX512 && (val & XCR0_AVX)));
 }
 

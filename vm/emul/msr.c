@@ -2,7 +2,6 @@
 /* Which MSRs a guest has: those that its CPUID promises, and those that stock kernels touch without asking.
  */
 #include "kernel/cpu/x86.h"
-#include "vm/emul/cpuid.h"
 #include "vm/emul/emul.h"
 #include "vm/emul/lapic.h"
 #include "vm/emul/regs.h"
@@ -28,7 +27,7 @@ static int write_efer(struct vcpu *v, UNUSED uint32_t msr, uint64_t val)
 {
     uint64_t old = hvm->reg(v, REG_EFER);
 
-    if ((val & ~cpuid_efer_valid()) || (((val ^ old) & EFER_LME) && (hvm->reg(v, REG_CR0) & CR0_PG)))
+    if ((val & ~hvm_cpu.efer_valid) || (((val ^ old) & EFER_LME) && (hvm->reg(v, REG_CR0) & CR0_PG)))
         return -EINVAL;
     hvm->set_reg(v, REG_EFER, (val & ~EFER_LMA) | (old & EFER_LMA));
     return 0;

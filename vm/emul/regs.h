@@ -63,12 +63,6 @@
 #define MSI_TRIGGER      BIT32(15)
 
 /* Control registers, beyond kernel/cpu/regs.h */
-#define CR4_VME    BIT(0)
-#define CR4_PVI    BIT(1)
-#define CR4_TSD    BIT(2)
-#define CR4_DE     BIT(3)
-#define CR4_PSE    BIT(4)
-#define CR4_PCE    BIT(8)
 #define SEG_ATTR_L 0x200 /* struct vm_segment.attr: 64-bit code */
 #define SEG_ATTR_D 0x400 /* 32-bit code */
 #define CR0_DEFINED                                                                                          \
@@ -85,8 +79,6 @@
 #define XCR0_SSE    BIT(1)
 #define XCR0_AVX    BIT(2)
 #define XCR0_AVX512 GENMASK(7, 5)
-
-#define EFER_FFXSR BIT(14)
 
 /* MSRs */
 #define MSR_TSC             0x010

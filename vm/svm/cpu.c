@@ -6,43 +6,11 @@
 #include "vm/svm/insn.h"
 #include "vm/svm/svm.h"
 
-#define ASIDS_MIN 2 /* the host's 0, and one */
-
-struct svm_features svm_features;
 static struct svm_cpu svm_cpus[CPU_MAX];
 
 struct svm_cpu *svm_this_cpu(void)
 {
     return &svm_cpus[cpu_id()];
-}
-
-bool svm_supported(const char **why)
-{
-    struct svm_features *f = &svm_features;
-    uint32_t edx;
-
-    *why = "the CPU has no SVM";
-    if (cpuid(0x80000000, 0).eax < CPUID_SVM || !(cpuid(CPUID_EXT, 0).ecx & CPUID_EXT_ECX_SVM))
-        return false;
-    *why = "SVM is disabled by the firmware (VM_CR.SVMDIS)";
-    if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
-        return false;
-    if (!cpustate_supported(why))
-        return false;
-    edx = cpuid(CPUID_SVM, 0).edx;
-    *why = "the CPU has no nested paging";
-    if (!(edx & CPUID_SVM_EDX_NP))
-        return false;
-    f->asids = cpuid(CPUID_SVM, 0).ebx;
-    *why = "the CPU has no address space ids for guests";
-    if (f->asids < ASIDS_MIN)
-        return false;
-    f->nrips = edx & CPUID_SVM_EDX_NRIPS;
-    f->clean = edx & CPUID_SVM_EDX_CLEAN;
-    f->flush_by_asid = edx & CPUID_SVM_EDX_FLUSH;
-    f->decode_assists = edx & CPUID_SVM_EDX_DECODE;
-    f->leaf_1g = cpuid(CPUID_EXT, 0).edx & CPUID_80000001_EDX_1G;
-    return true;
 }
 
 int svm_cpu_on(void)

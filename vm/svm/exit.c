@@ -12,7 +12,7 @@ struct exit_row {
 static void decode_cr(UNUSED struct vcpu *v, const struct vmcb_control *c, struct vm_exit *e)
 {
     e->cr.num = c->exit_code == EXIT_CR0_SEL_WRITE ? 0 : c->exit_code & 0xf;
-    e->cr.decoded = svm_features.decode_assists && (c->exit_info1 & CR_INFO_MOV);
+    e->cr.decoded = hvm_cpu.svm.decode_assists && (c->exit_info1 & CR_INFO_MOV);
     e->cr.gpr = (uint8_t)FIELD_GET(CR_INFO_GPR, c->exit_info1);
 }
 
@@ -128,7 +128,7 @@ void svm_decode_exit(struct vcpu *v, struct vm_exit *e)
     e->redo.valid = false;
     if (c->exit_int_info & EVENT_V)
         decode_redo(c->exit_int_info, &e->redo);
-    if (row->insn && svm_features.nrips && c->nrip - v->rip <= 15)
+    if (row->insn && hvm_cpu.svm.nrips && c->nrip - v->rip <= 15)
         e->len = (uint8_t)(c->nrip - v->rip);
     if (row->decode)
         row->decode(v, c, e);

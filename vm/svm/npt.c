@@ -18,6 +18,6 @@ static const struct radix_format npt_format = {
 int svm_npt_init(struct radix *t)
 {
     *t = (struct radix){
-        .format = &npt_format, .levels = NPT_LEVELS, .max_leaf_level = svm_features.leaf_1g ? 2 : 1};
+        .format = &npt_format, .levels = NPT_LEVELS, .max_leaf_level = hvm_cpu.leaf_1g ? 2 : 1};
     return radix_init(t);
 }

@@ -5,20 +5,7 @@
 #include "kernel/cpu/regs.h"
 #include "kernel/lib/types.h"
 
-/* CPUID (APM 3 appendix E.4) */
-#define CPUID_EXT             0x80000001
-#define CPUID_EXT_ECX_SVM     BIT32(2)
-#define CPUID_SVM             0x8000000a
-#define CPUID_SVM_EDX_NP      BIT32(0)
-#define CPUID_SVM_EDX_NRIPS   BIT32(3)
-#define CPUID_SVM_EDX_CLEAN   BIT32(5)
-#define CPUID_SVM_EDX_FLUSH   BIT32(6)
-#define CPUID_SVM_EDX_DECODE  BIT32(7)
-
-/* MSRs (15.30) */
-#define MSR_VM_CR       0xc0010114
-#define VM_CR_SVMDIS    BIT(4)
-#define MSR_VM_HSAVE_PA 0xc0010117
+#define MSR_VM_HSAVE_PA 0xc0010117 /* 15.30 */
 
 /* VMCB 058h */
 #define TLB_FLUSH_ALL   1

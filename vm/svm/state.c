@@ -105,7 +105,7 @@ static void asid_renew(struct vcpu *v)
     struct svm_cpu *c = svm_this_cpu();
     struct vmcb_control *b = &v->hw->vmcb->control;
 
-    if (c->next_asid >= svm_features.asids) {
+    if (c->next_asid >= hvm_cpu.svm.asids) {
         c->next_asid = 1;
         c->asid_generation++;
         b->tlb_control = TLB_FLUSH_ALL;
@@ -118,7 +118,7 @@ static void asid_renew(struct vcpu *v)
 void svm_flush_now(struct vcpu *v)
 {
     v->hw->tlb_flush = false;
-    if (svm_features.flush_by_asid && v->hw->asid_generation == svm_this_cpu()->asid_generation)
+    if (hvm_cpu.svm.flush_by_asid && v->hw->asid_generation == svm_this_cpu()->asid_generation)
         v->hw->vmcb->control.tlb_control = TLB_FLUSH_GUEST;
     else
         asid_renew(v);

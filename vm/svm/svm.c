@@ -52,7 +52,6 @@ static void svm_run(struct vcpu *v, struct vm_exit *e)
 
 const struct hvm_ops svm_ops = {
     .name = "SVM",
-    .supported = svm_supported,
     .cpu_on = svm_cpu_on,
     .p2m_init = svm_npt_init,
     .vcpu_create = svm_vcpu_create,

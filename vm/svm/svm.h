@@ -24,13 +24,6 @@ struct vcpu_hw {
     struct cpustate state;
 };
 
-/* Filled once by svm_supported(): what this machine's CPUs have. */
-struct svm_features {
-    bool nrips, clean, flush_by_asid, decode_assists, leaf_1g;
-    uint32_t asids; /* valid ones are 1 .. asids - 1 */
-};
-
-extern struct svm_features svm_features;
 extern const struct hvm_ops svm_ops;
 
 /* One per CPU; only that CPU touches it. */
@@ -41,7 +34,6 @@ struct svm_cpu {
 };
 
 /* cpu.c */
-bool svm_supported(const char **why);
 int svm_cpu_on(void);
 struct svm_cpu *svm_this_cpu(void);
 

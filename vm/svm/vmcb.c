@@ -45,7 +45,7 @@ static int maps_create(void)
     memset(hpa_to_ptr(maps), 0xff, IOPM_SIZE + MSRPM_SIZE);
     for (unsigned i = 0; i < ARRAY_SIZE(direct); i++)
         msr_direct(msrpm, direct[i]);
-    if (cpustate_has_tsc_aux())
+    if (hvm_cpu.tsc_aux)
         msr_direct(msrpm, MSR_TSC_AUX);
     memcpy(msrpm + MSRPM_SIZE, msrpm, MSRPM_SIZE);
     for (unsigned reg = 0; reg < APIC_REGS; reg++)
@@ -76,7 +76,7 @@ int svm_vcpu_create(struct vcpu *v)
     if (!hw)
         return -ENOMEM;
     v->hw = hw;
-    hw->clean = svm_features.clean ? CLEAN_ALL : 0;
+    hw->clean = hvm_cpu.svm.clean ? CLEAN_ALL : 0;
     hw->vmcb_hpa = frame_alloc(FRAME_ORDER_4K);
     if (cpustate_create(&hw->state) != 0 || hw->vmcb_hpa.a == 0 || maps_create() != 0) {
         svm_vcpu_destroy(v);

@@ -21,6 +21,6 @@ static const struct radix_format ept_format = {
 int vmx_ept_init(struct radix *t)
 {
     *t = (struct radix){
-        .format = &ept_format, .levels = EPT_LEVELS, .max_leaf_level = vmx_features.leaf_1g ? 2 : 1};
+        .format = &ept_format, .levels = EPT_LEVELS, .max_leaf_level = hvm_cpu.leaf_1g ? 2 : 1};
     return radix_init(t);
 }

@@ -48,7 +48,7 @@ void vmx_write_event(struct vcpu *v)
 
 void vmx_want_window(struct vcpu *v, bool on)
 {
-    uint32_t proc = vmx_features.proc;
+    uint32_t proc = hvm_cpu.vmx.proc;
 
     if (on)
         proc |= v->nmi_pending ? PROC_NMI_WINDOW : PROC_INTR_WINDOW;

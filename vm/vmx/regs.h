@@ -5,67 +5,18 @@
 #include "kernel/cpu/regs.h"
 #include "kernel/lib/types.h"
 
-/* CPUID, and what the firmware left to the hypervisor (24.6, 24.7) */
-#define CPUID_1_ECX_VMX      BIT32(5)
+/* What the firmware left to the hypervisor, and what must be 1 then (24.7, appendix A) */
 #define MSR_FEATURE_CONTROL  0x3a
 #define FEATURE_CONTROL_LOCK BIT(0)
 #define FEATURE_CONTROL_VMX  BIT(2) /* outside SMX operation */
+#define MSR_VMX_CR0_FIXED0   0x486
+#define MSR_VMX_CR4_FIXED0   0x488
 #define CR4_VMXE             BIT(13)
 
-/* Capabilities (appendix A). Of those for controls, the low half has what must be 1, the high half what may be. */
-#define MSR_VMX_BASIC      0x480
-#define VMX_BASIC_REVISION GENMASK(30, 0)
-#define VMX_BASIC_TRUE     BIT(55) /* the following five have their unrestricted forms at 48Dh on */
-#define MSR_VMX_CR0_FIXED0 0x486
-#define MSR_VMX_CR4_FIXED0 0x488
-#define MSR_VMX_PROC2      0x48b
-#define MSR_VMX_EPT_VPID   0x48c
-#define EPT_WALK_4         BIT(6)
-#define EPT_WRITE_BACK     BIT(14)
-#define EPT_LEAF_2M        BIT(16)
-#define EPT_LEAF_1G        BIT(17)
-#define EPT_INVEPT         BIT(20)
-#define EPT_INVEPT_SINGLE  BIT(25)
-#define EPT_NEEDED         (EPT_WALK_4 | EPT_WRITE_BACK | EPT_LEAF_2M | EPT_INVEPT | EPT_INVEPT_SINGLE)
-#define MSR_VMX_TRUE_PIN   0x48d
-#define MSR_VMX_TRUE_PROC  0x48e
-#define MSR_VMX_TRUE_EXIT  0x48f
-#define MSR_VMX_TRUE_ENTRY 0x490
-
-/* Pin-based controls (table 25-5) */
-#define PIN_INTR        BIT32(0)
-#define PIN_NMI         BIT32(3)
-#define PIN_VIRTUAL_NMI BIT32(5)
-/* Primary processor-based controls (table 25-6) */
+/* Of the controls, which boot/cpu.c chooses, those that change (tables 25-6, 25-15) */
 #define PROC_INTR_WINDOW BIT32(2)
-#define PROC_TSC_OFFSET  BIT32(3)
-#define PROC_HLT         BIT32(7)
-#define PROC_MWAIT       BIT32(10)
-#define PROC_RDPMC       BIT32(11)
-#define PROC_CR8_LOAD    BIT32(19)
-#define PROC_TPR_SHADOW  BIT32(21)
 #define PROC_NMI_WINDOW  BIT32(22)
-#define PROC_IO          BIT32(24)
-#define PROC_MSR_BITMAPS BIT32(28)
-#define PROC_MONITOR     BIT32(29)
-#define PROC_SECONDARY   BIT32(31)
-/* Secondary processor-based controls (table 25-7) */
-#define PROC2_EPT          BIT32(1)
-#define PROC2_RDTSCP       BIT32(3)
-#define PROC2_VPID         BIT32(5)
-#define PROC2_WBINVD       BIT32(6)
-#define PROC2_UNRESTRICTED BIT32(7)
-/* VM-exit and VM-entry controls (tables 25-13 and 25-15) */
-#define EXIT_SAVE_DEBUG  BIT32(2)
-#define EXIT_HOST_64     BIT32(9)
-#define EXIT_SAVE_PAT    BIT32(18)
-#define EXIT_LOAD_PAT    BIT32(19)
-#define EXIT_SAVE_EFER   BIT32(20)
-#define EXIT_LOAD_EFER   BIT32(21)
-#define ENTRY_LOAD_DEBUG BIT32(2)
 #define ENTRY_IA32E      BIT32(9)
-#define ENTRY_LOAD_PAT   BIT32(14)
-#define ENTRY_LOAD_EFER  BIT32(15)
 
 /* Fields (appendix B). Those of one kind are two apart, segments' from ES on; not all have a name here. */
 #define VPID                0x0000

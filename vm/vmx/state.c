@@ -67,7 +67,7 @@ static void follow_mode(struct vcpu *v)
     else if (paging && (vmread(CR4_SHADOW) & CR4_PAE))
         load_pdptes(v);
     vmwrite(GUEST_EFER, efer);
-    vmwrite(ENTRY_CONTROLS, vmx_features.entry | (efer & EFER_LMA ? ENTRY_IA32E : 0));
+    vmwrite(ENTRY_CONTROLS, hvm_cpu.vmx.entry | (efer & EFER_LMA ? ENTRY_IA32E : 0));
     v->hw->flush = true; /* as the CPU's own MOV would (4.10.4.1) */
 }
 

@@ -96,7 +96,7 @@ static int bitmaps_create(void)
         msr_direct(direct[i]);
     for (unsigned i = 0; i < ARRAY_SIZE(vmx_switched_msrs); i++)
         msr_direct(vmx_switched_msrs[i]);
-    if (cpustate_has_tsc_aux())
+    if (hvm_cpu.tsc_aux)
         msr_direct(MSR_TSC_AUX);
     return 0;
 }
@@ -108,10 +108,10 @@ static void fill(struct vcpu *v, uint32_t vpid)
         uint64_t field, value;
     } fields[] = {
         {VPID, vpid},
-        {PIN_CONTROLS, vmx_features.pin},
+        {PIN_CONTROLS, hvm_cpu.vmx.pin},
         {PROC_CONTROLS, v->hw->proc},
-        {PROC2_CONTROLS, vmx_features.proc2},
-        {EXIT_CONTROLS, vmx_features.exit},
+        {PROC2_CONTROLS, hvm_cpu.vmx.proc2},
+        {EXIT_CONTROLS, hvm_cpu.vmx.exit},
         /* #DB and #AC because a guest can make their delivery endless, and the CPU would never take an interrupt again. */
         {EXCEPTION_BITMAP, BIT(1) | BIT(17) | BIT(18)},
         {MSR_BITMAPS, msr_bitmaps.a},
@@ -155,10 +155,10 @@ int vmx_vcpu_create(struct vcpu *v)
         vmx_vcpu_destroy(v);
         return -ENOMEM;
     }
-    hw->proc = vmx_features.proc;
+    hw->proc = hvm_cpu.vmx.proc;
     hw->cpu = CPU_MAX;
     hw->eptp = v->vm->p2m.table.root.a | EPTP_WALK_4 | EPTP_WRITE_BACK;
-    *(uint32_t *)hpa_to_ptr(hw->vmcs) = vmx_features.revision;
+    *(uint32_t *)hpa_to_ptr(hw->vmcs) = hvm_cpu.vmx.revision;
     vmcs_clear(v);
     fill(v, vpid);
     return 0;

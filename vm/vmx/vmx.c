@@ -32,7 +32,6 @@ static void vmx_run(struct vcpu *v, struct vm_exit *e)
 
 const struct hvm_ops vmx_ops = {
     .name = "VMX",
-    .supported = vmx_supported,
     .cpu_on = vmx_cpu_on,
     .p2m_init = vmx_ept_init,
     .vcpu_create = vmx_vcpu_create,

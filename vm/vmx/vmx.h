@@ -24,21 +24,12 @@ struct vcpu_hw {
     uint64_t cr2, dr6, msr[5]; /* while the vCPU is on no CPU; vmx_switched_msrs */
 };
 
-/* Filled once by vmx_supported(): what this machine's CPUs have. */
-struct vmx_features {
-    bool leaf_1g;
-    uint32_t revision;                      /* of the VMCS */
-    uint32_t pin, proc, proc2, exit, entry; /* controls as they are to be */
-};
-
-extern struct vmx_features vmx_features;
 extern const struct hvm_ops vmx_ops;
 
 /* MSRs that a guest has and the VMCS has not; the host uses none of them. */
 extern const uint32_t vmx_switched_msrs[5];
 
 /* cpu.c */
-bool vmx_supported(const char **why);
 int vmx_cpu_on(void);
 
 /* vmcs.c */

@@ -25,8 +25,7 @@ static void good(void)
     CHECK(config_parse(&cfg, "t.cfg", text, strlen(text), &err));
     cfg.boot.nic[1].rid = 0x30;
     facts = (struct boot_facts){
-        .virt = VIRT_SVM,
-        .nested_paging = true,
+        .machine.processor.virt = BOOT_VIRT_SVM,
         .nx = true,
         .cpus = 4,
         .machine.iommu.kind = BOOT_IOMMU_AMDVI,
@@ -59,15 +58,15 @@ static void good(void)
 TEST(a_machine_that_fits)
 {
     TAKEN((void)0);
-    TAKEN(facts.virt = VIRT_VMX; facts.machine.iommu.kind = BOOT_IOMMU_VTD);
+    TAKEN(facts.machine.processor.virt = BOOT_VIRT_VMX; facts.machine.iommu.kind = BOOT_IOMMU_VTD);
 }
 
 TEST(processor)
 {
-    REFUSED("CPU: no hardware virtualisation", facts.virt = VIRT_NONE);
+    REFUSED("CPU: no hardware virtualisation", facts.machine.processor.virt = BOOT_VIRT_NONE);
     REFUSED("CPU: SVM is switched off", facts.virt_locked = true);
-    REFUSED("CPU: VMX is switched off", facts.virt = VIRT_VMX; facts.virt_locked = true);
-    REFUSED("CPU: no nested paging", facts.nested_paging = false);
+    REFUSED("CPU: VMX is switched off", facts.machine.processor.virt = BOOT_VIRT_VMX; facts.virt_locked = true);
+    REFUSED("CPU: no nested paging", facts.cpu_lacks = "nested paging");
     REFUSED("CPU: no NX", facts.nx = false);
     REFUSED("CPU: the firmware runs with five-level paging", facts.la57 = true);
 }

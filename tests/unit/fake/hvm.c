@@ -159,6 +159,7 @@ static const struct hvm_ops fake_hvm_ops = {
 };
 
 const struct hvm_ops *hvm = &fake_hvm_ops;
+struct boot_cpu hvm_cpu;
 
 /* A flat 64-bit kernel mode without paging tables of its own: tests then change what they need. */
 static inline void fake_hvm_long_mode(void)

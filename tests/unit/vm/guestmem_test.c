@@ -106,7 +106,7 @@ TEST(two_level_paging_with_large_pages)
 {
     setup();
     fake_hvm.reg[REG_EFER] = 0;
-    fake_hvm.reg[REG_CR4] = CR4_PSE;
+    fake_hvm.reg[REG_CR4] = BIT(4) /* PSE */;
     fake_hvm.seg[SEG_CS].attr = 0xc9b;
     set32(PML4, PT | URW);
     set64(PT, 0);

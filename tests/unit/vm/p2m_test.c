@@ -9,7 +9,7 @@
 #include "vm/p2m.c"
 #include "vm/svm/npt.c"
 
-struct svm_features svm_features;
+struct boot_cpu hvm_cpu;
 
 static const struct hvm_ops ops = {.p2m_init = svm_npt_init};
 const struct hvm_ops *hvm = &ops;

@@ -17,7 +17,7 @@
 #include "vm/vcpu.h"
 #include "vm/vm.c"
 
-struct svm_features svm_features;
+struct boot_cpu hvm_cpu;
 
 /* VMs stay for good, and the sanitizer cannot see memory through an hpa_t. */
 const char *__asan_default_options(void);
@@ -77,10 +77,6 @@ int power_create(struct vm *vm)
 {
     (void)vm;
     return ++at_step == fail_at ? -ENOSPC : 0;
-}
-
-void cpuid_init(void)
-{
 }
 
 int vcpu_create(struct vm *vm, unsigned id)

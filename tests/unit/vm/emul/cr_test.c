@@ -12,23 +12,13 @@
 
 #define CODE 0x10000
 
-static uint64_t xcr0_valid = 7;
-
-uint64_t cpuid_cr4_valid(void)
-{
-    return CR4_PAE | CR4_PGE | CR4_OSXSAVE;
-}
-
-uint64_t cpuid_xcr0_valid(void)
-{
-    return xcr0_valid;
-}
-
 static struct vcpu *v;
 
 static void setup(void)
 {
     fake_vm_init(1);
+    hvm_cpu.cr4_valid = CR4_PAE | CR4_PGE | CR4_OSXSAVE;
+    hvm_cpu.xcr0_valid = 7;
     v = &fake_vm.vcpu[0];
     v->rip = CODE;
     v->rflags = 2;
@@ -167,7 +157,7 @@ TEST(xsetbv_rules)
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         struct vm_exit e = {.kind = VM_EXIT_XSETBV, .len = 3};
 
-        xcr0_valid = rows[i].valid;
+        hvm_cpu.xcr0_valid = rows[i].valid;
         fake_hvm.reg[REG_CR4] = CR4_OSXSAVE;
         fake_hvm.reg[REG_CPL] = rows[i].cpl;
         v->gpr[RAX] = (uint32_t)rows[i].val;

@@ -10,11 +10,6 @@
 static unsigned clock_updates;
 static uint64_t clock_val;
 
-uint64_t cpuid_efer_valid(void)
-{
-    return EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
-}
-
 int pvclock_msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
 {
     (void)v, (void)msr;
@@ -33,6 +28,7 @@ static struct vcpu *v;
 static void setup(void)
 {
     fake_vm_init(1);
+    hvm_cpu.efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
     v = &fake_vm.vcpu[0];
     memset(fake_hvm.reg, 0, sizeof(fake_hvm.reg));
     fake_tsc = 1000000;
@@ -113,7 +109,7 @@ TEST(efer)
     } rows[] = {
         {0, 0, EFER_LME | EFER_SCE | EFER_NXE, 0, EFER_LME | EFER_SCE | EFER_NXE},
         {0, 0, EFER_SVME, -EINVAL, 0},
-        {0, 0, EFER_FFXSR, -EINVAL, 0}, /* CPUID has it not */
+        {0, 0, BIT(14) /* FFXSR */, -EINVAL, 0}, /* CPUID has it not */
         {0, 0, BIT(1), -EINVAL, 0},
         {0, 0, BIT(63), -EINVAL, 0},
         {CR0_PG, 0, EFER_LME, -EINVAL, 0},

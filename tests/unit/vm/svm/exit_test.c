@@ -5,7 +5,7 @@
 #include "vm/svm/exit.c"
 #include "vm/svm/inject.c"
 
-struct svm_features svm_features;
+struct boot_cpu hvm_cpu;
 
 static struct vmcb vmcb __attribute__((aligned(4096)));
 static struct vcpu_hw hw = {.vmcb = &vmcb};
@@ -112,12 +112,12 @@ TEST(control_registers)
 
     CHECK_EQ(e.cr.num, 4);
     CHECK(!e.cr.decoded); /* no decode assists: EXITINFO1 means nothing */
-    svm_features.decode_assists = true;
+    hvm_cpu.svm.decode_assists = true;
     e = decode(0x14, 1ull << 63 | 3, 0);
     CHECK(e.cr.decoded);
     CHECK_EQ(e.cr.gpr, 3);
     CHECK(!decode(0x65, 5, 0).cr.decoded); /* LMSW */
-    svm_features.decode_assists = false;
+    hvm_cpu.svm.decode_assists = false;
     e = decode(0x65, 0, 0);
     CHECK_EQ(e.cr.num, 0);
     e = decode(0x18, 0, 0);
@@ -142,12 +142,12 @@ TEST(next_rip)
     v.rip = 0x1000;
     vmcb.control.nrip = 0x1002;
     CHECK_EQ(decode(0x72, 0, 0).len, 0);
-    svm_features.nrips = true;
+    hvm_cpu.svm.nrips = true;
     CHECK_EQ(decode(0x72, 0, 0).len, 2);
     CHECK_EQ(decode(0x60, 0, 0).len, 0); /* no instruction */
     vmcb.control.nrip = 0;
     CHECK_EQ(decode(0x72, 0, 0).len, 0);
-    svm_features.nrips = false;
+    hvm_cpu.svm.nrips = false;
 }
 
 TEST(cut_short_delivery)

@@ -7,7 +7,7 @@
 #include "kernel/mm/radix.c"
 #include "vm/svm/npt.c"
 
-struct svm_features svm_features;
+struct boot_cpu hvm_cpu;
 
 /* Walks the tables as APM 2 5.3 says; the leaf entry and its level (0: 4 KiB). */
 static uint64_t walk(const struct radix *t, uint64_t addr, unsigned *level)
@@ -29,7 +29,7 @@ TEST(leaves)
     struct radix t;
     unsigned level;
 
-    svm_features.leaf_1g = true;
+    hvm_cpu.leaf_1g = true;
     CHECK_EQ(svm_npt_init(&t), 0);
     CHECK_EQ(radix_map(&t, 0, hpa(SIZE_1G), SIZE_1G, RADIX_R | RADIX_W | RADIX_X), 0);
     CHECK_EQ(walk(&t, 0x1234000, &level) & ~0x60ull, SIZE_1G | 0x87);
@@ -64,7 +64,7 @@ TEST(no_1g_without_the_cpu_having_it)
 {
     struct radix t;
 
-    svm_features.leaf_1g = false;
+    hvm_cpu.leaf_1g = false;
     CHECK_EQ(svm_npt_init(&t), 0);
     CHECK_EQ(t.max_leaf_level, 1);
     radix_destroy(&t);

@@ -8,6 +8,7 @@
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/svm_insn.c"
 
+#include "boot/cpu.c"
 #include "kernel/mm/radix.c"
 #include "vm/cpustate.c"
 #include "vm/svm/cpu.c"
@@ -112,10 +113,20 @@ static void reset_cpus(void)
     last_vm[0] = NULL;
 }
 
+struct boot_cpu hvm_cpu;
+
+/* As the boot loader hands it over: NULL, or what it refuses the processor for. */
+static const char *look(void)
+{
+    struct boot_facts f = {0};
+
+    cpu_look(&f);
+    hvm_cpu = f.machine.processor;
+    return hvm_cpu.virt != BOOT_VIRT_SVM ? "no SVM" : f.virt_locked ? "locked" : f.cpu_lacks;
+}
+
 static void power_on(struct vcpu *vcpu)
 {
-    const char *why;
-
     fake_cpuid = leaf;
     fake_rdmsr = read_msr;
     fake_wrmsr = write_msr;
@@ -123,10 +134,9 @@ static void power_on(struct vcpu *vcpu)
     svm_edx = 1;
     asid_count = 16;
     ecx1 = 1u << 26;
-    memset(&svm_features, 0, sizeof(svm_features));
     memset(&guest, 0, sizeof(guest));
     reset_cpus();
-    CHECK(svm_supported(&why));
+    CHECK(!look());
     CHECK_EQ(svm_cpu_on(), 0);
     maps = hpa(0);
     CHECK_EQ(svm_vcpu_create(vcpu), 0);
@@ -187,19 +197,16 @@ static const struct contract_cpu cpu_model = {
 
 static void setup(uint32_t edx)
 {
-    const char *why;
-
     fake_cpuid = leaf;
     fake_rdmsr = read_msr;
     fake_wrmsr = write_msr;
     has_svm = true;
     svm_edx = edx;
     ecx1 = 1u << 26;
-    memset(&svm_features, 0, sizeof(svm_features));
     memset(&v, 0, sizeof(v));
     memset(&vm, 0, sizeof(vm));
     memset(&guest, 0, sizeof(guest));
-    CHECK(svm_supported(&why));
+    CHECK(!look());
     reset_cpus();
     CHECK_EQ(svm_cpu_on(), 0);
     vm.p2m.table.root = hpa(0x5000);
@@ -225,26 +232,25 @@ static struct vm_exit run(uint64_t code)
 
 TEST(why_not)
 {
-    const char *why = NULL;
-
     fake_cpuid = leaf;
     fake_rdmsr = read_msr;
     has_svm = false;
-    CHECK(!svm_supported(&why) && strstr(why, "no SVM"));
+    CHECK(!strcmp(look(), "no SVM"));
     has_svm = true;
     msrs[3] = VM_CR_SVMDIS;
-    CHECK(!svm_supported(&why) && strstr(why, "firmware"));
+    CHECK(!strcmp(look(), "locked"));
     msrs[3] = 0;
     ecx1 = 0;
-    CHECK(!svm_supported(&why) && strstr(why, "XSAVE"));
+    svm_edx = 1;
+    CHECK(!strcmp(look(), "XSAVE"));
     ecx1 = 1u << 26;
     svm_edx = 0;
-    CHECK(!svm_supported(&why) && strstr(why, "nested paging"));
+    CHECK(strstr(look(), "nested paging"));
     svm_edx = 1;
     asid_count = 1;
-    CHECK(!svm_supported(&why) && strstr(why, "address space ids"));
+    CHECK(strstr(look(), "address space ids"));
     asid_count = 16;
-    CHECK(svm_supported(&why));
+    CHECK(!look());
 }
 
 TEST(switching_on)
@@ -306,7 +312,7 @@ TEST(direct_msrs)
     CHECK_EQ(msr_bits(MSR_EFER), 3);
     CHECK_EQ(msr_bits(0x277), 3);
     teardown();
-    features.tsc_aux = false;
+    hvm_cpu.tsc_aux = false;
     maps = hpa(0);
     CHECK_EQ(svm_vcpu_create(&v), 0);
     CHECK_EQ(msr_bits(MSR_TSC_AUX), 3); /* nobody moves it */
@@ -513,7 +519,7 @@ TEST(what_moves_with_the_vcpu)
     CHECK_EQ(fake_insn.xsaves, 0);
     teardown();
     setup(1);
-    features.xsaveopt = false;
+    hvm_cpu.xsaveopt = false;
     svm_load(&v);
     svm_put(&v);
     CHECK_EQ(fake_insn.xsaves, 1);
@@ -535,7 +541,7 @@ TEST(a_barrier_between_guests)
     v.vm = &other;
     svm_load(&v);
     CHECK_EQ(barriers, 2);
-    features.ibpb = false;
+    hvm_cpu.ibpb = false;
     v.vm = &vm;
     svm_load(&v);
     CHECK_EQ(barriers, 2);

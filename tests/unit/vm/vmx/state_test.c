@@ -8,6 +8,7 @@
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/vmx_insn.c"
 
+#include "boot/cpu.c"
 #include "kernel/mm/radix.c"
 #include "vm/cpustate.c"
 #include "vm/vmx/cpu.c"
@@ -136,17 +137,27 @@ static void capable(void)
     feature_control = 0;
 }
 
+struct boot_cpu hvm_cpu;
+
+/* As the boot loader hands it over: NULL, or what it refuses the processor for. */
+static const char *look(void)
+{
+    struct boot_facts f = {0};
+
+    cpu_look(&f);
+    hvm_cpu = f.machine.processor;
+    return hvm_cpu.virt != BOOT_VIRT_VMX ? "no VMX" : f.virt_locked ? "locked" : f.cpu_lacks;
+}
+
 static void power_on(struct vcpu *vcpu)
 {
-    const char *why;
-
     capable();
     fake_vmcs_forget();
     memset(&guest, 0, sizeof(guest));
     memset(current, 0, sizeof(current));
     fake_cr[0] = fake_cr[4] = 0;
     vcpu->vm->p2m.table.root = hpa(0x9000);
-    CHECK(vmx_supported(&why));
+    CHECK(!look());
     CHECK_EQ(vmx_cpu_on(), 0);
     CHECK_EQ(vmx_vcpu_create(vcpu), 0);
     vmx_reset(vcpu);
@@ -204,37 +215,33 @@ static const struct contract_cpu cpu_model = {
 
 TEST(why_not)
 {
-    const char *why = NULL;
-
     capable();
-    CHECK(vmx_supported(&why));
+    CHECK(!look());
     ecx1 = CPUID_1_ECX_XSAVE;
-    CHECK(!vmx_supported(&why) && strstr(why, "no VMX"));
+    CHECK(!strcmp(look(), "no VMX"));
     ecx1 = CPUID_1_ECX_VMX;
-    CHECK(!vmx_supported(&why) && strstr(why, "XSAVE"));
+    CHECK(strstr(look(), "XSAVE"));
     capable();
     feature_control = FEATURE_CONTROL_LOCK;
-    CHECK(!vmx_supported(&why) && strstr(why, "firmware"));
+    CHECK(!strcmp(look(), "locked"));
     capable();
     cap_proc2 &= ~((uint64_t)PROC2_UNRESTRICTED << 32);
-    CHECK(!vmx_supported(&why) && strstr(why, "unrestricted"));
+    CHECK(strstr(look(), "unrestricted"));
     capable();
     cap_ept &= ~EPT_INVEPT_SINGLE;
-    CHECK(!vmx_supported(&why) && strstr(why, "INVEPT"));
+    CHECK(strstr(look(), "INVEPT"));
 }
 
 TEST(controls_are_what_must_be_and_what_is_wanted)
 {
-    const char *why;
-
     capable();
     cap_proc2 = (uint64_t)(PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED) << 32;
-    CHECK(vmx_supported(&why));
-    CHECK_EQ(vmx_features.pin, 0x16 | 0x29);
-    CHECK_EQ(vmx_features.proc2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED);
+    CHECK(!look());
+    CHECK_EQ(hvm_cpu.vmx.pin, 0x16 | 0x29);
+    CHECK_EQ(hvm_cpu.vmx.proc2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED);
     capable();
-    CHECK(vmx_supported(&why));
-    CHECK_EQ(vmx_features.proc2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_RDTSCP);
+    CHECK(!look());
+    CHECK_EQ(hvm_cpu.vmx.proc2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_RDTSCP);
 }
 
 TEST(what_the_firmware_left_open_is_locked)
@@ -409,7 +416,7 @@ TEST(the_window_is_the_nmis_if_one_waits)
     vmx_want_window(&v, true);
     CHECK_EQ(vmread(PROC_CONTROLS) & (PROC_NMI_WINDOW | PROC_INTR_WINDOW), PROC_NMI_WINDOW);
     vmx_want_window(&v, false);
-    CHECK_EQ(vmread(PROC_CONTROLS), vmx_features.proc);
+    CHECK_EQ(vmread(PROC_CONTROLS), hvm_cpu.vmx.proc);
     end();
 }
 

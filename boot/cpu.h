@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The processor that this runs on; all of a machine are taken to be alike. */
+#pragma once
+
+#include "boot/check.h"
+
+/* Fills in what `f` says of the processor, f->machine.processor included: what the hypervisor's back ends switch on, what moves with a vCPU, and
+ * what guests see and may set. */
+void cpu_look(struct boot_facts *f);
