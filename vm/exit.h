@@ -46,7 +46,7 @@ struct vm_exit {
         struct {
             uint16_t port;
             uint8_t size; /* 1, 2, 4 */
-            bool in, string, rep;
+            bool in, string;
         } io;
         struct {
             gpa_t addr;

@@ -15,7 +15,7 @@
  * guest is shown.
  */
 static struct fetch_page {
-    const struct vcpu *owner; /* atomic: guest_forget() clears it from another CPU */
+    const struct vcpu *owner;
     uint64_t cr3, linear, generation, entry;
     const uint64_t *entry_at; /* both in the guest's RAM */
     const uint8_t *page;
@@ -31,16 +31,6 @@ unsigned guest_bits(const struct vcpu *v)
     if ((cs.attr & SEG_ATTR_L) && (hvm->reg(v, REG_EFER) & EFER_LMA))
         return 64;
     return cs.attr & SEG_ATTR_D ? 32 : 16;
-}
-
-void guest_forget(const struct vcpu *v)
-{
-    for (unsigned i = 0; i < CPU_MAX; i++) {
-        const struct vcpu *owner = v;
-
-        __atomic_compare_exchange_n(&last_fetch[i].owner, &owner, NULL, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_RELAXED);
-    }
 }
 
 /* Fills an entry for the page of `linear`. Only entries of 64 bits are compared; without them nothing is
@@ -70,7 +60,7 @@ static const uint8_t *fetch_page(struct vcpu *v, uint64_t linear, struct fetch_p
     } while (level > 0 && !(f->entry & PTE_PS));
     f->page = p2m_ram(&v->vm->p2m, gpa((table & ~offset) | (f->linear & offset)), PAGE_SIZE);
     if (f->page && size == sizeof(f->entry))
-        __atomic_store_n(&f->owner, v, __ATOMIC_RELEASE);
+        f->owner = v;
     return f->page;
 }
 

@@ -14,6 +14,3 @@ unsigned guest_fetch(struct vcpu *v, uint8_t buf[15]);
 
 /* Width of the code that runs: 16, 32 or 64; what insn_decode() wants. */
 unsigned guest_bits(const struct vcpu *v);
-
-/* Forgets what guest_fetch() remembers of this vCPU, or of one that had its address before. It is not running, and has not run with this memory. */
-void guest_forget(const struct vcpu *v);

@@ -43,50 +43,52 @@ struct vm_segment {
     uint64_t base;
 };
 
+/*
+ * What a back end does: OP(result, name, parameters), a function <back end>_<name> of each. Those without a word here do what they are called.
+ *
+ * cpu_on: this CPU, once: switch virtualisation on. Negative errno.
+ * p2m_init: an empty nested page table. -ENOMEM.
+ * vcpu_create: v->hw; the state is undefined until reset(). -ENOMEM.
+ * reset: architectural state after power-up (APM 2 table 14-1): real mode, reset vector; v->gpr, rip and rflags too.
+ * load, put: make the vCPU current on this CPU (FPU, VMCS) and the reverse.
+ * run: enters the guest with v->gpr/rip/rflags and v->inject, returns at the next exit with *e filled. Interrupts are off on both sides; a physical
+ *   interrupt has been handed to its handler when it returns.
+ * can_take_intr, can_take_nmi: an external interrupt, an NMI could be injected now (IF, shadow, nothing queued).
+ * want_window: asks for VM_EXIT_WINDOW as soon as can_take_intr() becomes true.
+ * queue_intr: leaves an interrupt to the CPU, which delivers it as soon as can_take_intr() becomes true; false: now or never, and it is not now, so a
+ *   window must be asked for. Takes the place of a window. intr_delivered, after the next exit: takes it back, and says whether it was delivered.
+ * flush: drops cached nested translations of the vCPU before its next entry.
+ * lend_apic: the vCPU's CPU lends it its local APIC (vm/emul/lapic.h), or no longer: physical interrupts go to the guest, HLT halts the CPU, CR8 and
+ *   the registers that lapic_lent() names are the CPU's own. Only an NMI still ends the guest (VM_EXIT_HOST_INTR). Between exits, own CPU. False: the
+ *   back end cannot do it, and nothing has changed.
+ */
+#define HVM_OPS(OP)                                                                                          \
+    OP(MUST_USE int, cpu_on, (void))                                                                         \
+    OP(MUST_USE int, p2m_init, (struct radix * t))                                                           \
+    OP(MUST_USE int, vcpu_create, (struct vcpu * v))                                                         \
+    OP(void, vcpu_destroy, (struct vcpu * v))                                                                \
+    OP(void, reset, (struct vcpu * v))                                                                       \
+    OP(void, load, (struct vcpu * v))                                                                        \
+    OP(void, put, (struct vcpu * v))                                                                         \
+    OP(void, run, (struct vcpu * v, struct vm_exit * e))                                                     \
+    OP(uint64_t, reg, (const struct vcpu *v, enum vm_reg r))                                                 \
+    OP(void, set_reg, (struct vcpu * v, enum vm_reg r, uint64_t val))                                        \
+    OP(struct vm_segment, segment, (const struct vcpu *v, enum vm_seg s))                                    \
+    OP(void, set_segment, (struct vcpu * v, enum vm_seg s, const struct vm_segment *seg))                    \
+    OP(bool, can_take_intr, (const struct vcpu *v))                                                          \
+    OP(bool, can_take_nmi, (const struct vcpu *v))                                                           \
+    OP(void, want_window, (struct vcpu * v, bool on))                                                        \
+    OP(bool, queue_intr, (struct vcpu * v, uint8_t vector))                                                  \
+    OP(bool, intr_delivered, (struct vcpu * v))                                                              \
+    OP(void, clear_shadow, (struct vcpu * v))                                                                \
+    OP(void, flush, (struct vcpu * v))                                                                       \
+    OP(bool, lend_apic, (struct vcpu * v, bool lend))
+
 struct hvm_ops {
     const char *name;
-    /* This CPU, once: switch virtualisation on. Negative errno. */
-    MUST_USE int (*cpu_on)(void);
-    /* An empty nested page table. -ENOMEM. */
-    MUST_USE int (*p2m_init)(struct radix *t);
-    /* v->hw; the state is undefined until reset(). -ENOMEM. */
-    MUST_USE int (*vcpu_create)(struct vcpu *v);
-    void (*vcpu_destroy)(struct vcpu *v);
-    /* Architectural state after power-up (APM 2 table 14-1): real mode, reset vector; v->gpr, rip and rflags
-     * too. */
-    void (*reset)(struct vcpu *v);
-    /* Makes the vCPU current on this CPU (FPU, VMCS) and the reverse. */
-    void (*load)(struct vcpu *v);
-    void (*put)(struct vcpu *v);
-    /*
-     * Enters the guest with v->gpr/rip/rflags and v->inject, returns at the next exit with *e filled.
-     * Interrupts are off on both sides; a physical interrupt has been handed to its handler when it returns.
-     */
-    void (*run)(struct vcpu *v, struct vm_exit *e);
-    uint64_t (*reg)(const struct vcpu *v, enum vm_reg r);
-    void (*set_reg)(struct vcpu *v, enum vm_reg r, uint64_t val);
-    struct vm_segment (*segment)(const struct vcpu *v, enum vm_seg s);
-    void (*set_segment)(struct vcpu *v, enum vm_seg s, const struct vm_segment *seg);
-    /* True if an external interrupt / an NMI could be injected now (IF, shadow, nothing queued). */
-    bool (*can_take_intr)(const struct vcpu *v);
-    bool (*can_take_nmi)(const struct vcpu *v);
-    /* Asks for VM_EXIT_WINDOW as soon as can_take_intr() becomes true. */
-    void (*want_window)(struct vcpu *v, bool on);
-    /*
-     * Leaves an interrupt to the CPU, which delivers it as soon as can_take_intr() becomes true; false: now or never, and it is not now, so a window
-     * must be asked for. Takes the place of a window. intr_delivered() after the next exit: takes it back, and says whether it was delivered.
-     */
-    bool (*queue_intr)(struct vcpu *v, uint8_t vector);
-    bool (*intr_delivered)(struct vcpu *v);
-    void (*clear_shadow)(struct vcpu *v);
-    /* Drops cached nested translations of the vCPU before its next entry. */
-    void (*flush)(struct vcpu *v);
-    /*
-     * The vCPU's CPU lends it its local APIC (vm/emul/lapic.h), or no longer: physical interrupts go to the guest, HLT halts the CPU, CR8 and the
-     * registers that lapic_lent() names are the CPU's own. Only an NMI still ends the guest (VM_EXIT_HOST_INTR). Between exits, own CPU. False: the
-     * back end cannot do it, and nothing has changed.
-     */
-    bool (*lend_apic)(struct vcpu *v, bool lend);
+#define HVM_OP(result, op, parameters) result(*op) parameters;
+    HVM_OPS(HVM_OP)
+#undef HVM_OP
 };
 
 /* The back end of this machine, and what its processors have. */

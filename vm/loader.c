@@ -2,29 +2,11 @@
 #include "vm/loader.h"
 #include "kernel/cpu/regs.h"
 #include "kernel/mm/paging.h"
-#include "vm/guestmem.h"
 #include "vm/hvm.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
 #define COPY_MAX SIZE_2M
-
-static const struct bootinfo *boot;
-
-void loader_init(const struct bootinfo *bi)
-{
-    boot = bi;
-}
-
-static bool in_loader_memory(uint64_t at, uint64_t size)
-{
-    const struct boot_mem *m = hpa_to_ptr(hpa(boot->mem));
-
-    for (uint64_t i = 0; i < boot->mem_count; i++, m++)
-        if (m->type == BOOT_MEM_LOADER && at - m->base < m->size)
-            return size <= m->size - (at - m->base);
-    return false;
-}
 
 static void set_segments(struct vcpu *v, const struct boot_start *s)
 {
@@ -74,13 +56,10 @@ int loader_load(struct vm *vm, uint64_t *done)
             continue;
         }
         n = MIN(p->size - off, COPY_MAX);
-        if (!in_loader_memory(p->source + off, n))
-            return -EFAULT;
         *done += n;
         return p2m_write(&vm->p2m, gpa(p->at + off), hpa_to_ptr(hpa(p->source + off)), n) ? -EFAULT : 1;
     }
-    for (unsigned i = 0; i < vm->nvcpus; i++)
-        guest_forget(vm->vcpu[i]); /* of a VM that had the same memory before */
+    __atomic_fetch_add(&vm->p2m.generation, 1, __ATOMIC_RELEASE); /* other code at the same addresses */
     set_start(vm->vcpu[0], s);
     return 0;
 }

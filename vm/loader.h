@@ -7,12 +7,9 @@
 
 struct vm;
 
-/* Once, before the first loader_load(). `bi` must stay for ever. */
-void loader_init(const struct bootinfo *bi);
-
 /*
  * Copies the next 2 MiB at most of the plan's pieces into the VM's RAM, which was zero at first; *done, 0 at
  * first, counts the bytes. 1: there may be more. 0: all is there, and vCPU 0 is set to its start. -EFAULT: a
- * piece is not in the boot loader's memory or not in the VM's RAM.
+ * piece is not in the VM's RAM.
  */
 MUST_USE int loader_load(struct vm *vm, uint64_t *done);

@@ -96,39 +96,23 @@ int p2m_unmap(struct p2m *p, gpa_t at, uint64_t size)
     return p2m_map(p, at, hpa(0), size, 0);
 }
 
-/* The RAM block that holds an address, or NULL. */
-static const struct p2m_chunk *chunk_find(const struct p2m *p, uint64_t at)
-{
-    unsigned lo = 0, hi = p->nchunks;
-
-    while (lo < hi) {
-        unsigned mid = (lo + hi) / 2;
-
-        if (at < p->chunks[mid].at)
-            hi = mid;
-        else if (at - p->chunks[mid].at >= p->chunks[mid].size)
-            lo = mid + 1;
-        else
-            return &p->chunks[mid];
-    }
-    return NULL;
-}
-
-void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size)
-{
-    const struct p2m_chunk *c = chunk_find(p, at.a);
-
-    if (!c || size > c->size - (at.a - c->at))
-        return NULL;
-    return (char *)hpa_to_ptr(c->block) + (at.a - c->at);
-}
-
 static bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size)
 {
     uint64_t base = at.a < GPA_HIGH_RAM ? 0 : GPA_HIGH_RAM;
     uint64_t len = at.a < GPA_HIGH_RAM ? p->ram_low : p->ram_high;
 
     return at.a - base < len && size <= len - (at.a - base);
+}
+
+/* What is RAM never changes its place in the table. */
+void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size)
+{
+    hpa_t target;
+
+    if (!p2m_is_ram(p, at, size) || size > SIZE_2M - (at.a & (SIZE_2M - 1)) ||
+        !radix_lookup(&p->table, at.a, &target, NULL))
+        return NULL;
+    return hpa_to_ptr(target);
 }
 
 /* Bytes from `at` to the end of its 2 MiB, in which RAM is contiguous; `size` at most. */

@@ -21,7 +21,7 @@ struct p2m {
     uint64_t ram_low, ram_high; /* bytes below the hole, and from 4 GiB up */
     struct p2m_chunk *chunks;   /* RAM blocks, by guest address */
     unsigned nchunks;
-    uint64_t generation; /* counts changes; vCPUs flush when theirs is older */
+    uint64_t generation; /* counts changes, and starts; vCPUs flush, and fetch anew, when theirs is older */
 };
 
 /* Empty map; RAM of `bytes` (a multiple of 2 MiB), zeroed, mapped RWX. -ENOMEM leaves nothing behind. */
@@ -39,7 +39,7 @@ MUST_USE int p2m_unmap(struct p2m *p, gpa_t at, uint64_t size);
 
 /*
  * The hypervisor's pointer to [at, at + size) of the guest's RAM (never device memory), or NULL if any byte
- * is not RAM or the range is not contiguous in machine memory (it is within each 2 MiB-aligned 2 MiB). The
+ * is not RAM or the range is not within 2 MiB-aligned 2 MiB, which are contiguous in machine memory. The
  * guest may change what is behind it at any time: copy once, then check.
  */
 void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size);

@@ -342,7 +342,6 @@ static void report_memory(void)
 void setup_init(const struct bootinfo *bi)
 {
     setup.cfg = &bi->config;
-    loader_init(bi);
     assign_init();
     for (uint32_t i = 0; i < setup.cfg->nnics; i++)
         setup.pf[i] = nic_enable(&setup.cfg->nic[i], &setup.vf[i]);

@@ -30,25 +30,14 @@ struct wall_clock {
 };
 _Static_assert(sizeof(struct wall_clock) == 12, "msr.rst");
 
-/*
- * Nanoseconds a tick as mul * 2^(shift - 32), with mul's top bit set: 32 significant bits, by long division
- * (the quotient is at most 2^32 * 10^6 / khz).
- */
+/* Nanoseconds a tick as mul * 2^(shift - 32), with mul's top bit set: 32 significant bits of 2^44 times that, which has as many. */
 static void set_rate(struct vcpu_time_info *t, uint32_t khz)
 {
-    uint64_t num = NS_PER_MS, den = khz;
-    int8_t shift = 0;
+    uint64_t rate = (NS_PER_MS << 44) / khz;
+    unsigned zeros = (unsigned)__builtin_clzll(rate);
 
-    while (num >= den) {
-        den <<= 1;
-        shift++;
-    }
-    while (num * 2 < den) {
-        num <<= 1;
-        shift--;
-    }
-    t->tsc_to_system_mul = (uint32_t)((num << 32) / den);
-    t->tsc_shift = shift;
+    t->tsc_to_system_mul = (uint32_t)(rate << zeros >> 32);
+    t->tsc_shift = (int8_t)(20 - (int)zeros);
 }
 
 /* Writes a structure that begins with a version, which is odd meanwhile for readers on other vCPUs. */

@@ -31,7 +31,6 @@ static void decode_io(struct vcpu *v, const struct vmcb_control *c, struct vm_ex
     e->io.size = (uint8_t)FIELD_GET(IO_INFO_SIZE, c->exit_info1);
     e->io.in = c->exit_info1 & IO_INFO_IN;
     e->io.string = c->exit_info1 & IO_INFO_STR;
-    e->io.rep = c->exit_info1 & IO_INFO_REP;
     e->len = len <= 15 ? (uint8_t)len : 0;
 }
 

@@ -15,7 +15,7 @@ static const struct radix_format npt_format = {
 };
 
 /* 2 MiB leaves are in every CPU with nested paging; 1 GiB ones follow the host's own (CPUID 8000_0001). */
-int svm_npt_init(struct radix *t)
+int svm_p2m_init(struct radix *t)
 {
     *t = (struct radix){
         .format = &npt_format, .levels = NPT_LEVELS, .max_leaf_level = hvm_cpu.leaf_1g ? 2 : 1};

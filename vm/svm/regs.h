@@ -70,7 +70,6 @@
 /* EXITINFO1 of IOIO (15.10.2) */
 #define IO_INFO_IN   BIT(0)
 #define IO_INFO_STR  BIT(2)
-#define IO_INFO_REP  BIT(3)
 #define IO_INFO_SIZE GENMASK(6, 4) /* 1, 2, 4 bytes as a bit each */
 #define IO_INFO_PORT GENMASK(31, 16)
 /* EXITINFO1 of MSR (15.11) */

@@ -18,7 +18,7 @@ static bool may_enter(struct vm_exit *e)
     return false;
 }
 
-static void svm_run(struct vcpu *v, struct vm_exit *e)
+void svm_run(struct vcpu *v, struct vm_exit *e)
 {
     struct vcpu_hw *hw = v->hw;
     struct vmcb *b = hw->vmcb;
@@ -50,26 +50,5 @@ static void svm_run(struct vcpu *v, struct vm_exit *e)
         cpu_take_interrupts();
 }
 
-const struct hvm_ops svm_ops = {
-    .name = "SVM",
-    .cpu_on = svm_cpu_on,
-    .p2m_init = svm_npt_init,
-    .vcpu_create = svm_vcpu_create,
-    .vcpu_destroy = svm_vcpu_destroy,
-    .reset = svm_reset,
-    .load = svm_load,
-    .put = svm_put,
-    .run = svm_run,
-    .reg = svm_reg,
-    .set_reg = svm_set_reg,
-    .segment = svm_segment,
-    .set_segment = svm_set_segment,
-    .can_take_intr = svm_can_take_intr,
-    .can_take_nmi = svm_can_take_nmi,
-    .want_window = svm_want_window,
-    .queue_intr = svm_queue_intr,
-    .intr_delivered = svm_intr_delivered,
-    .clear_shadow = svm_clear_shadow,
-    .flush = svm_flush,
-    .lend_apic = svm_lend_apic,
-};
+#define SLOT(result, op, parameters) .op = svm_##op,
+const struct hvm_ops svm_ops = {.name = "SVM", HVM_OPS(SLOT)};

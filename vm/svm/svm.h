@@ -26,6 +26,11 @@ struct vcpu_hw {
 
 extern const struct hvm_ops svm_ops;
 
+/* vm/hvm.h says what each does. */
+#define SVM_OP(result, op, parameters) result svm_##op parameters;
+HVM_OPS(SVM_OP)
+#undef SVM_OP
+
 /* One per CPU; only that CPU touches it. */
 struct svm_cpu {
     hpa_t host_vmcb;
@@ -34,16 +39,7 @@ struct svm_cpu {
 };
 
 /* cpu.c */
-int svm_cpu_on(void);
 struct svm_cpu *svm_this_cpu(void);
-
-/* vmcb.c */
-int svm_vcpu_create(struct vcpu *v);
-void svm_vcpu_destroy(struct vcpu *v);
-bool svm_lend_apic(struct vcpu *v, bool lend);
-
-/* npt.c */
-int svm_npt_init(struct radix *t);
 
 /* exit.c */
 void svm_init_intercepts(struct vmcb_control *c);
@@ -51,26 +47,12 @@ void svm_decode_exit(struct vcpu *v, struct vm_exit *e);
 
 /* inject.c */
 uint64_t svm_encode_event(const struct vm_event *ev);
-bool svm_can_take_intr(const struct vcpu *v);
-bool svm_can_take_nmi(const struct vcpu *v);
 void svm_intercept(struct vcpu *v, unsigned code, bool on);
-void svm_want_window(struct vcpu *v, bool on);
-bool svm_queue_intr(struct vcpu *v, uint8_t vector);
-bool svm_intr_delivered(struct vcpu *v);
-void svm_clear_shadow(struct vcpu *v);
 void svm_nmi_injected(struct vcpu *v);
 void svm_nmi_iret(struct vcpu *v);
 
 /* state.c */
-void svm_reset(struct vcpu *v);
-void svm_load(struct vcpu *v);
-void svm_put(struct vcpu *v);
-void svm_flush(struct vcpu *v);
 void svm_flush_now(struct vcpu *v);
-uint64_t svm_reg(const struct vcpu *v, enum vm_reg r);
-void svm_set_reg(struct vcpu *v, enum vm_reg r, uint64_t val);
-struct vm_segment svm_segment(const struct vcpu *v, enum vm_seg s);
-void svm_set_segment(struct vcpu *v, enum vm_seg s, const struct vm_segment *seg);
 
 /* entry.S: into the guest and back. All general registers but RAX and RSP go through `gpr`; GIF is set again,
  * IF is clear. */

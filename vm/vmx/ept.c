@@ -18,7 +18,7 @@ static const struct radix_format ept_format = {
     .flag = {EPT_R, EPT_W, EPT_X, EPT_MEMTYPE_WB},
 };
 
-int vmx_ept_init(struct radix *t)
+int vmx_p2m_init(struct radix *t)
 {
     *t = (struct radix){
         .format = &ept_format, .levels = EPT_LEVELS, .max_leaf_level = hvm_cpu.leaf_1g ? 2 : 1};

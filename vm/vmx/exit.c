@@ -66,7 +66,6 @@ static void decode_io(UNUSED struct vcpu *v, uint64_t qual, struct vm_exit *e)
     e->io.size = (uint8_t)(FIELD_GET(QUAL_IO_SIZE, qual) + 1);
     e->io.in = qual & QUAL_IO_IN;
     e->io.string = qual & QUAL_IO_STR;
-    e->io.rep = qual & QUAL_IO_REP;
 }
 
 static void decode_msr(struct vcpu *v, UNUSED uint64_t qual, struct vm_exit *e)

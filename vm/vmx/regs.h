@@ -138,7 +138,6 @@
 #define QUAL_IO_SIZE  GENMASK(2, 0) /* less one */
 #define QUAL_IO_IN    BIT(3)
 #define QUAL_IO_STR   BIT(4)
-#define QUAL_IO_REP   BIT(5)
 #define QUAL_IO_PORT  GENMASK(31, 16)
 #define QUAL_EPT_W    BIT(1)
 #define QUAL_EPT_X    BIT(2)

@@ -4,7 +4,7 @@
 #include "kernel/cpu/cpu.h"
 #include "vm/vmx/insn.h"
 
-static void vmx_run(struct vcpu *v, struct vm_exit *e)
+void vmx_run(struct vcpu *v, struct vm_exit *e)
 {
     struct vcpu_hw *hw = v->hw;
 
@@ -30,26 +30,5 @@ static void vmx_run(struct vcpu *v, struct vm_exit *e)
         cpu_take_interrupts();
 }
 
-const struct hvm_ops vmx_ops = {
-    .name = "VMX",
-    .cpu_on = vmx_cpu_on,
-    .p2m_init = vmx_ept_init,
-    .vcpu_create = vmx_vcpu_create,
-    .vcpu_destroy = vmx_vcpu_destroy,
-    .reset = vmx_reset,
-    .load = vmx_load,
-    .put = vmx_put,
-    .run = vmx_run,
-    .reg = vmx_reg,
-    .set_reg = vmx_set_reg,
-    .segment = vmx_segment,
-    .set_segment = vmx_set_segment,
-    .can_take_intr = vmx_can_take_intr,
-    .can_take_nmi = vmx_can_take_nmi,
-    .want_window = vmx_want_window,
-    .queue_intr = vmx_queue_intr,
-    .intr_delivered = vmx_intr_delivered,
-    .clear_shadow = vmx_clear_shadow,
-    .flush = vmx_flush,
-    .lend_apic = vmx_lend_apic,
-};
+#define SLOT(result, op, parameters) .op = vmx_##op,
+const struct hvm_ops vmx_ops = {.name = "VMX", HVM_OPS(SLOT)};

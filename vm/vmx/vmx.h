@@ -26,15 +26,15 @@ struct vcpu_hw {
 
 extern const struct hvm_ops vmx_ops;
 
+/* vm/hvm.h says what each does. */
+#define VMX_OP(result, op, parameters) result vmx_##op parameters;
+HVM_OPS(VMX_OP)
+#undef VMX_OP
+
 /* MSRs that a guest has and the VMCS has not; the host uses none of them. */
 extern const uint32_t vmx_switched_msrs[5];
 
-/* cpu.c */
-int vmx_cpu_on(void);
-
 /* vmcs.c */
-int vmx_vcpu_create(struct vcpu *v);
-void vmx_vcpu_destroy(struct vcpu *v);
 /* Makes the vCPU's VMCS current until it is cleared: then it is on no CPU. */
 void vmcs_load(const struct vcpu *v);
 void vmcs_clear(const struct vcpu *v);
@@ -46,9 +46,6 @@ void vmcs_zero(uint64_t first, uint64_t last);
 const struct vcpu *vmcs_guard_begin(const struct vcpu *v);
 void vmcs_guard_end(const struct vcpu **v);
 
-/* ept.c */
-int vmx_ept_init(struct radix *t);
-
 /* exit.c */
 void vmx_decode_exit(struct vcpu *v, struct vm_exit *e);
 /* What VMLAUNCH or VMRESUME said when it did not enter at all. */
@@ -56,23 +53,6 @@ void vmx_decode_refusal(struct vm_exit *e);
 
 /* inject.c */
 void vmx_write_event(struct vcpu *v);
-bool vmx_can_take_intr(const struct vcpu *v);
-bool vmx_can_take_nmi(const struct vcpu *v);
-void vmx_want_window(struct vcpu *v, bool on);
-bool vmx_queue_intr(struct vcpu *v, uint8_t vector);
-bool vmx_intr_delivered(struct vcpu *v);
-void vmx_clear_shadow(struct vcpu *v);
-bool vmx_lend_apic(struct vcpu *v, bool lend);
-
-/* state.c */
-void vmx_reset(struct vcpu *v);
-void vmx_load(struct vcpu *v);
-void vmx_put(struct vcpu *v);
-void vmx_flush(struct vcpu *v);
-uint64_t vmx_reg(const struct vcpu *v, enum vm_reg r);
-void vmx_set_reg(struct vcpu *v, enum vm_reg r, uint64_t val);
-struct vm_segment vmx_segment(const struct vcpu *v, enum vm_seg s);
-void vmx_set_segment(struct vcpu *v, enum vm_seg s, const struct vm_segment *seg);
 
 /* entry.S: into the guest and back. All general registers but RSP go through `gpr`. False: the CPU did not enter. */
 bool vmx_enter(uint64_t gpr[GPRS], bool launched);

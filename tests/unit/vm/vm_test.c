@@ -26,7 +26,7 @@ const char *__asan_default_options(void)
     return "detect_leaks=0";
 }
 
-static const struct hvm_ops ops = {.p2m_init = svm_npt_init};
+static const struct hvm_ops ops = {.p2m_init = svm_p2m_init};
 const struct hvm_ops *hvm = &ops;
 
 /* Each create step in order; the one numbered fail_at fails. What is created and not destroyed is in `out`.

@@ -75,11 +75,11 @@ TEST(io)
     e = decode(0x7b, 0x03f80011, 0x1001); /* in al, dx */
     CHECK_EQ(e.io.port, 0x3f8);
     CHECK_EQ(e.io.size, 1);
-    CHECK(e.io.in && !e.io.string && !e.io.rep);
+    CHECK(e.io.in && !e.io.string);
     CHECK_EQ(e.len, 1);
     e = decode(0x7b, 0x0cfc004c, 0x1002); /* rep outsd */
     CHECK_EQ(e.io.size, 4);
-    CHECK(!e.io.in && e.io.string && e.io.rep);
+    CHECK(!e.io.in && e.io.string);
     CHECK_EQ(e.len, 2);
     e = decode(0x7b, 0x00600020, 0xfff); /* next RIP before RIP: do not trust it */
     CHECK_EQ(e.io.size, 2);

@@ -30,7 +30,7 @@ TEST(leaves)
     unsigned level;
 
     hvm_cpu.leaf_1g = true;
-    CHECK_EQ(svm_npt_init(&t), 0);
+    CHECK_EQ(svm_p2m_init(&t), 0);
     CHECK_EQ(radix_map(&t, 0, hpa(SIZE_1G), SIZE_1G, RADIX_R | RADIX_W | RADIX_X), 0);
     CHECK_EQ(walk(&t, 0x1234000, &level) & ~0x60ull, SIZE_1G | 0x87);
     CHECK_EQ(level, 2);
@@ -51,7 +51,7 @@ TEST(flags_round_trip)
     struct radix t;
     unsigned flags;
 
-    CHECK_EQ(svm_npt_init(&t), 0);
+    CHECK_EQ(svm_p2m_init(&t), 0);
     for (unsigned f = 0; f < 16; f++) {
         CHECK_EQ(radix_map(&t, 0, hpa(0x1000), 0x1000, f), 0);
         CHECK_EQ(radix_lookup(&t, 0, NULL, &flags), (f & RADIX_R) != 0);
@@ -65,7 +65,7 @@ TEST(no_1g_without_the_cpu_having_it)
     struct radix t;
 
     hvm_cpu.leaf_1g = false;
-    CHECK_EQ(svm_npt_init(&t), 0);
+    CHECK_EQ(svm_p2m_init(&t), 0);
     CHECK_EQ(t.max_leaf_level, 1);
     radix_destroy(&t);
 }

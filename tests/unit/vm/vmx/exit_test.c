@@ -71,11 +71,11 @@ TEST(io)
 
     CHECK_EQ(e.io.port, 0x3f8);
     CHECK_EQ(e.io.size, 1);
-    CHECK(e.io.in && !e.io.string && !e.io.rep);
+    CHECK(e.io.in && !e.io.string);
     e = decode(REASON_IO, 0xcfcull << 16 | 0x30 | 3);
     CHECK_EQ(e.io.port, 0xcfc);
     CHECK_EQ(e.io.size, 4);
-    CHECK(!e.io.in && e.io.string && e.io.rep);
+    CHECK(!e.io.in && e.io.string);
 }
 
 TEST(msr)
