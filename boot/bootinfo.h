@@ -201,6 +201,11 @@ struct boot_vmx {
 
 #define BOOT_CPUID_LEAVES 16
 
+/* Of SVM's permission maps: behind that for I/O ports that for MSRs, and that for the MSRs of a vCPU which has its CPU's local APIC. */
+#define BOOT_MAPS_MSR   0x3000
+#define BOOT_MAPS_LENT  0x5000
+#define BOOT_MAPS_BYTES 0x7000
+
 /* What the processors have, all alike, and what of it is for guests. */
 struct boot_cpu {
     uint32_t virt;   /* enum boot_virt, never BOOT_VIRT_NONE; the other one's structure is zero */
@@ -209,6 +214,7 @@ struct boot_cpu {
     uint32_t xstate_size; /* bytes */
     uint32_t pad;
     uint64_t xstates; /* all that XCR0 can enable */
+    uint64_t maps;    /* SVM: its permission maps, of BOOT_MAPS_BYTES; VMX: a page, the MSR bitmaps */
     struct boot_svm svm;
     struct boot_vmx vmx;
     uint64_t cr4_valid, xcr0_valid, efer_valid; /* what guests may set; EFER.LMA included */

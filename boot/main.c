@@ -12,6 +12,7 @@
 #include "boot/iodom.h"
 #include "boot/load.h"
 #include "boot/machine.h"
+#include "boot/permissions.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/layout.h"
@@ -152,7 +153,13 @@ static bool place_hypervisor(struct boot_error *err)
 
 static bool prepare(struct boot_error *err)
 {
+    uint8_t *maps = fw_pages(BOOT_MAPS_BYTES, PAGE_SIZE);
+
+    if (!maps)
+        return error_set(err, "memory: no room for the permission maps");
     info->machine = facts.machine;
+    info->machine.processor.maps = (uint64_t)maps;
+    permissions_fill(maps, &info->machine.processor);
     if (!handoff_prepare(info, &image, err))
         return false;
     machine_isolate();

@@ -59,7 +59,7 @@ struct vm_segment {
  *   window must be asked for. Takes the place of a window. intr_delivered, after the next exit: takes it back, and says whether it was delivered.
  * flush: drops cached nested translations of the vCPU before its next entry.
  * lend_apic: the vCPU's CPU lends it its local APIC (vm/emul/lapic.h), or no longer: physical interrupts go to the guest, HLT halts the CPU, CR8 and
- *   the registers that lapic_lent() names are the CPU's own. Only an NMI still ends the guest (VM_EXIT_HOST_INTR). Between exits, own CPU. False: the
+ *   the registers that boot/permissions.c names are the CPU's own. Only an NMI still ends the guest (VM_EXIT_HOST_INTR). Between exits, own CPU. False: the
  *   back end cannot do it, and nothing has changed.
  */
 #define HVM_OPS(OP)                                                                                          \

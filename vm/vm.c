@@ -127,9 +127,7 @@ static bool usable(const struct boot_guest *cfg)
 {
     uint64_t online = GENMASK(63, 0) >> (CPU_MAX - cpu_count());
 
-    if (cfg->vcpus == 0 || cfg->vcpus > VM_VCPUS_MAX)
-        log_error("[%s] not started: vcpus: %u, must be 1 to %u", cfg->name, cfg->vcpus, VM_VCPUS_MAX);
-    else if (cfg->cpus != 0 && !(cfg->cpus & online))
+    if (cfg->cpus != 0 && !(cfg->cpus & online))
         log_error("[%s] not started: cpus: none of them is online", cfg->name);
     else if (cfg->start.refusal[0])
         log_error("[%s] not started: %s", cfg->name, cfg->start.refusal);

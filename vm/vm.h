@@ -11,9 +11,6 @@
 #include "vm/p2m.h"
 #include "vm/vcpu.h"
 
-#define VM_VCPUS_MAX BOOT_VCPUS_MAX
-#define VM_NAME_MAX  BOOT_NAME_MAX
-
 struct vf;
 struct ioapic;
 struct uart;
@@ -60,7 +57,7 @@ struct io_region {
 #define VM_CRASH_WINDOW_NS (60 * NS_PER_S)
 
 struct vm {
-    char name[VM_NAME_MAX];
+    char name[BOOT_NAME_MAX];
     const struct boot_guest *cfg; /* what it was built from; the I/O domain has a made-up one */
     bool privileged;              /* the I/O domain */
     enum vm_state state;
@@ -72,7 +69,7 @@ struct vm {
         *vf[BOOT_GUEST_VFS]; /* that it is given at every start, in this order; changed while it is stopped */
     unsigned nvfs;
     unsigned nvcpus;
-    struct vcpu *vcpu[VM_VCPUS_MAX];
+    struct vcpu *vcpu[BOOT_VCPUS_MAX];
     struct io_region io[IO_SPACES][VM_IO_REGIONS];
     unsigned nio[IO_SPACES];
     struct ioapic *ioapic;

@@ -12,9 +12,20 @@
 /* ADD to CMP stand in the order of their encoding (opcode bits 5:3, or ModRM.reg of group 1). */
 enum insn_op {
     INSN_NONE,
-    INSN_ADD, INSN_OR, INSN_ADC, INSN_SBB, INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP, INSN_TEST,
-    INSN_MOV, INSN_MOVZX, INSN_MOVSX,
-    INSN_MOV_TO_CR, INSN_LMSW,
+    INSN_ADD,
+    INSN_OR,
+    INSN_ADC,
+    INSN_SBB,
+    INSN_AND,
+    INSN_SUB,
+    INSN_XOR,
+    INSN_CMP,
+    INSN_TEST,
+    INSN_MOV,
+    INSN_MOVZX,
+    INSN_MOVSX,
+    INSN_MOV_TO_CR,
+    INSN_LMSW,
 };
 
 struct insn {
@@ -23,12 +34,12 @@ struct insn {
     uint8_t size;     /* bytes of the memory operand: 1, 2, 4, 8 */
     uint8_t reg_size; /* bytes of the register operand: differs from `size` in MOVZX and MOVSX only */
     bool mem;         /* the ModRM (or moffs) operand is memory; otherwise it is register `rm` */
-    bool to_rm;       /* the ModRM operand is the destination (MOV 88/89, ADD 00/01 ...); otherwise `reg` is */
-    bool has_imm;     /* the source is `imm`, not a register */
-    bool reg_high;    /* `reg` is AH, CH, DH, BH for 0..3 */
-    uint8_t reg;      /* enum gpr; the number of the control register in MOV CR */
-    uint8_t rm;       /* enum gpr if !mem; the other register of MOV CR */
-    uint64_t imm;     /* sign-extended */
+    bool to_rm;    /* the ModRM operand is the destination (MOV 88/89, ADD 00/01 ...); otherwise `reg` is */
+    bool has_imm;  /* the source is `imm`, not a register */
+    bool reg_high; /* `reg` is AH, CH, DH, BH for 0..3 */
+    uint8_t reg;   /* enum gpr; the number of the control register in MOV CR */
+    uint8_t rm;    /* enum gpr if !mem; the other register of MOV CR */
+    uint64_t imm;  /* sign-extended */
 };
 
 /*

@@ -149,11 +149,10 @@ void lapic_unqueue(struct vcpu *v, uint8_t vector, bool delivered)
 {
     struct lapic *l = v->lapic;
 
-    if (!delivered) {
+    if (delivered)
+        apic_in_service(l, vector);
+    else
         apic_request(l, vector);
-        return;
-    }
-    apic_in_service(l, vector);
 }
 
 void apic_in_service(struct lapic *l, uint8_t vector)

@@ -51,9 +51,6 @@ void lapic_pv_eoi_sync(struct vcpu *v);
 void lapic_lend(struct vcpu *v);
 void lapic_take_back(struct vcpu *v);
 
-/* Whether a register is the guest's own then: those with which it can hurt nobody else. ICR, SVR and what names the APIC are not. */
-bool lapic_lent(unsigned reg);
-
 /* Task priority, also known as CR8 (bits 7:4). Own CPU; setting it sets REG_CR8. */
 void lapic_set_tpr(struct vcpu *v, uint8_t tpr);
 

@@ -14,24 +14,6 @@
 /* Holds back what the guest may request but the host could not tell from an exception (SDM 3A 11.5.2: vectors from 16 on are valid). */
 #define TPR_HOST 0x10
 
-/* Reading is harmless, and what hardware makes read-only it protects itself. Not the timer's LVT entry: that its delivery mode is reserved (SDM 3A figure
- * 11-8) is no border. */
-static const struct {
-    uint8_t first, last;
-} lent[] = {{APIC_TPR, APIC_TPR},
-            {APIC_PPR, APIC_EOI},
-            {APIC_ISR, APIC_IRR + APIC_WORDS - 1},
-            {APIC_TMICT, APIC_TMCCT},
-            {APIC_TDCR, APIC_SELF}};
-
-bool lapic_lent(unsigned reg)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(lent); i++)
-        if (reg >= lent[i].first && reg <= lent[i].last)
-            return true;
-    return false;
-}
-
 static uint32_t hw_read(unsigned reg)
 {
     return (uint32_t)rdmsr(MSR_X2APIC_FIRST + reg);

@@ -47,31 +47,26 @@ static void deliver_to(struct vcpu *v, const struct apic_message *m)
     }
 }
 
-/* Of the APICs that match, the one with the lowest priority; the lowest id among equals. */
-static struct vcpu *lowest_priority(struct vm *vm, const struct apic_message *m)
+/* A bit for each vCPU that the message reaches: of those that could take a lowest-priority one, the first of the lowest priority. */
+static uint32_t destinations(struct vm *vm, const struct apic_message *m)
 {
-    struct vcpu *best = NULL;
+    uint32_t found = 0, lowest = UINT32_MAX;
 
     for (unsigned i = 0; i < vm->nvcpus; i++) {
-        struct vcpu *v = vm->vcpu[i];
+        const struct lapic *l = vm->vcpu[i]->lapic;
 
-        if (match(v->lapic, m) && lapic_enabled(v) &&
-            (!best || apic_get(v->lapic, APIC_PPR) < apic_get(best->lapic, APIC_PPR)))
-            best = v;
+        if (!match(l, m) || (m->lowest && (!lapic_enabled(l->v) || apic_get(l, APIC_PPR) >= lowest)))
+            continue;
+        found = (m->lowest ? 0 : found) | BIT32(i);
+        lowest = apic_get(l, APIC_PPR);
     }
-    return best;
+    return found;
 }
 
-static void deliver(struct vm *vm, const struct apic_message *m, const struct vcpu *but)
+static void deliver(struct vm *vm, const struct apic_message *m, uint32_t to)
 {
-    const struct vcpu *only = m->lowest ? lowest_priority(vm, m) : NULL;
-
-    for (unsigned i = 0; i < vm->nvcpus; i++) {
-        struct vcpu *v = vm->vcpu[i];
-
-        if (m->lowest ? v == only : v != but && match(v->lapic, m))
-            deliver_to(v, m);
-    }
+    for (; to != 0; to &= to - 1)
+        deliver_to(vm->vcpu[__builtin_ctz(to)], m);
 }
 
 /* Eight bits of destination: 0xff means everybody in either mode. */
@@ -104,7 +99,8 @@ void apic_send_icr(struct lapic *l, uint64_t icr)
     /* With oneself among the destinations by shorthand only fixed interrupts are valid (SDM 3A table 11-3).
      */
     if (m.mode == ICR_MODE_FIXED || shorthand == SHORTHAND_NONE || shorthand == SHORTHAND_OTHERS)
-        deliver(l->v->vm, &m, shorthand == SHORTHAND_OTHERS ? l->v : NULL);
+        deliver(l->v->vm, &m,
+                destinations(l->v->vm, &m) & ~(shorthand == SHORTHAND_OTHERS ? BIT32(l->v->id) : 0));
 }
 
 /* False: not an interrupt message, or a delivery mode that no device of ours may ask for. */
@@ -129,7 +125,7 @@ void lapic_message(struct vm *vm, uint64_t address, uint32_t data)
     struct apic_message m;
 
     if (message_decode(address, data, &m))
-        deliver(vm, &m, NULL);
+        deliver(vm, &m, destinations(vm, &m));
     else
         vm_complain(vm, "interrupt message %#lx/%#x dropped", address, data);
 }
@@ -137,19 +133,14 @@ void lapic_message(struct vm *vm, uint64_t address, uint32_t data)
 bool lapic_route(struct vm *vm, uint64_t address, uint32_t data, struct vcpu **v, uint8_t *vector)
 {
     struct apic_message m;
-    struct vcpu *only;
+    uint32_t to;
 
     if (!message_decode(address, data, &m) || m.mode != ICR_MODE_FIXED || m.level || m.vector < 16)
         return false;
-    only = m.lowest ? lowest_priority(vm, &m) : NULL;
-    for (unsigned i = 0; i < vm->nvcpus && !m.lowest; i++) {
-        if (!match(vm->vcpu[i]->lapic, &m))
-            continue;
-        if (only)
-            return false;
-        only = vm->vcpu[i];
-    }
-    *v = only;
+    to = destinations(vm, &m);
+    if (to == 0 || (to & (to - 1)) != 0)
+        return false;
+    *v = vm->vcpu[__builtin_ctz(to)];
     *vector = m.vector;
-    return only != NULL;
+    return true;
 }

@@ -2,7 +2,6 @@
 /* The control structure of a vCPU, and which one a CPU works on (SDM 3 25.1, 25.6, 25.11). */
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/x86.h"
-#include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/paging.h"
@@ -11,14 +10,9 @@
 
 #define VPIDS 0x10000
 
-#define MSR_READS  0
-#define MSR_WRITES 0x800 /* offset of the bits for WRMSR in the bitmaps (25.6.9) */
-#define MSR_HIGH   0x400 /* and of those for MSRs from C000_0000h up */
-
 const uint32_t vmx_switched_msrs[5] = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE};
 
 static const struct vcpu *current[CPU_MAX]; /* whose VMCS each CPU works on */
-static hpa_t msr_bitmaps;                   /* the same for all VMs */
 static uint32_t vpids;                      /* given out; 0 is the host's */
 
 /* --- which one is current --- */
@@ -68,39 +62,6 @@ void vmcs_zero(uint64_t first, uint64_t last)
 
 /* --- making one --- */
 
-static void msr_direct(uint32_t msr)
-{
-    uint8_t *bit =
-        (uint8_t *)hpa_to_ptr(msr_bitmaps) + (msr >= 0xc0000000 ? MSR_HIGH : 0) + (msr >> 3 & 0x3ff);
-
-    bit[MSR_READS] &= (uint8_t) ~(1 << (msr & 7));
-    bit[MSR_WRITES] &= (uint8_t) ~(1 << (msr & 7));
-}
-
-/*
- * Every MSR exits but those that VM entry and exit or vmx_load() switch and that cannot hurt anybody else: canonical addresses are
- * checked by the CPU.
- */
-static int bitmaps_create(void)
-{
-    static const uint32_t direct[] = {MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_FS_BASE,
-                                      MSR_GS_BASE};
-
-    if (msr_bitmaps.a != 0)
-        return 0;
-    msr_bitmaps = frame_alloc(FRAME_ORDER_4K);
-    if (msr_bitmaps.a == 0)
-        return -ENOMEM;
-    memset(hpa_to_ptr(msr_bitmaps), 0xff, PAGE_SIZE);
-    for (unsigned i = 0; i < ARRAY_SIZE(direct); i++)
-        msr_direct(direct[i]);
-    for (unsigned i = 0; i < ARRAY_SIZE(vmx_switched_msrs); i++)
-        msr_direct(vmx_switched_msrs[i]);
-    if (hvm_cpu.tsc_aux)
-        msr_direct(MSR_TSC_AUX);
-    return 0;
-}
-
 /* What never changes, of controls and of the host's state (25.5, 25.6); vmx_load() and vmx_reset() fill in the rest. */
 static void fill(struct vcpu *v, uint32_t vpid)
 {
@@ -114,7 +75,7 @@ static void fill(struct vcpu *v, uint32_t vpid)
         {EXIT_CONTROLS, hvm_cpu.vmx.exit},
         /* #DB and #AC because a guest can make their delivery endless, and the CPU would never take an interrupt again. */
         {EXCEPTION_BITMAP, BIT(1) | BIT(17) | BIT(18)},
-        {MSR_BITMAPS, msr_bitmaps.a},
+        {MSR_BITMAPS, hvm_cpu.maps},
         {VIRTUAL_APIC_PAGE, v->hw->virtual_apic.a},
         {EPT_POINTER, v->hw->eptp},
         {VMCS_LINK, ~(uint64_t)0},
@@ -150,8 +111,7 @@ int vmx_vcpu_create(struct vcpu *v)
     v->hw = hw;
     hw->vmcs = frame_alloc(FRAME_ORDER_4K);
     hw->virtual_apic = frame_alloc(FRAME_ORDER_4K);
-    if (cpustate_create(&hw->state) != 0 || hw->vmcs.a == 0 || hw->virtual_apic.a == 0 ||
-        bitmaps_create() != 0 || vpid >= VPIDS) {
+    if (cpustate_create(&hw->state) != 0 || hw->vmcs.a == 0 || hw->virtual_apic.a == 0 || vpid >= VPIDS) {
         vmx_vcpu_destroy(v);
         return -ENOMEM;
     }

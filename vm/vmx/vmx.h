@@ -31,7 +31,7 @@ extern const struct hvm_ops vmx_ops;
 HVM_OPS(VMX_OP)
 #undef VMX_OP
 
-/* MSRs that a guest has and the VMCS has not; the host uses none of them. */
+/* MSRs that a guest has (boot/permissions.c) and the VMCS has not; the host uses none of them. */
 extern const uint32_t vmx_switched_msrs[5];
 
 /* vmcs.c */

@@ -11,8 +11,8 @@
 
 static struct {
     struct vm vm;
-    struct vcpu vcpu[VM_VCPUS_MAX];
-    unsigned requests[VM_VCPUS_MAX]; /* calls of vcpu_request() */
+    struct vcpu vcpu[BOOT_VCPUS_MAX];
+    unsigned requests[BOOT_VCPUS_MAX]; /* calls of vcpu_request() */
     unsigned complaints, skips, exceptions;
     uint8_t vector;
     int power;                     /* enum vm_end, or -1 */

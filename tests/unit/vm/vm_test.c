@@ -223,11 +223,6 @@ TEST(one_without_functions_has_nothing_to_close)
 
 TEST(bad_configurations)
 {
-    cfg.vcpus = 0;
-    CHECK(create() == NULL);
-    cfg.vcpus = VM_VCPUS_MAX + 1;
-    CHECK(create() == NULL);
-    cfg.vcpus = 2;
     cfg.cpus = BIT(9);
     CHECK(create() == NULL);
     CHECK(fake_log_has("none of them is online"));

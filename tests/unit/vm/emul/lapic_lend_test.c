@@ -139,19 +139,6 @@ static void x2_write(unsigned reg, uint64_t val)
     CHECK_EQ(lapic_msr_write(v, MSR_X2APIC_FIRST + reg, val), 0);
 }
 
-TEST(which_registers)
-{
-    static const uint8_t yes[] = {APIC_TPR,   APIC_PPR,   APIC_EOI,  APIC_ISR, APIC_IRR + 7,
-                                  APIC_TMICT, APIC_TMCCT, APIC_TDCR, APIC_SELF};
-    static const uint8_t no[] = {APIC_ID, APIC_VERSION, APIC_LDR,  APIC_DFR,  APIC_SVR,   APIC_ESR,
-                                 0x2f,    APIC_ICR,     APIC_ICR2, APIC_LVTT, APIC_LVTERR};
-
-    for (unsigned i = 0; i < sizeof(yes); i++)
-        CHECK(lapic_lent(yes[i]));
-    for (unsigned i = 0; i < sizeof(no); i++)
-        CHECK(!lapic_lent(no[i]));
-}
-
 TEST(state_goes_and_comes_back)
 {
     setup();

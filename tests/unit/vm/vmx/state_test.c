@@ -9,6 +9,7 @@
 #include "tests/unit/fake/vmx_insn.c"
 
 #include "boot/cpu.c"
+#include "boot/permissions.c"
 #include "kernel/mm/radix.c"
 #include "vm/cpustate.c"
 #include "vm/vmx/cpu.c"
@@ -138,6 +139,7 @@ static void capable(void)
 }
 
 struct boot_cpu hvm_cpu;
+static uint8_t maps[BOOT_MAPS_BYTES];
 
 /* As the boot loader hands it over: NULL, or what it refuses the processor for. */
 static const char *look(void)
@@ -146,6 +148,8 @@ static const char *look(void)
 
     cpu_look(&f);
     hvm_cpu = f.machine.processor;
+    hvm_cpu.maps = ptr_to_hpa(maps).a;
+    permissions_fill(maps, &hvm_cpu);
     return hvm_cpu.virt != BOOT_VIRT_VMX ? "no VMX" : f.virt_locked ? "locked" : f.cpu_lacks;
 }
 
