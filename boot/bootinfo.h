@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
-#define BOOTINFO_VERSION 9
+#define BOOTINFO_VERSION 10
 
 enum boot_mem_type {
     BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */

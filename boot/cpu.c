@@ -8,6 +8,7 @@
 /* --- AMD (APM 2 15.4, APM 3 appendix E.4) --- */
 
 #define CPUID_EXT_ECX_SVM    BIT32(2)
+#define CPUID_EXT_EDX_NX     BIT32(20)
 #define CPUID_SVM            0x8000000a
 #define CPUID_SVM_EDX_NP     BIT32(0)
 #define CPUID_SVM_EDX_NRIPS  BIT32(3)
@@ -275,7 +276,7 @@ static void fill_valid(struct boot_cpu *c)
                    (f7_ebx & CPUID_7_EBX_SMEP ? CR4_SMEP : 0) | (f7_ebx & CPUID_7_EBX_SMAP ? CR4_SMAP : 0) |
                    (f7_ecx & CPUID_7_ECX_UMIP ? CR4_UMIP : 0);
     c->xcr0_valid = c->xstates & (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512);
-    c->efer_valid = EFER_SCE | EFER_LME | EFER_LMA | (e1_edx & CPUID_80000001_EDX_NX ? EFER_NXE : 0) |
+    c->efer_valid = EFER_SCE | EFER_LME | EFER_LMA | (e1_edx & CPUID_EXT_EDX_NX ? EFER_NXE : 0) |
                     (e1_edx & E1_EDX_FXSR_OPT ? EFER_FFXSR : 0);
 }
 
@@ -283,7 +284,7 @@ void cpu_look(struct boot_facts *f)
 {
     uint32_t ecx = cpuid(1, 0).ecx;
 
-    f->nx = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_NX;
+    f->nx = cpuid(0x80000001, 0).edx & CPUID_EXT_EDX_NX;
     f->la57 = read_cr4() & CR4_LA57;
     if (ecx & CPUID_1_ECX_VMX)
         look_at_vmx(f);

@@ -32,11 +32,6 @@ int cpustate_create(struct cpustate *s)
     return s->xstate ? 0 : -ENOMEM;
 }
 
-void cpustate_destroy(struct cpustate *s)
-{
-    heap_free(s->xstate, hvm_cpu.xstate_size);
-}
-
 static const struct vm_segment reset_segments[VM_SEGS] = {
     [SEG_ES] = {0, ATTR_DATA, 0xffff, 0},
     [SEG_CS] = {0xf000, ATTR_CODE, 0xffff, 0xffff0000},

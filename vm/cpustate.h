@@ -19,7 +19,6 @@ struct cpustate {
 
 /* -ENOMEM. */
 MUST_USE int cpustate_create(struct cpustate *s);
-void cpustate_destroy(struct cpustate *s);
 /* As after power-up (SDM 3A table 10-1), and with it v's general, control and segment registers and PAT; the back end's others are 0. */
 void cpustate_reset(struct cpustate *s, struct vcpu *v, const struct hvm_ops *ops);
 

@@ -66,7 +66,6 @@ struct vm_segment {
     OP(MUST_USE int, cpu_on, (void))                                                                         \
     OP(MUST_USE int, p2m_init, (struct radix * t))                                                           \
     OP(MUST_USE int, vcpu_create, (struct vcpu * v))                                                         \
-    OP(void, vcpu_destroy, (struct vcpu * v))                                                                \
     OP(void, reset, (struct vcpu * v))                                                                       \
     OP(void, load, (struct vcpu * v))                                                                        \
     OP(void, put, (struct vcpu * v))                                                                         \

@@ -37,28 +37,13 @@ int vcpu_create(struct vm *vm, unsigned id)
         take_own_cpu(v);
     sched_vcpu_init(v);
     err = hvm->vcpu_create(v);
+    if (!err)
+        err = lapic_create(v);
     if (err)
-        goto out_free;
-    err = lapic_create(v);
-    if (err)
-        goto out_hvm;
+        return err;
     vcpu_reset(v);
     vm->vcpu[id] = v;
     return 0;
-
-out_hvm:
-    hvm->vcpu_destroy(v);
-out_free:
-    heap_free(v, sizeof(*v));
-    return err;
-}
-
-void vcpu_destroy(struct vcpu *v)
-{
-    v->vm->vcpu[v->id] = NULL;
-    lapic_destroy(v);
-    hvm->vcpu_destroy(v);
-    heap_free(v, sizeof(*v));
 }
 
 /* What INIT does (APM 2 14.1.3): the vCPU waits for a start-up message. */

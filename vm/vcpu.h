@@ -63,7 +63,6 @@ struct vcpu {
 /* -ENOMEM. The vCPU is VCPU_OFF in its reset state and in vm->vcpu[]; the loader sets vCPU 0's start state.
  */
 MUST_USE int vcpu_create(struct vm *vm, unsigned id);
-void vcpu_destroy(struct vcpu *v);
 
 /* State after power-up, APIC and paravirtual MSRs included. The vCPU is VCPU_OFF. */
 void vcpu_reset(struct vcpu *v);

@@ -92,25 +92,13 @@ static int vcpus_create(struct vm *vm)
 
 static int build(struct vm *vm)
 {
-    static int (*const steps[])(struct vm * vm) = {ioapic_create, uart_create,  rtc_create,
-                                                   vpci_create,   power_create, vcpus_create};
+    static int (*const steps[])(struct vm * vm) = {ioapic_create, rtc_create,   vpci_create,
+                                                   power_create,  vcpus_create, uart_create};
     int err = p2m_init(&vm->p2m, vm->cfg->memory);
 
     for (unsigned i = 0; i < ARRAY_SIZE(steps) && !err; i++)
         err = steps[i](vm);
     return err;
-}
-
-/* Whatever build() has made of it; it has not run yet. */
-static void destroy(struct vm *vm)
-{
-    while (vm->nvcpus > 0)
-        vcpu_destroy(vm->vcpu[--vm->nvcpus]);
-    vpci_destroy(vm);
-    uart_destroy(vm);
-    ioapic_destroy(vm);
-    p2m_destroy(&vm->p2m);
-    heap_free(vm, sizeof(*vm));
 }
 
 /* The functions that a starting VM waits for may be there now. */
@@ -152,7 +140,7 @@ struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
     err = build(vm);
     if (err) {
         log_error("[%s] not started: error %d", vm->name, -err);
-        destroy(vm);
+        p2m_destroy(&vm->p2m);
         return NULL;
     }
     vm->zeroed = vm->p2m.ram_low + vm->p2m.ram_high;

@@ -94,7 +94,7 @@ struct vm *vm_first(void);
 
 /*
  * Builds a VM as its configuration says: memory, platform devices, vCPUs, nothing running. NULL on failure,
- * logged with the reason; nothing is left behind. It keeps all this for good. One caller at a time.
+ * logged with the reason; its RAM is given back then, the few pages of its devices are not. It keeps all this for good. At boot, one caller at a time.
  */
 MUST_USE struct vm *vm_create(const struct boot_guest *cfg, bool privileged);
 

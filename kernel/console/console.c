@@ -47,7 +47,6 @@ static struct {
     struct ring tx; /* on its way to the UART */
     /* Of the polling CPU alone. */
     unsigned ctrl_a;                 /* Ctrl-A seen and not handed on yet */
-    struct console_channel *calling; /* whose input() is running */
     struct timer poll;
 } console = {.focus = channels};
 
@@ -256,19 +255,6 @@ static void set_focus(struct console_channel *ch)
     put_line("*** %s: console (Ctrl-A three times switches) ***", ch->name);
 }
 
-void console_close(struct console_channel *ch)
-{
-    spin_lock(&console.lock);
-    if (console.focus == ch)
-        set_focus(channels);
-    while (print_line(ch, true))
-        ;
-    ch->name = NULL;
-    spin_unlock(&console.lock);
-    while (__atomic_load_n(&console.calling, __ATOMIC_ACQUIRE) == ch)
-        __builtin_ia32_pause();
-}
-
 void console_write(struct console_channel *ch, const char *s, size_t n)
 {
     spin_guard(&ch->lock);
@@ -288,19 +274,13 @@ static void focus_next(void)
     set_focus(ch);
 }
 
+/* The focus changes on this CPU only. */
 static void deliver(char c)
 {
-    void (*input)(void *arg, char c);
-    void *arg;
+    const struct console_channel *ch = console.focus;
 
-    spin_lock(&console.lock);
-    input = console.focus->input;
-    arg = console.focus->arg;
-    __atomic_store_n(&console.calling, console.focus, __ATOMIC_RELAXED);
-    spin_unlock(&console.lock);
-    if (input)
-        input(arg, c);
-    __atomic_store_n(&console.calling, NULL, __ATOMIC_RELEASE);
+    if (ch->input)
+        ch->input(ch->arg, c);
 }
 
 /* A guest gets the Ctrl-As that did not become three, together with the key that came instead. */

@@ -21,14 +21,10 @@ struct console_channel; /* one guest's */
 void console_start_input(void);
 
 /*
- * A new channel. `input(arg, c)` gets one key from the operator, on the polling CPU with no lock held. `name`
+ * A new channel, for good. `input(arg, c)` gets one key from the operator, on the polling CPU with no lock held. `name`
  * must outlive the channel. NULL if there are as many as guests can be, and two.
  */
 MUST_USE struct console_channel *console_open(const char *name, void (*input)(void *arg, char c), void *arg);
-
-/* What still waits in the channel is printed first. Not from `input`; `input` is not running when this
- * returns. */
-void console_close(struct console_channel *ch);
 
 /*
  * Bytes from a guest. Any CPU; returns at once (a bounded buffer; when it is full the oldest bytes go, and a

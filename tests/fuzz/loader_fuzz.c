@@ -31,11 +31,6 @@ __asm__(".globl dsdt_aml, dsdt_aml_end\n"
             abort();                                                                                         \
     } while (0)
 
-void guest_forget(const struct vcpu *v)
-{
-    REQUIRE(v->vm);
-}
-
 #define RAM_MAX  (8u << 20) /* of guests whose plan is carried out */
 #define RAM_HIGH ((uint64_t)GPA_PCI_WINDOW + SIZE_2M)
 
@@ -48,13 +43,8 @@ static char cmdline[5000];
 
 static void start(uint64_t bytes)
 {
-    static struct boot_mem all = {.size = UINT64_MAX, .type = BOOT_MEM_LOADER};
-    static struct bootinfo bi = {.mem_count = 1};
-
     if (!vm.p2m.chunks)
         REQUIRE(p2m_init(&vm.p2m, RAM_MAX) == 0);
-    bi.mem = ptr_to_hpa(&all).a;
-    loader_init(&bi);
     vm.p2m.ram_low = MIN(bytes, (uint64_t)GPA_PCI_WINDOW);
     vm.p2m.ram_high = bytes - vm.p2m.ram_low;
     vm.cfg = &guest;

@@ -150,7 +150,7 @@ static void finish(void)
     fake_pci_wr = NULL;
     fake_pci_reset_rc = 0;
     assign_release_all(&vm);
-    vpci_destroy(&vm);
+    heap_free(vm.vpci, sizeof(*vm.vpci));
     p2m_destroy(&vm.p2m);
     must(iommu_domain_destroy(vm.iommu) == 0);
     fake_pci_free_all();

@@ -9,7 +9,6 @@
 /* vpci.c: bus 0 of the VM behind 0xcf8/0xcfc, an Intel 440FX-like host bridge at 00:00.0, functions from
  * 00:01.0 up. */
 MUST_USE int vpci_create(struct vm *vm);
-void vpci_destroy(struct vm *vm); /* it has no function */
 
 /* Boot CPU, once, before the first function is assigned. */
 void assign_init(void);

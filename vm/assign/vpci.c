@@ -63,11 +63,6 @@ int vpci_create(struct vm *vm)
     return rc ? rc : vm_io_register(vm, IO_PORT, PORT_DATA, 4, data_access, p);
 }
 
-void vpci_destroy(struct vm *vm)
-{
-    heap_free(vm->vpci, sizeof(*vm->vpci));
-}
-
 /* --- hand-over --- */
 
 static int show(struct vm *vm, struct pci_dev *d, const char *label, enum boot_on_fault on_fault)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The other trapped things, one per file. Each *_create() registers its regions with the VM; errors -ENOMEM,
- * -ENOSPC: the VM is given up then. *_destroy() is for a VM that will not run again, whether the device was
- * created or not.
+ * -ENOSPC: the VM is given up then.
  */
 #pragma once
 
@@ -14,7 +13,6 @@ struct vm;
 
 /* ioapic.c: 82093AA, 24 pins at GPA_IOAPIC. */
 MUST_USE int ioapic_create(struct vm *vm);
-void ioapic_destroy(struct vm *vm);
 /* As after power-up, for a VM that restarts; the devices' lines stay as they are. */
 void ioapic_reset(struct vm *vm);
 void ioapic_set_irq(struct vm *vm, unsigned pin, bool level); /* any CPU */
@@ -22,7 +20,6 @@ void ioapic_eoi(struct vm *vm, uint8_t vector);               /* called by the l
 
 /* uart.c: 16550A at 0x3f8, IRQ 4, connected to the VM's console channel (kernel/console/console.h). */
 MUST_USE int uart_create(struct vm *vm);
-void uart_destroy(struct vm *vm);
 
 /* rtc.c: MC146818 time and date at 0x70/0x71, no alarms. */
 MUST_USE int rtc_create(struct vm *vm);

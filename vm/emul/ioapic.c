@@ -154,8 +154,3 @@ int ioapic_create(struct vm *vm)
     ioapic_reset(vm);
     return vm_io_register(vm, IO_MEM, GPA_IOAPIC, WINDOW, window_access, vm->ioapic);
 }
-
-void ioapic_destroy(struct vm *vm)
-{
-    heap_free(vm->ioapic, sizeof(*vm->ioapic));
-}

@@ -394,7 +394,6 @@ void lapic_reset(struct vcpu *v)
 int lapic_create(struct vcpu *v)
 {
     struct lapic *l = heap_alloc(sizeof(*l));
-    int err = 0;
 
     if (!l)
         return -ENOMEM;
@@ -402,15 +401,5 @@ int lapic_create(struct vcpu *v)
     v->lapic = l;
     timer_init(&l->timer, apic_timer_fired);
     lapic_reset(v);
-    if (v->id == 0)
-        err = vm_io_register(v->vm, IO_MEM, GPA_LAPIC, PAGE_SIZE, page_access, NULL);
-    if (err)
-        lapic_destroy(v);
-    return err;
-}
-
-void lapic_destroy(struct vcpu *v)
-{
-    apic_timer_stop(v->lapic);
-    heap_free(v->lapic, sizeof(*v->lapic));
+    return v->id == 0 ? vm_io_register(v->vm, IO_MEM, GPA_LAPIC, PAGE_SIZE, page_access, NULL) : 0;
 }

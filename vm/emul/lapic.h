@@ -7,8 +7,7 @@
 struct vcpu;
 struct vm;
 
-MUST_USE int lapic_create(struct vcpu *v); /* -ENOMEM */
-void lapic_destroy(struct vcpu *v);        /* with its VM: the page stays registered */
+MUST_USE int lapic_create(struct vcpu *v); /* -ENOMEM, -ENOSPC */
 void lapic_reset(struct vcpu *v);
 
 /* Highest-priority vector that is pending and not held back by the priority, or -1. Own CPU. */

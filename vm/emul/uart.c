@@ -163,10 +163,3 @@ int uart_create(struct vm *vm)
     u->channel = console_open(vm->name, console_input, u);
     return u->channel ? vm_io_register(vm, IO_PORT, UART_PORT, PORTS, port_access, u) : -ENOMEM;
 }
-
-void uart_destroy(struct vm *vm)
-{
-    if (vm->uart && vm->uart->channel)
-        console_close(vm->uart->channel);
-    heap_free(vm->uart, sizeof(*vm->uart));
-}

@@ -30,10 +30,8 @@ int svm_vcpu_create(struct vcpu *v)
     v->hw = hw;
     hw->clean = hvm_cpu.svm.clean ? CLEAN_ALL : 0;
     hw->vmcb_hpa = frame_alloc(FRAME_ORDER_4K);
-    if (cpustate_create(&hw->state) != 0 || hw->vmcb_hpa.a == 0) {
-        svm_vcpu_destroy(v);
+    if (cpustate_create(&hw->state) != 0 || hw->vmcb_hpa.a == 0)
         return -ENOMEM;
-    }
     hw->vmcb = hpa_to_ptr(hw->vmcb_hpa);
     hw->vmcb->control = (struct vmcb_control){.iopm_base = hvm_cpu.maps,
                                               .msrpm_base = hvm_cpu.maps + BOOT_MAPS_MSR,
@@ -41,15 +39,4 @@ int svm_vcpu_create(struct vcpu *v)
                                               .n_cr3 = v->vm->p2m.table.root.a};
     svm_init_intercepts(&hw->vmcb->control);
     return 0;
-}
-
-void svm_vcpu_destroy(struct vcpu *v)
-{
-    struct vcpu_hw *hw = v->hw;
-
-    if (hw->vmcb_hpa.a != 0)
-        frame_free(hw->vmcb_hpa, FRAME_ORDER_4K);
-    cpustate_destroy(&hw->state);
-    heap_free(hw, sizeof(*hw));
-    v->hw = NULL;
 }

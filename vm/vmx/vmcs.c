@@ -111,10 +111,8 @@ int vmx_vcpu_create(struct vcpu *v)
     v->hw = hw;
     hw->vmcs = frame_alloc(FRAME_ORDER_4K);
     hw->virtual_apic = frame_alloc(FRAME_ORDER_4K);
-    if (cpustate_create(&hw->state) != 0 || hw->vmcs.a == 0 || hw->virtual_apic.a == 0 || vpid >= VPIDS) {
-        vmx_vcpu_destroy(v);
+    if (cpustate_create(&hw->state) != 0 || hw->vmcs.a == 0 || hw->virtual_apic.a == 0 || vpid >= VPIDS)
         return -ENOMEM;
-    }
     hw->proc = hvm_cpu.vmx.proc;
     hw->cpu = CPU_MAX;
     hw->eptp = v->vm->p2m.table.root.a | EPTP_WALK_4 | EPTP_WRITE_BACK;
@@ -122,17 +120,4 @@ int vmx_vcpu_create(struct vcpu *v)
     vmcs_clear(v);
     fill(v, vpid);
     return 0;
-}
-
-void vmx_vcpu_destroy(struct vcpu *v)
-{
-    struct vcpu_hw *hw = v->hw;
-
-    if (hw->vmcs.a != 0)
-        frame_free(hw->vmcs, FRAME_ORDER_4K);
-    if (hw->virtual_apic.a != 0)
-        frame_free(hw->virtual_apic, FRAME_ORDER_4K);
-    cpustate_destroy(&hw->state);
-    heap_free(hw, sizeof(*hw));
-    v->hw = NULL;
 }

@@ -25,11 +25,6 @@ struct console_channel *console_open(const char *name, void (*input)(void *arg, 
     return NULL;
 }
 
-void console_close(struct console_channel *ch)
-{
-    ch->open = false;
-}
-
 static unsigned fake_console_flushes __attribute__((unused));
 
 void console_flush(void)

@@ -132,11 +132,6 @@ static int fake_vcpu_create(struct vcpu *v)
     return 0;
 }
 
-static void fake_vcpu_destroy(struct vcpu *v)
-{
-    (void)v;
-}
-
 static const struct hvm_ops fake_hvm_ops = {
     .reg = fake_reg,
     .set_reg = fake_set_reg,
@@ -155,7 +150,6 @@ static const struct hvm_ops fake_hvm_ops = {
     .run = fake_run,
     .lend_apic = fake_lend_apic,
     .vcpu_create = fake_vcpu_create,
-    .vcpu_destroy = fake_vcpu_destroy,
 };
 
 const struct hvm_ops *hvm = &fake_hvm_ops;

@@ -68,11 +68,6 @@ int lapic_create(struct vcpu *x)
     return 0;
 }
 
-void lapic_destroy(struct vcpu *x)
-{
-    (void)x;
-}
-
 void lapic_reset(struct vcpu *x)
 {
     (void)x;
@@ -141,7 +136,7 @@ unsigned guest_fetch(struct vcpu *x, uint8_t buf[15])
 static void setup(unsigned id)
 {
     if (v)
-        vcpu_destroy(v);
+        heap_free(v, sizeof(*v));
     fake_hvm.can_intr = fake_hvm.can_nmi = true;
     fake_hvm.window = fake_hvm.can_queue = fake_hvm.delivers = false;
     fake_hvm.queued = 0;
@@ -562,7 +557,7 @@ TEST(the_mask_is_cut_to_what_is_online)
     cfg.cpus = 0;
     setup(0);
     CHECK_EQ(v->cpus, 0xf);
-    vcpu_destroy(v);
+    heap_free(v, sizeof(*v));
     v = NULL;
     CHECK_EQ(fake_heap_out, 0);
 }

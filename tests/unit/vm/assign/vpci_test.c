@@ -140,7 +140,7 @@ static void tear_down(void)
     fake_iommu_rc = 0;
     assign_release_all(&vm);
     CHECK_EQ(vm.vpci->irqs, 0);
-    vpci_destroy(&vm);
+    heap_free(vm.vpci, sizeof(*vm.vpci));
     p2m_destroy(&vm.p2m);
     CHECK_EQ(iommu_domain_destroy(vm.iommu), 0);
     fake_pci_free_all();

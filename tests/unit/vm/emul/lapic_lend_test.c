@@ -128,7 +128,8 @@ static void setup(void)
 static void teardown(void)
 {
     lapic_take_back(v);
-    lapic_destroy(v);
+    apic_timer_stop(v->lapic);
+    heap_free(v->lapic, sizeof(*v->lapic));
     p2m_destroy(&fake_vm.vm.p2m);
     CHECK_EQ(fake_heap_out, 0);
     CHECK(list_empty(&fake_timers));

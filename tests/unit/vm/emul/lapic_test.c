@@ -50,8 +50,10 @@ static void setup(unsigned n, bool x2)
 
 static void teardown(void)
 {
-    for (unsigned i = 0; i < fake_vm.vm.nvcpus; i++)
-        lapic_destroy(&fake_vm.vcpu[i]);
+    for (unsigned i = 0; i < fake_vm.vm.nvcpus; i++) {
+        apic_timer_stop(fake_vm.vcpu[i].lapic);
+        heap_free(fake_vm.vcpu[i].lapic, sizeof(struct lapic));
+    }
     p2m_destroy(&fake_vm.vm.p2m);
     CHECK_EQ(fake_heap_out, 0);
     CHECK(list_empty(&fake_timers));
@@ -325,6 +327,7 @@ TEST(creation_fails_clean)
 
     fake_vm.register_fails_after = 1;
     CHECK_EQ(lapic_create(&other), -ENOSPC);
+    heap_free(other.lapic, sizeof(*other.lapic));
     fake_heap_fail_after = 0;
     CHECK_EQ(lapic_create(&other), -ENOMEM);
     fake_heap_fail_after = -1;

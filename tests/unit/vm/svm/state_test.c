@@ -215,7 +215,7 @@ static void setup(uint32_t edx)
 
 static void teardown(void)
 {
-    svm_vcpu_destroy(&v);
+    v.hw = NULL;
 }
 
 static struct vm_exit run(uint64_t code)

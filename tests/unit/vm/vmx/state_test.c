@@ -450,7 +450,6 @@ TEST(another_vcpus_registers_can_be_read_in_between)
     vmx_load(&other);
     CHECK_EQ(vmx_reg(&other, REG_CR3), 0x123000);
     vmx_put(&other);
-    vmx_vcpu_destroy(&other);
     fake_this_cpu(0);
     end();
 }
