@@ -43,7 +43,7 @@ help:
 #: make [all]                      install what is missing, build the images under build/
 #: make run [BOARD=amd] [CFG=file] boot the board with the operator's console on the terminal
 #: make test [T=pattern]           unit, lint, fuzz and system tests
-#: make attack [BOARD=amd]         what a hostile guest can do on the board: a table of attacks
+#: make attack [BOARD=amd]         what a hostile guest can do on the board: a table of attacks; ROWS=a,b: only those
 #: make bench                      the benchmark table, and build/bench/results.json
 #: make image CFG=file OUT=file    a bootable disk image with all that the file names
 #: make size                       lines of code, bytes per image, memory at run time
@@ -109,7 +109,7 @@ test: setup
 	@tests/run.py --build $(BUILD) $(if $(T),--only '$(T)')
 
 attack: all
-	@tests/attack.py --board $(BOARD) --build $(BUILD)
+	@tests/attack.py --board $(BOARD) --build $(BUILD) --rows '$(ROWS)'
 
 bench: all bench-images
 	@tests/bench/run.py --build $(BUILD)

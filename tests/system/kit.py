@@ -15,7 +15,7 @@ SECONDS = 240
 # attack: of attack.c. guest: who makes it. verdict: what the attacker must say; STOPS: nothing, the hypervisor stops it for `why`.
 # recorded: what the log must say between the attack's begin and end (None: there is nothing to be said).
 Row = collections.namedtuple("Row", "attack guest verdict recorded", defaults=(None,))
-BLOCKED, TRIED, STOPS, RUNS = "blocked", "tried", "stops", "runs on"
+BLOCKED, TRIED, STOPS = "blocked", "tried", "stops"
 
 STOPPED = r"\[{guest}\] stops: "
 FAULT = r"IOMMU: .* of {guest}"
@@ -24,7 +24,7 @@ OF_THE_GUEST = [Row(name, "attacker", BLOCKED, recorded) for name, recorded in (
     ("instructions", None), ("control", None), ("cpuid", None), ("msr", r"\[{guest}\] write of MSR"), ("pv", None), ("hypercall", None),
     ("pci-bus", None), ("port", r"\[{guest}\] INS or OUTS"), ("mmio-fuzz", None), ("config-bytes", None), ("bar-ram", None),
     ("bar-interrupts", None), ("bar-bar", None), ("bar-fuzz", None), ("msix-widths", None),
-    ("msix-message", r"\[{guest}\] interrupt message \S+ dropped"), ("dma-sweep", FAULT), ("rings", None),
+    ("msix-message", r"\[{guest}\] interrupt message \S+ dropped"), ("dma-sweep", FAULT), ("rings", FAULT),
     ("flr-storm", None), ("flr-dma", None), ("mailbox", None), ("ap-odd", None), ("ipi-storm", None), ("x2apic-fuzz", None),
     ("msr-fuzz", r"\[{guest}\] (read|write) of MSR"))]
 FORGING = Row("msi-forged", "attacker", TRIED, FORGED_FAULT)
@@ -33,20 +33,41 @@ OF_THEMSELVES = [Row(name, name, STOPS, STOPPED + why) for name, why in (
     ("jump", r"executes at 0x60000000,"), ("cr3", r"has a page table at 0x60000\w{3},"), ("idt-hole", r"delivers an event through 0x60000\w{3},"),
     ("stack-mmio", r"delivers an event through 0xfee00\w{3}"), ("triple-ipi", "triple fault"))]
 OF_RESTARTS = Row("restart-dma", "restart-dma", STOPS, r"\[{guest}\] crashed \d+ times")
-ROWS = OF_THE_GUEST + [FORGING] + OF_THEMSELVES + [OF_RESTARTS, Row("spin", "spin", None)]
+OF_THE_OPERATOR = Row("spin", "spin", STOPS, r"\[{guest}\] is stopped: by the operator")
+ROWS = OF_THE_GUEST + [FORGING] + OF_THEMSELVES + [OF_RESTARTS, OF_THE_OPERATOR]
+ORDERS = {OF_THE_OPERATOR: "stop spin"}  # what the operator types against an attack
 
 Result = collections.namedtuple("Result", "row said recorded lost memory")
 
 
-def boot_options(build, board_name):
+def boot_options(build, board_name, rows=ROWS):
     """For lib.boot(): the kit's own configuration, the guest of dma.py, images that must not start, and QEMU's record of the interrupts that
-    reach a processor and of the addresses that AMD's IOMMU gives and refuses."""
-    text = (lib.ROOT / CFG).read_text().replace("vfs  = 4", "vfs  = 5") + hostile.section("dma")
+    reach a processor and of the addresses that AMD's IOMMU gives and refuses. Of the kit's guests only those that `rows` need."""
+    text = configuration(rows).replace("vfs  = 4", "vfs  = 5") + hostile.section("dma")
     for name in hostile.BROKEN:
         text += f"\n[guest {name}]\nkernel = hello-{name}.elf\nmemory = 16M\n"
     events = ("apic_deliver_irq", "amdvi_translation_result", "amdvi_page_fault")
     extra = [arg for event in events for arg in ("-trace", event)] + ["-D", str(trace(build, f"attack-{board_name}"))]
-    return {"cfg": text, "files": hostile.broken_images(build), "extra": extra, "ready": run}
+    return {"cfg": text, "files": hostile.broken_images(build), "extra": extra, "ready": lambda host: run(host, rows)}
+
+
+def configuration(rows):
+    """The kit's, with the bystanders and those who make the attacks of `rows`, and no other."""
+    head, *sections = re.split(r"(?m)^(?=\[guest )", (lib.ROOT / CFG).read_text())
+    who = {"ping", "echo"} | {row.guest for row in rows}
+    text = head + "".join(section for section in sections if re.match(r"\[guest (\S+)\]", section)[1] in who)
+    if len(rows) == len(ROWS):
+        return text
+    return text.replace("vcpus=4 after=8000", "vcpus=4 after=8000 run=" + ",".join(row.attack for row in rows if row.guest == "attacker"))
+
+
+def rows_named(names):
+    """names: of attacks, with commas; None: all."""
+    rows = [row for row in ROWS if names is None or row.attack in names.split(",")]
+    unknown = set(names.split(",") if names else []) - {row.attack for row in rows}
+    if unknown:
+        raise ValueError(f"{', '.join(sorted(unknown))}: no such attack; there are {', '.join(row.attack for row in ROWS)}")
+    return rows
 
 
 # What the I/O domain tries: it has no functions of its own to reset, no mailbox, one processor.
@@ -95,10 +116,8 @@ def answer(text, row):
     if row.verdict == STOPS:
         stopped = re.search(texts.of(row.recorded, row.guest) + r"[^\n]*\n", text)
         other = re.search(texts.of(texts.STOPS, row.guest), text)
-        ends = stopped or row is not OF_RESTARTS and other
+        ends = stopped or row not in (OF_RESTARTS, OF_THE_OPERATOR) and other
         return ends and (STOPS if stopped else f"stops, but: {other['why']}", begins[1], ends.end())
-    if row.verdict is None:
-        return RUNS, begins[1], begins[1]
     return None
 
 
@@ -120,6 +139,7 @@ class Kit:
 
     def __init__(self, host, rows):
         self.host, self.rows, self.ended, self.sums = host, list(rows), {}, {}
+        self.orders = {row: ORDERS[row] for row in rows if row in ORDERS}
 
     def still(self):
         """The ranges of memory that must not change."""
@@ -138,6 +158,15 @@ class Kit:
         path.unlink()
         return digest.hexdigest()
 
+    def operate(self):
+        """When all other attacks have ended: a console with the focus is the only one that is seen."""
+        if not self.orders or len(self.ended) + len(self.orders) < len(self.rows):
+            return
+        self.host.focus("lastmile")
+        for row in list(self.orders):
+            self.host.send(self.orders.pop(row) + "\r")
+        self.host.focus(texts.HYPERVISOR)
+
     def run(self):
         host = self.host
         host.line(r"bystander: \d+ pings", 120, fail=texts.PANIC)  # every function has its owner: nothing is mapped any more
@@ -145,6 +174,7 @@ class Kit:
         self.before = self.checksum()
         while len(self.ended) < len(self.rows):
             over = host.left(1) < 0.5
+            self.operate()
             for row in self.rows:
                 gone = over or row.verdict != STOPS and re.search(texts.of(texts.STOPPED, row.guest), host.text)
                 ended = row.attack not in self.ended and (answer(host.text, row) or gone and given_up(host.text, row))

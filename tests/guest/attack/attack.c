@@ -112,12 +112,15 @@ static bool find_function(struct kit *k, const char *cmdline)
     return option(cmdline, "vf", 1) && vf_find(&k->vf) && vf_reset(&k->vf) && vf_wait_link(&k->vf);
 }
 
-/* One that makes all attacks leaves its APIC as it is for them, and spins. */
-static void wait_before(uint64_t ms, const char *which)
+/* One whose attacks are not of the kind that ends it leaves its APIC as it is for them, and spins. */
+static void wait_before(uint64_t ms, const struct kit *k, const char *which)
 {
     uint64_t end = time_ms() + ms;
+    bool ends = false;
 
-    if (!which) {
+    for (unsigned i = 0; i < ATTACKS; i++)
+        ends |= wanted(k, which, i) && (attacks[i].needs & ALONE);
+    if (!ends) {
         pause_ms(ms);
         return;
     }
@@ -137,7 +140,7 @@ int main(const char *cmdline)
     k.has_vf = find_function(&k, cmdline);
     if (k.has_vf)
         vf_header(&k.vf, k.header);
-    wait_before(option(cmdline, "after", 0), which);
+    wait_before(option(cmdline, "after", 0), &k, which);
     print("attack: begins, seed %lx, function %s\n", k.seed, k.is_pf ? "PF" : k.has_vf ? "VF" : "none");
     for (unsigned i = 0; i < ATTACKS; i++) {
         if (!wanted(&k, which, i))

@@ -59,7 +59,10 @@ verdict attack_flr_storm(struct kit *k)
     return back(k) ? BLOCKED : "the function does not come back";
 }
 
-/* Frames to itself into a ring of buffers, the reset in between; then the same with all set up again but bus mastering, which a reset takes. */
+/*
+ * Frames to itself into a ring of buffers, the reset in between: nothing is set up any more. Then the same with all set up again but bus
+ * mastering, which a reset takes.
+ */
 static bool writes_after_reset(struct kit *k)
 {
     const uint8_t *bytes = buffers[0];
@@ -73,6 +76,8 @@ static bool writes_after_reset(struct kit *k)
     memset(buffers, 0, sizeof(buffers));
     if (!comes_back(k))
         return false;
+    pci_write(k->vf.bdf, COMMAND, 2, MEMORY_ON);
+    vf_send(&k->vf, k->header, (uint64_t)&k->header, 64);
     pci_write(k->vf.bdf, COMMAND, 2, MEMORY_ONLY);
     vf_reset(&k->vf);
     vf_start(&k->vf);

@@ -14,12 +14,20 @@
 #define RAM         (SCRATCH + 0x1000)
 #define WAIT_MS     20
 
+#define APIC_BASE_X2 0x400u
+#define SVR_ON       0x1ffu
+
 static volatile unsigned arrived;
+
+static bool x2apic(void)
+{
+    return rdmsr(0x1b) & APIC_BASE_X2;
+}
 
 static void count(void)
 {
     arrived++;
-    if (rdmsr(0x1b) & 0x400)
+    if (x2apic())
         wrmsr(0x80b, 0);
     else
         mmio_write(0xfee000b0, 0);
@@ -97,6 +105,10 @@ static bool interrupts_work(struct kit *k, uint64_t table)
 {
     for (unsigned i = 32; i < 256; i++)
         on_vector(i, count);
+    if (x2apic())
+        wrmsr(0x80f, SVR_ON);
+    else
+        mmio_write(0xfee000f0, SVR_ON);
     outb(0x21, 0xff);
     outb(0xa1, 0xff);
     pci_write(k->vf.bdf, msix_capability(k->vf.bdf) + 2, 2, MSIX_ON);

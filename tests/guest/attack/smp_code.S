@@ -4,8 +4,11 @@
     .code16
 
     .globl smp_count, smp_count_end
-smp_count:                      /* one more at 1F00h, then rest */
+smp_count:                      /* one more at 1F00h, then busy for a while, then rest */
     lock incw 0x1f00
+    movl $0x1000000, %ecx
+4:  decl %ecx
+    jnz 4b
 1:  cli
     hlt
     jmp 1b

@@ -39,9 +39,10 @@
 #define MBX_R2C   (MBX_PFSTS | MBX_PFACK | MBX_RSTD) /* go away when read */
 #define MBX_WORDS 16
 
-#define MSG_RESET 0x1u
-#define MSG_ACK   0x80000000u
-#define MSG_NACK  0x40000000u
+#define MSG_RESET   0x1u
+#define MSG_SET_MAC 0x2u
+#define MSG_ACK     0x80000000u
+#define MSG_NACK    0x40000000u
 
 #define VF_RING   32
 #define VF_FRAME  128
