@@ -17,6 +17,8 @@
 #define TRIES           8 /* of a guest that is in the middle of something */
 #define TRY_AGAIN_NS    (5 * NS_PER_MS)
 #define DRAINS          4
+#define USUAL_ACCESSES  47 /* of a move, while the guest stands still */
+#define USUAL_CALLS     12
 
 static const char *const op_name[] = {[ORDER_MOVE] = "move",
                                       [ORDER_DRY_RUN] = "dry-run",
@@ -24,17 +26,33 @@ static const char *const op_name[] = {[ORDER_MOVE] = "move",
                                       [ORDER_RESUME] = "resume",
                                       [ORDER_WAKE] = "wake"};
 
-enum phase { STAGE, PARK, FREEZE, STOP, QUIESCE, SAVE, REPLAY, LOAD, SWITCH, START, RESUME, FINISH, PHASES };
+enum phase {
+    BEGIN,
+    STAGE,
+    PARK,
+    FREEZE,
+    STOP,
+    QUIESCE,
+    SAVE,
+    REPLAY,
+    LOAD,
+    SWITCH,
+    START,
+    RESUME,
+    FINISH,
+    PHASES
+};
 
-static const char *const phase_name[PHASES] = {"stage",  "park", "freeze", "stop",  "quiesce", "save",
-                                               "replay", "load", "switch", "start", "resume",  "finish"};
+static const char *const phase_name[PHASES] = {"begin",   "stage",  "park",   "freeze", "stop",
+                                               "quiesce", "save",   "replay", "load",   "switch",
+                                               "start",   "resume", "finish"};
 
 static struct {
     struct nic *const *nics;
     unsigned count;
     unsigned irq;
-    bool asked;    /* for orders, so that interrupts come for the next ones */
-    bool quiesced; /* by ORDER_QUIESCE, until ORDER_RESUME */
+    bool asked;           /* for orders, so that interrupts come for the next ones */
+    struct nic *quiesced; /* by ORDER_QUIESCE, until ORDER_RESUME */
     struct nic *nic;
     struct move args;
     struct move_order order;
@@ -85,13 +103,14 @@ static const struct vf_ops *ops(void)
     return m.nic->ops->vf;
 }
 
+static int begin(void)
+{
+    return (int)step(MOVE_BEGIN);
+}
+
 static int stage(void)
 {
-    int err = (int)step(MOVE_BEGIN);
-
-    return err ? err
-               : ops()->stage(m.nic, m.order.from, m.order.to == MOVE_ALONE ? m.order.from : m.order.to,
-                              &host);
+    return ops()->stage(m.nic, m.order.from, m.order.to == MOVE_ALONE ? m.order.from : m.order.to, &host);
 }
 
 static int park(void)
@@ -185,9 +204,9 @@ static int finish(void)
 }
 
 static int (*const phase_fn[PHASES])(void) = {
-    [STAGE] = stage,      [PARK] = park,   [FREEZE] = freeze, [STOP] = stop,
-    [QUIESCE] = quiesce,  [SAVE] = save,   [REPLAY] = replay, [LOAD] = load,
-    [SWITCH] = hand_over, [START] = start, [RESUME] = resume, [FINISH] = finish,
+    [BEGIN] = begin,     [STAGE] = stage,   [PARK] = park,     [FREEZE] = freeze, [STOP] = stop,
+    [QUIESCE] = quiesce, [SAVE] = save,     [REPLAY] = replay, [LOAD] = load,     [SWITCH] = hand_over,
+    [START] = start,     [RESUME] = resume, [FINISH] = finish,
 };
 
 static int run(enum phase from, enum phase to, enum phase *failed)
@@ -208,8 +227,8 @@ static int run(enum phase from, enum phase to, enum phase *failed)
 static void undo(void)
 {
     ops()->unreplay(m.nic);
-    if (step(MOVE_ABORT) == 0)
-        ops()->undo(m.nic);
+    (void)step(MOVE_ABORT); /* refused if the hypervisor has done so itself */
+    ops()->undo(m.nic);
     m.blackout_ns = step(MOVE_RESUME);
 }
 
@@ -257,56 +276,117 @@ static void say_figures(void)
            m.id, f->polls, m.pending, f->rx_head[0], f->rx_head[1], f->rx_tail, f->tx_head[0], f->tx_head[1],
            f->tx_tail);
     printf("migrate: id=%u", m.id);
-    for (enum phase p = STAGE; p < PHASES; p++)
+    for (enum phase p = BEGIN; p < PHASES; p++)
         printf(" %s_us=%llu", phase_name[p], (unsigned long long)(m.ns[p] / NS_PER_US));
     printf("\n");
 }
 
-static void do_move(void)
+/* -EAGAIN: the guest was in the middle of something, so it goes on for a while. */
+static int try(enum phase last, enum phase *at)
 {
-    enum phase at = STAGE;
+    int err = run(BEGIN, last, at);
+    uint64_t again;
+
+    if (err && *at > BEGIN && *at < RESUME)
+        undo();
+    else if (err && *at == RESUME) /* the hypervisor did not wait: the guest goes on, with the destination */
+        ops()->finish(m.nic);
+    for (again = clock_ns() + TRY_AGAIN_NS; err == -EAGAIN && clock_ns() < again;)
+        (void)m.nic->ops->poll(m.nic);
+    return err;
+}
+
+static void do_move(enum phase last)
+{
+    enum phase at = BEGIN;
     int err = -EAGAIN;
 
     for (unsigned i = 0; i < TRIES && err == -EAGAIN; i++) {
-        uint64_t again = clock_ns() + TRY_AGAIN_NS;
-
         memset(m.ns, 0, sizeof(m.ns));
-        err = run(STAGE, FINISH, &at);
-        if (err)
-            undo();
-        while (err == -EAGAIN && at != STAGE && clock_ns() < again)
-            (void)m.nic->ops->poll(m.nic);
-        if (at == STAGE)
-            break;
+        m.blackout_ns = 0;
+        err = try(last, &at);
     }
+    m.quiesced = !err && last == SAVE ? m.nic : NULL;
     say(err ? "failed" : "done", err ? reason(err) : NULL);
     if (err)
         printf("migrate: id=%u step=%s\n", m.id, phase_name[at]);
     say_figures();
 }
 
+static void do_resume(void)
+{
+    m.nic = m.quiesced;
+    undo();
+    m.quiesced = NULL;
+    say("done", NULL);
+    say_figures();
+}
+
+/* What stage() and its like would take to do is outside of the time that the guest stands still. */
+static void do_dry_run(void)
+{
+    uint64_t began = clock_ns(), per_access, per_call;
+    unsigned accesses = ops()->accesses();
+
+    (void)ops()->refuses(m.nic, m.order.from, m.order.to);
+    per_access = (clock_ns() - began) / (ops()->accesses() - accesses + 1);
+    began = clock_ns();
+    (void)hypercall(HC_VERSION, 0, 0, 0);
+    per_call = clock_ns() - began;
+    say("possible", NULL);
+    printf("migrate: id=%u predicted_ns=%llu\n", m.id,
+           (unsigned long long)(USUAL_ACCESSES * per_access + USUAL_CALLS * per_call));
+}
+
+static void do_wake(void)
+{
+    uint64_t end = clock_ns() + FREEZE_LIMIT_NS;
+    int err = (int)step(MOVE_BEGIN);
+
+    while (!err && (err = (int)step(MOVE_FREEZE)) == -EAGAIN && clock_ns() < end)
+        err = 0;
+    if (!err)
+        err = ops()->wake(m.nic, m.order.from, m.order.record, m.order.length);
+    (void)step(MOVE_ABORT);
+    (void)step(MOVE_RESUME);
+    say(err ? "failed" : "done", err ? reason(err) : NULL);
+}
+
+static const char *refusal(void)
+{
+    bool alone = m.order.to == MOVE_ALONE;
+    const char *why;
+    int err;
+
+    if (m.order.op == ORDER_RESUME || m.order.op == ORDER_WAKE)
+        return m.order.op == ORDER_RESUME && !m.quiesced ? "not-quiesced" : NULL;
+    if (m.order.from >= m.nic->channels || (!alone && m.order.to >= m.nic->channels))
+        return "no-such-vf";
+    err = (int)step(MOVE_CHECK);
+    why = err ? reason(err) : ops()->refuses(m.nic, m.order.from, alone ? m.order.from : m.order.to);
+    return why;
+}
+
 static void do_order(void)
 {
-    const char *why =
-        m.order.op == ORDER_RESUME
-            ? NULL
-            : ops()->refuses(m.nic, m.order.from, m.order.to == MOVE_ALONE ? m.order.from : m.order.to);
-    int err = 0;
+    const char *why;
 
     m.args = (struct move){.version = MOVE_VERSION,
                            .size = sizeof(m.args),
                            .nic = m.order.nic,
                            .from = m.order.from,
                            .to = m.order.to};
-    if (!why && m.order.op != ORDER_RESUME)
-        err = (int)step(MOVE_CHECK);
-    if (err)
-        why = reason(err);
-    if (why || m.order.op != ORDER_MOVE) {
-        say(why ? "refused" : "possible", why);
-    } else {
-        do_move();
-    }
+    why = refusal();
+    if (why)
+        say("refused", why);
+    else if (m.order.op == ORDER_DRY_RUN)
+        do_dry_run();
+    else if (m.order.op == ORDER_RESUME)
+        do_resume();
+    else if (m.order.op == ORDER_WAKE)
+        do_wake();
+    else
+        do_move(m.order.op == ORDER_MOVE ? FINISH : SAVE);
 }
 
 void migrate_poll(void)

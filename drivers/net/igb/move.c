@@ -230,6 +230,7 @@ static int stage(struct nic *nic, unsigned from, unsigned to, const struct vf_ho
 
     move = (struct igb_move){
         .host = host, .r = {.version = IGB_MOVE_RECORD, .length = sizeof(move.r), .from = from, .to = to}};
+    memcpy(move.r.mac, g->vf[from].mac, NIC_MAC_LEN);
     capture(g);
     if (!rings_fit())
         return -EINVAL;
@@ -523,6 +524,7 @@ static void finish(struct nic *nic)
     igb_park_renew(g, move.r.to);
     igb_park_close();
     g->move = NULL;
+    igb_keep(g);
 }
 
 static void undo(struct nic *nic)
@@ -549,10 +551,51 @@ static void undo(struct nic *nic)
     g->move = NULL;
 }
 
+/* What the last driver had not come to of the move that it died in: its guest has the destination, whose registers may be as stage() left them. */
+static int wake_destination(struct igb *g, unsigned vf, const void *rec, uint32_t length)
+{
+    if (length != sizeof(move.r))
+        return -EINVAL;
+    memcpy(&move.r, rec, sizeof(move.r));
+    if (move.r.version != IGB_MOVE_RECORD || move.r.length != sizeof(move.r) || move.r.to != vf ||
+        !nic_mac_is_station(move.r.mac))
+        return -EINVAL;
+    memcpy(g->vf[vf].mac, move.r.mac, NIC_MAC_LEN);
+    g->vf[vf].cts = true;
+    igb_wr(g, IGB_IVAR(vf), 0); /* writes of the VF's own only ever add to it */
+    load_vectors(g);
+    load_mailbox(g, vf);
+    igb_wr(g, of_queue(TX_WRITE_BACK, vf), move.r.fixed[TX_WRITE_BACK]);
+    load_tails(g, vf);
+    return 0;
+}
+
+/* It may have been silenced, its addresses may point to the PF: all else of it is as its guest left it. */
+static int wake_source(struct igb *g, unsigned vf)
+{
+    igb_wr(g, IGB_RXDCTL(vf), igb_rd(g, IGB_RXDCTL(vf)) | XDCTL_ENABLE);
+    igb_wr(g, IGB_TXDCTL(vf), igb_rd(g, IGB_TXDCTL(vf)) | XDCTL_ENABLE);
+    if (!sys_wait(igb_rd(g, IGB_RXDCTL(vf)) & igb_rd(g, IGB_TXDCTL(vf)) & XDCTL_ENABLE, 10 * WAIT_NS))
+        return -ETIMEDOUT;
+    igb_wr(g, IGB_RDT(vf), igb_rd(g, IGB_RDT(vf)));
+    igb_wr(g, IGB_TDT(vf), igb_rd(g, IGB_TDT(vf)));
+    return 0;
+}
+
 static int wake(struct nic *nic, unsigned vf, const void *rec, uint32_t length)
 {
-    (void)nic, (void)vf, (void)rec, (void)length;
-    return -ENOSYS;
+    struct igb *g = igb_of(nic);
+    int err;
+
+    if (vf >= nic->channels)
+        return -EINVAL;
+    err = length ? wake_destination(g, vf, rec, length) : wake_source(g, vf);
+    if (err)
+        return err;
+    igb_rar_set(g, IGB_RAR_VF(vf), g->vf[vf].mac, vf);
+    igb_vf_update_pool(g, vf);
+    igb_keep(g);
+    return 0;
 }
 
 static const struct vf_figures *figures(struct nic *nic)

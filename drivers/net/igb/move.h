@@ -17,6 +17,7 @@ struct igb_record {
     uint32_t rxdctl, txdctl, rxctl, txctl;
     uint32_t rdh, rdt, tdh, tdt;
     uint32_t vtivar, vtivar_misc, eims, eiac, eiam, eitr[3];
+    uint8_t mac[8];   /* of the guest */
     uint32_t signals; /* V2PMAILBOX: what the VF has not read */
     uint32_t words[IGB_MSG_WORDS];
 };

@@ -6,12 +6,14 @@
  *   traffic ping HOST COUNT [MS]      ICMP echo, one in flight, MS between two (default 10; 0: back to back)
  *   traffic get|put HOST MEGABYTES    one TCP transfer; the receiver checks every byte
  *   traffic rtt HOST COUNT            UDP echo of 64 bytes, one after the other
+ *   traffic number HOST COUNT RATE    numbered UDP echoes, RATE a second whatever comes back: lost, doubled, out of order
  *   traffic udp HOST SECONDS SIZE     as many datagrams as go out; the server counts what comes in
  *   traffic cpu SECONDS               turns of a loop in each second of the wall clock
  *
  * Each prints one line `guest: WHAT HOST ...`; status 0 if nothing was lost or wrong (udp: if the server
  * answered).
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/ip.h>
@@ -354,6 +356,58 @@ static int udp_rtt(const char *host, unsigned count)
     return rtt_print("rtt", host, &r);
 }
 
+#define NUMBERS_MAX (1u << 20)
+#define GRACE_S     3 /* for what is still under way at the end */
+
+struct numbers {
+    unsigned got, twice, late, next; /* late: came after a higher one */
+    unsigned char seen[NUMBERS_MAX];
+};
+
+/* Takes in what there is for up to `seconds`. */
+static void take_numbers(int s, struct numbers *n, unsigned count, double seconds)
+{
+    struct request back[4];
+    double end = now() + seconds;
+
+    for (double left = seconds; left > 0 && n->got < count; left = end - now()) {
+        struct pollfd p = {.fd = s, .events = POLLIN};
+        struct timespec t = {.tv_sec = (time_t)left, .tv_nsec = (long)((left - (double)(time_t)left) * 1e9)};
+
+        if (ppoll(&p, 1, &t, NULL) <= 0 ||
+            recv(s, back, sizeof(back), MSG_DONTWAIT) < (ssize_t)sizeof(back) || back[0].magic != MAGIC ||
+            back[0].bytes >= count)
+            continue;
+        n->twice += n->seen[back[0].bytes];
+        n->got += !n->seen[back[0].bytes];
+        n->late += back[0].bytes < n->next;
+        n->next = back[0].bytes >= n->next ? (unsigned)back[0].bytes + 1 : n->next;
+        n->seen[back[0].bytes] = 1;
+    }
+}
+
+static int udp_number(const char *host, unsigned count, unsigned rate)
+{
+    static struct numbers n;
+    struct request req[4] = {{MAGIC, OP_ECHO, 0}};
+    int s = udp_socket(host), size = 4 << 20;
+    double start = now();
+
+    if (count > NUMBERS_MAX || rate == 0)
+        return 2;
+    setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+    for (unsigned i = 0; i < count; i++) {
+        req[0].bytes = i;
+        if (send(s, req, sizeof(req), 0) < 0)
+            die("send");
+        take_numbers(s, &n, count, start + (double)(i + 1) / rate - now());
+    }
+    take_numbers(s, &n, count, GRACE_S);
+    printf("guest: number %s %u lost %u doubled %u late %u rate %.0f/s\n", host, count, count - n.got,
+           n.twice, n.late, (double)count / (now() - start));
+    return n.got != count || n.twice;
+}
+
 static int udp_rate(const char *host, unsigned seconds, unsigned size)
 {
     char buf[CHUNK] = {0};
@@ -422,6 +476,8 @@ int main(int argc, char **argv)
         return transfer(host, (uint64_t)n << 20, what[0] == 'g' ? OP_SEND : OP_RECEIVE);
     if (argc > 3 && !strcmp(what, "rtt"))
         return udp_rtt(host, n);
+    if (argc > 4 && !strcmp(what, "number"))
+        return udp_number(host, n, m);
     if (argc > 4 && !strcmp(what, "udp"))
         return udp_rate(host, n, m);
     printf("usage: traffic serve | ping HOST COUNT [MS] | get|put HOST MB | rtt HOST COUNT | udp HOST "

@@ -420,6 +420,20 @@ TEST(halting)
     CHECK_EQ(seen[1].vector, 0x41);
 }
 
+TEST(a_guest_that_stands_still_is_not_entered)
+{
+    setup(0);
+    v->vm->frozen = true;
+    pending = 0x50;
+    CHECK_EQ(run(8), VCPU_BLOCKED);
+    CHECK_EQ(step, 0);
+    v->requests = VCPU_REQ_STOP;
+    CHECK_EQ(run(8), VCPU_OFF);
+    v->vm->frozen = false;
+    run(1);
+    CHECK_EQ(seen[0].vector, 0x50);
+}
+
 TEST(halted_with_interrupts_off_stays)
 {
     setup(0);

@@ -16,6 +16,7 @@
 
 #include "vm/assign/fault.c"
 #include "vm/assign/function.c"
+#include "vm/assign/move.c"
 #include "vm/assign/msix.c"
 #include "vm/assign/vpci.c"
 
@@ -919,6 +920,103 @@ TEST(interrupts_for_a_lent_apic_go_straight)
     assign_reroute(&vm, false);
     CHECK(irte(1)->routed && irte(1)->vector != 0x42);
     CHECK_EQ(fake_irqs_out, 1);
+    tear_down();
+}
+
+/* --- another function in its place --- */
+
+static bool pending_for_ever;
+
+bool pci_transactions_pending(const struct pci_dev *d)
+{
+    (void)d;
+    return pending_for_ever;
+}
+
+/* The guest's function, set up, with an interrupt; and another VF like it. */
+static struct fake_pci *set_up_two(void)
+{
+    struct fake_pci *second;
+
+    set_up();
+    second = fake_pci_add(rid(0, 0, 0xaa), 0x8086, 0x10ca);
+    memcpy(second->cfg, hw->cfg, sizeof(hw->cfg));
+    second->dev = (struct pci_dev){.rid = second->dev.rid,
+                                   .vendor = vf->vendor,
+                                   .device = vf->device,
+                                   .class_rev = vf->class_rev,
+                                   .is_vf = true,
+                                   .reset = BOOT_RESET_FLR,
+                                   .cap_pcie = vf->cap_pcie,
+                                   .cap_msix = vf->cap_msix,
+                                   .next = second->dev.next};
+    memcpy(second->dev.bar, vf->bar, sizeof(vf->bar));
+    second->dev.bar[0].base = hpa(0xfe200000);
+    second->dev.bar[3].base = hpa(0xfe300000);
+    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
+    table_w(1, 8, 0x4041);
+    table_w(1, 12, 0);
+    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    CHECK(irte(1)->routed);
+    return second;
+}
+
+TEST(a_function_is_silenced_and_given_back)
+{
+    set_up_two();
+    pending_for_ever = false;
+    CHECK_EQ(assign_quiesce(&vm, vf), 0);
+    CHECK_EQ(hw->cfg[PCI_COMMAND] & PCI_COMMAND_BM, 0);
+    CHECK(!irte(1)->routed && !fake_iommu_dev(vf->rid)->domain);
+    messages = 0;
+    CHECK_EQ(assign_switch(&vm, vf, vf, "lan0/0"), 0);
+    CHECK(hw->cfg[PCI_COMMAND] & PCI_COMMAND_BM);
+    CHECK(irte(1)->routed && fake_iommu_dev(vf->rid)->domain == vm.iommu);
+    CHECK_EQ(messages, 1); /* what came meanwhile is made good */
+    pending_for_ever = true;
+    CHECK_EQ(assign_quiesce(&vm, vf), 1);
+    CHECK_EQ(assign_switch(&vm, vf, vf, "lan0/0"), 0);
+    tear_down();
+}
+
+TEST(another_function_takes_its_place)
+{
+    struct fake_pci *second = set_up_two();
+    uint32_t id = cfg_r(1, 0), bar0 = cfg_r(1, PCI_BAR0), command = cfg_r(1, PCI_COMMAND);
+    struct fake_iommu_dev *d;
+
+    CHECK_EQ(assign_can_move(&vm, vf, &second->dev), 0);
+    pending_for_ever = false;
+    CHECK_EQ(assign_quiesce(&vm, vf), 0);
+    CHECK_EQ(assign_switch(&vm, vf, &second->dev, "lan0/1"), 0);
+    CHECK(cfg_r(1, 0) == id && cfg_r(1, PCI_BAR0) == bar0 && cfg_r(1, PCI_COMMAND) == command);
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].target.a, 0xfe200000);
+    CHECK_EQ(vm.vpci->fn[1]->bar[0].at, GPA_PCI_WINDOW);
+    CHECK(second->cfg[PCI_COMMAND] & PCI_COMMAND_BM);
+    d = fake_iommu_dev(second->dev.rid);
+    CHECK(d->domain == vm.iommu && d->irq[1].routed && !d->irq[0].routed);
+    CHECK(!irte(1)->routed && !fake_iommu_dev(vf->rid)->domain);
+    CHECK(!strcmp(vm.vpci->fn[1]->label, "lan0/1"));
+    tear_down();
+}
+
+TEST(only_what_is_alike_takes_its_place)
+{
+    struct fake_pci *second = set_up_two();
+
+    second->dev.bar[3].size = 0x8000;
+    CHECK_EQ(assign_can_move(&vm, vf, &second->dev), -ENODEV);
+    second->dev.bar[3].size = 0x4000;
+    second->dev.device = 0x1520;
+    CHECK_EQ(assign_can_move(&vm, vf, &second->dev), -ENODEV);
+    CHECK_EQ(assign_can_move(&vm, &second->dev, NULL), -ESRCH);
+    vf->reset_ns = 1;
+    CHECK_EQ(assign_can_move(&vm, vf, NULL), -EAGAIN);
+    vf->reset_ns = 0;
+    vf->faults.held = true;
+    CHECK_EQ(assign_can_move(&vm, vf, NULL), -EPERM);
+    vf->faults.held = false;
     tear_down();
 }
 

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A stock guest is moved from VF to VF of its NIC while it sends and receives. MIGRATE_MOVES says how often (10)."""
+import os
+import re
+import statistics
+import time
+
+from tests.system import lib, texts
+from tests.system.guests import ADDRESS, ready
+
+MOVES = int(os.environ.get("MIGRATE_MOVES") or 10)
+RATE = 200          # numbered datagrams a second, echoed: what a board under TCG carries beside a transfer
+ACCESSES_MAX = 60
+REORDERED_MAX = 2   # a move
+VFS = (0, 3)
+
+
+@lib.boot("migrate")
+def machine(_build):
+    return {"cfg": "tests/guest/demo/lastmile.cfg", "ready": ready}
+
+
+def order(host, command, seconds=60):
+    """Gives the operator's order; {key: value} of all lines that the I/O domain reports of it."""
+    host.focus(texts.OPERATOR)
+    host.settle()
+    at = len(host.text)
+    host.send(command + "\r")
+    host.focus(texts.HYPERVISOR)
+    first = host.line(r"migrate: id=(\d+) op=[^\n]*result=(\w+)", seconds, start=at)
+    if first[2] in ("done", "failed") and "op=resume" not in first[0]:
+        host.line(rf"migrate: id={first[1]} begin_us=", seconds, start=at)
+    elif first[2] == "possible":
+        host.line(rf"migrate: id={first[1]} predicted_ns=", seconds, start=at)
+    lines = re.findall(rf"migrate: id={first[1]} ([^\n]*)", host.text[at:])
+    return dict(pair.split("=", 1) for line in lines for pair in line.split())
+
+
+def until_clean(host, vf):
+    """A VF that was left is scrubbed before it can be had again."""
+    end = time.monotonic() + host.left(60)
+    while time.monotonic() < end:
+        host.focus(texts.OPERATOR)
+        host.settle()
+        at = len(host.text)
+        host.send("vf\r")
+        host.expect(r"lastmile> $", 20, start=at + 2)
+        if re.search(rf"^clean .* lan0/{vf} ", host.text[at:], re.M):
+            return
+    raise AssertionError(f"lan0/{vf} does not come clean")
+
+
+def numbers(host, guest, seconds):
+    """(sent, lost, doubled, late) of a `traffic number` that was started in the background."""
+    host.run(guest, "while ! grep -q number /tmp/number; do usleep 200000; done", seconds)
+    text = host.run(guest, "cat /tmp/number")
+    return tuple(int(n) for n in lib.find(r"guest: number [\d.]+ (\d+) lost (\d+) doubled (\d+) late (\d+)", text).groups())
+
+
+def count(host, guest, peer, seconds):
+    host.run(guest, f"rm -f /tmp/number; traffic number {ADDRESS[peer]} {RATE * seconds} {RATE} >/tmp/number 2>&1 &")
+
+
+def transfers(host, guest, peer):
+    """Transfers both ways, one after the other, until /tmp/stop is there."""
+    both = f"lmput {ADDRESS[peer]} 4; lmget {ADDRESS[peer]} 4"
+    host.run(guest, f"rm -f /tmp/stop; (while [ ! -e /tmp/stop ]; do {both}; done; echo over) >/tmp/tcp 2>&1 &")
+
+
+def transfers_end(host, guest):
+    host.run(guest, "touch /tmp/stop; while ! grep -q over /tmp/tcp; do usleep 200000; done", 60)
+    text = host.run(guest, "cat /tmp/tcp")
+    assert " ok " in text and "BAD" not in text and "error" not in text, text
+
+
+def report(moves):
+    """Figures of the moves, for the log."""
+    for key in sorted(moves[0]):
+        if key.endswith(("_ns", "_us", "accesses", "exits", "hypercalls", "parked", "looped")):
+            values = [int(one[key]) for one in moves]
+            print(f"migrate: {key} best {min(values)} median {statistics.median(values):.0f} worst {max(values)}")
+
+
+@lib.test("system migrate: what a move, a silent VF and their refusals are reported as", on="migrate", limit=120)
+def orders(host):
+    assert order(host, "move web lan0/1")["reason"] == "vf-in-use"
+    dry = order(host, "move web lan0/3 --dry-run")
+    assert dry["result"] == "possible" and int(dry["predicted_ns"]) > 0, dry
+    assert order(host, "resume lan0/1")["reason"] == "not-quiesced"
+    silent = order(host, "quiesce lan0/1")
+    assert (silent["result"], silent["bus_master"], silent["drained"]) == ("done", "off", "1"), silent
+    assert order(host, "move web lan0/3")["reason"] == "vf-in-use"
+    host.run("web", f"traffic number {ADDRESS['db']} 20 100 >/tmp/silent 2>&1; true")
+    assert order(host, "resume lan0/1")["result"] == "done"
+    assert lib.ping_line(host.run("web", f"lmping {ADDRESS['db']} 20 5"), ADDRESS["db"])[:2] == (20, 0)
+
+
+@lib.test(f"system migrate: {MOVES} moves under transfers and numbered datagrams, no frame lost", on="migrate", limit=90 + 8 * MOVES)
+def moves(host):
+    count(host, "web", "db", 3)
+    assert numbers(host, "web", 60)[1:3] == (0, 0), "lost without any move"
+    count(host, "web", "db", 3 + 3 * MOVES)
+    transfers(host, "web", "db")
+    done = []
+    for i in range(MOVES):
+        until_clean(host, VFS[(i + 1) % 2])
+        done.append(order(host, f"move web lan0/{VFS[(i + 1) % 2]}"))
+        assert done[-1]["result"] == "done", done[-1]
+        assert int(done[-1]["accesses"]) <= ACCESSES_MAX, done[-1]
+        assert (done[-1]["lost"], done[-1]["duplicated"]) == ("0", "0"), done[-1]
+    transfers_end(host, "web")
+    sent, lost, doubled, late = numbers(host, "web", 30 + 3 * MOVES)
+    report(done)
+    print(f"migrate: sent {sent} late {late}")
+    assert (lost, doubled) == (0, 0) and late <= REORDERED_MAX * MOVES, (sent, lost, doubled, late)
+    log = host.run("web", "dmesg")
+    assert not re.search(r"igbvf.*(?:Link is Down|reset|Reset)", log), log
+    host.focus(texts.OPERATOR)
+    at = len(host.text)
+    host.send("faults\r")
+    host.expect(r"lastmile> $", 20, start=at + 7)
+    assert " lan0" not in host.text[at:], host.text[at:]
