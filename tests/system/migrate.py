@@ -13,6 +13,7 @@ RATE = 200          # numbered datagrams a second, echoed: what a board under TC
 ACCESSES_MAX = 60
 REORDERED_MAX = 2   # a move
 VFS = (0, 3)
+IODOMAIN = "iodomain"
 
 
 @lib.boot("migrate")
@@ -26,7 +27,7 @@ def order(host, command, seconds=60):
     host.settle()
     at = len(host.text)
     host.send(command + "\r")
-    host.focus(texts.HYPERVISOR)
+    host.focus(IODOMAIN)  # where lines come whole
     first = host.line(r"migrate: id=(\d+) op=[^\n]*result=(\w+)", seconds, start=at)
     if first[2] in ("done", "failed") and "op=resume" not in first[0]:
         host.line(rf"migrate: id={first[1]} begin_us=", seconds, start=at)

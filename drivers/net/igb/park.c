@@ -12,19 +12,18 @@
 _Static_assert(IGB_PARK_MAX >= 2048, "1 ms of the shortest frames at 1 Gb/s is 1,488");
 
 static struct {
-    unsigned vf;
     bool clones;
     uint8_t mac[1 + IGB_EXTRA_MACS][NIC_MAC_LEN];
     unsigned entry[1 + IGB_EXTRA_MACS]; /* of the receive addresses */
     unsigned macs;
     struct igb_parked frame[IGB_PARK_MAX];
     unsigned first, done, end; /* frames [first, done) are in the guest's ring, [done, end) are not */
-} park;
+} parking;
 
 static void add_mac(const uint8_t *mac, unsigned entry)
 {
-    memcpy(park.mac[park.macs], mac, NIC_MAC_LEN);
-    park.entry[park.macs++] = entry;
+    memcpy(parking.mac[parking.macs], mac, NIC_MAC_LEN);
+    parking.entry[parking.macs++] = entry;
 }
 
 static void extra_mac(const struct igb *g, unsigned entry, uint8_t mac[NIC_MAC_LEN])
@@ -39,10 +38,9 @@ void igb_park_prepare(struct igb *g, unsigned vf)
 {
     uint8_t mac[NIC_MAC_LEN];
 
-    park.vf = vf;
-    park.clones = false;
-    park.macs = 0;
-    park.first = park.done = park.end = 0;
+    parking.clones = false;
+    parking.macs = 0;
+    parking.first = parking.done = parking.end = 0;
     add_mac(g->vf[vf].mac, IGB_RAR_VF(vf));
     for (unsigned i = 0; i < g->vf[vf].extra_macs; i++) {
         extra_mac(g, IGB_RAR_EXTRA(vf, i), mac);
@@ -53,39 +51,40 @@ void igb_park_prepare(struct igb *g, unsigned vf)
 /* One write for each address: it is never without a pool, and never has two. */
 void igb_park_steer(const struct igb *g, unsigned pool)
 {
-    for (unsigned i = 0; i < park.macs; i++)
-        igb_wr(g, IGB_RAH(park.entry[i]),
-               park.mac[i][4] | (uint32_t)park.mac[i][5] << 8 | RAH_AV | IGB_PREP(RAH_POOLS, IGB_BIT(pool)));
+    for (unsigned i = 0; i < parking.macs; i++)
+        igb_wr(g, IGB_RAH(parking.entry[i]),
+               parking.mac[i][4] | (uint32_t)parking.mac[i][5] << 8 | RAH_AV |
+                   IGB_PREP(RAH_POOLS, IGB_BIT(pool)));
 }
 
 void igb_park_clone(bool on)
 {
-    park.clones = on;
+    parking.clones = on;
 }
 
 void igb_park_renew(struct igb *g, unsigned to)
 {
-    for (unsigned i = 0; i < park.macs; i++)
-        igb_rar_set(g, i ? IGB_RAR_EXTRA(to, i - 1) : IGB_RAR_VF(to), park.mac[i], to);
-    for (unsigned i = 0; i < park.macs; i++)
-        igb_rar_clear(g, park.entry[i]);
+    for (unsigned i = 0; i < parking.macs; i++)
+        igb_rar_set(g, i ? IGB_RAR_EXTRA(to, i - 1) : IGB_RAR_VF(to), parking.mac[i], to);
+    for (unsigned i = 0; i < parking.macs; i++)
+        igb_rar_clear(g, parking.entry[i]);
 }
 
 static bool is_for_guest(const uint8_t *frame)
 {
-    for (unsigned i = 0; i < park.macs; i++)
-        if (memcmp(frame, park.mac[i], NIC_MAC_LEN) == 0)
+    for (unsigned i = 0; i < parking.macs; i++)
+        if (memcmp(frame, parking.mac[i], NIC_MAC_LEN) == 0)
             return true;
     return false;
 }
 
 static bool keep(struct igb *g, struct nic_buf *buf, const union igb_rxd *d)
 {
-    if (!buf || park.end == IGB_PARK_MAX) {
+    if (!buf || parking.end == IGB_PARK_MAX) {
         g->move->figures.overflowed++;
         return false;
     }
-    park.frame[park.end++] = (struct igb_parked){buf, *d};
+    parking.frame[parking.end++] = (struct igb_parked){buf, *d};
     g->move->figures.parked++;
     return true;
 }
@@ -99,7 +98,7 @@ bool igb_park_take(struct igb *g, struct nic_buf *buf, const union igb_rxd *d)
             buf_free(buf);
         return true;
     }
-    if (!(buf->data[0] & 1) || !park.clones)
+    if (!(buf->data[0] & 1) || !parking.clones)
         return false;
     copy = buf_alloc();
     if (copy) {
@@ -113,19 +112,19 @@ bool igb_park_take(struct igb *g, struct nic_buf *buf, const union igb_rxd *d)
 
 struct igb_parked *igb_park_next(void)
 {
-    return park.done < park.end ? &park.frame[park.done] : NULL;
+    return parking.done < parking.end ? &parking.frame[parking.done] : NULL;
 }
 
 void igb_park_done(void)
 {
-    park.done++;
+    parking.done++;
 }
 
 unsigned igb_park_undone(void)
 {
-    unsigned n = park.done - park.first;
+    unsigned n = parking.done - parking.first;
 
-    park.done = park.first;
+    parking.done = parking.first;
     return n;
 }
 
@@ -133,7 +132,7 @@ unsigned igb_park_undone(void)
 static void loop(struct igb *g, struct nic_buf *buf)
 {
     if (buf->data[0] & 1)
-        memcpy(buf->data, park.mac[0], NIC_MAC_LEN);
+        memcpy(buf->data, parking.mac[0], NIC_MAC_LEN);
     if (igb_send_now(g, buf->data, buf->len) == 0)
         g->move->figures.looped++;
     else
@@ -142,14 +141,14 @@ static void loop(struct igb *g, struct nic_buf *buf)
 
 void igb_park_loop(struct igb *g)
 {
-    for (; park.done < park.end; park.done++)
-        loop(g, park.frame[park.done].buf);
+    for (; parking.done < parking.end; parking.done++)
+        loop(g, parking.frame[parking.done].buf);
 }
 
 void igb_park_close(void)
 {
-    for (unsigned i = park.first; i < park.end; i++)
-        buf_free(park.frame[i].buf);
-    park.first = park.done = park.end = 0;
-    park.clones = false;
+    for (unsigned i = parking.first; i < parking.end; i++)
+        buf_free(parking.frame[i].buf);
+    parking.first = parking.done = parking.end = 0;
+    parking.clones = false;
 }

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* drivers/net/igb/move.c and park.c against a device whose heads only tails and frames can move. */
+#include "tests/unit/test.h"
+
+#include "tests/unit/fake/igb.c"
+
+#include "drivers/net/buf.c"
+#include "drivers/net/igb/move.c"
+#include "drivers/net/igb/park.c"
+
+#define FROM 1
+#define TO   2
+#define SIZE 64
+#define RX   0x10000 /* the guest's rings and buffers */
+#define TX   0x20000
+#define BUFS 0x40000
+
+static struct igb nic;
+static const struct nic_ops nic_ops = {.vf = &igb_vf_ops};
+static uint8_t guest[0x80000];
+static struct igb_txd context[2]; /* what the destination holds */
+static unsigned sent, bad_writes;
+
+/* --- the rest of the driver --- */
+
+/* The frame through the switch: null descriptors are skipped, the next with a buffer takes it. */
+int igb_send_now(struct igb *g, const void *frame, uint16_t length)
+{
+    uint32_t *head = fake_reg(IGB_RDH(TO)), tail = *fake_reg(IGB_RDT(TO));
+    const uint8_t *bytes = frame;
+
+    CHECK(g == &nic && length >= 60);
+    sent++;
+    if (bytes[0] != 0x06)
+        return 0; /* for the guest */
+    while (*head != tail) {
+        const union igb_rxd *d = (void *)scratch_at(RX + 16 * *head);
+
+        *head = (*head + 1) % SIZE;
+        if (d->read.packet)
+            return 0;
+    }
+    CHECK(!"a frame without a buffer");
+    return 0;
+}
+
+bool igb_rx_poll(struct igb *g)
+{
+    (void)g;
+    return false;
+}
+
+bool igb_tx_reclaim(struct igb *g)
+{
+    (void)g;
+    return false;
+}
+
+bool igb_mbx_has_request(const struct igb *g, unsigned vf)
+{
+    (void)g;
+    return *fake_reg(IGB_MBVFICR) >> vf & 1;
+}
+
+void igb_vf_enable(struct igb *g, unsigned vf, bool on)
+{
+    (void)g;
+    CHECK(vf == TO && on);
+}
+
+void igb_vf_update_pool(struct igb *g, unsigned vf)
+{
+    igb_wr(g, IGB_VMOLR(vf), VMOLR_BAM);
+}
+
+void igb_rar_set(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool)
+{
+    (void)mac;
+    igb_wr(g, IGB_RAH(entry), RAH_AV | IGB_PREP(RAH_POOLS, IGB_BIT(pool)));
+}
+
+void igb_rar_clear(struct igb *g, unsigned entry)
+{
+    igb_wr(g, IGB_RAH(entry), 0);
+}
+
+unsigned igb_vlan_count(const struct igb *g, unsigned pool)
+{
+    (void)g, (void)pool;
+    return 0;
+}
+
+uint32_t igb_msg_link(void)
+{
+    return 0x20000100;
+}
+
+void igb_keep(struct igb *g)
+{
+    (void)g;
+}
+
+/* --- the device and the hypervisor --- */
+
+static void device(uint32_t off, uint32_t v)
+{
+    bad_writes += off == IGB_RDH(TO).off || off == IGB_TDH(TO).off || off == IGB_RDH(FROM).off;
+    if (off != IGB_TDT(TO).off || !move.host)
+        return;
+    for (uint32_t *head = fake_reg(IGB_TDH(TO)); *head != v; *head = (*head + 1) % SIZE) {
+        const struct igb_txd *d = (void *)scratch_at(TX + 16 * *head);
+
+        CHECK((d->command & TXD_DTYP) == TXD_DTYP_CONTEXT);
+        context[IGB_GET(TXD_CONTEXT_IDX, d->status)] = *d;
+    }
+}
+
+static int map_page(uint64_t iova, void *page)
+{
+    CHECK(iova % 4096 == 0 && (uintptr_t)page % 4096 == 0);
+    return 0;
+}
+
+static int read_guest(uint64_t at, void *own, uint32_t length)
+{
+    memcpy(own, guest + at, length);
+    return 0;
+}
+
+static int write_guest(uint64_t at, const void *own, uint32_t length)
+{
+    memcpy(guest + at, own, length);
+    return 0;
+}
+
+static const struct vf_host test_host = {map_page, read_guest, write_guest};
+
+/* A guest with rings at rx and tx, 20 receive buffers posted. */
+static void set_up(uint32_t rx, uint32_t tx)
+{
+    static const uint8_t mac[NIC_MAC_LEN] = {2, 0, 0, 0, 0, 1};
+    union igb_rxd *ring = (void *)(guest + RX);
+
+    fake_reset();
+    memset(&nic, 0, sizeof(nic));
+    memset(guest, 0, sizeof(guest));
+    memset(context, 0, sizeof(context));
+    nic.nic = (struct nic){.ops = &nic_ops, .channels = 4, .link.up = true};
+    memcpy(nic.vf[FROM].mac, mac, NIC_MAC_LEN);
+    nic.vf[FROM].cts = nic.vf[TO].allowed = true;
+    *fake_reg(IGB_RDBAL(FROM)) = RX;
+    *fake_reg(IGB_TDBAL(FROM)) = TX;
+    *fake_reg(IGB_RDLEN(FROM)) = *fake_reg(IGB_TDLEN(FROM)) = 16 * SIZE;
+    *fake_reg(IGB_SRRCTL(FROM)) =
+        IGB_PREP(SRRCTL_BSIZEPACKET, 2) | IGB_PREP(SRRCTL_DESCTYPE, SRRCTL_ADV_ONEBUF);
+    *fake_reg(IGB_RXDCTL(FROM)) = *fake_reg(IGB_TXDCTL(FROM)) = XDCTL_ENABLE;
+    *fake_reg(IGB_RDH(FROM)) = rx;
+    *fake_reg(IGB_RDT(FROM)) = (rx + 20) % SIZE;
+    *fake_reg(IGB_TDH(FROM)) = *fake_reg(IGB_TDT(FROM)) = tx;
+    for (unsigned i = 0; i < SIZE; i++)
+        ring[i].read.packet = BUFS + 2048 * i;
+    buf_init();
+    sent = bad_writes = 0;
+    move = (struct igb_move){0};
+    fake_on_write = device;
+    CHECK(refuses(&nic.nic, FROM, TO) == NULL);
+}
+
+static void receive(unsigned char what)
+{
+    static const uint8_t mac[NIC_MAC_LEN] = {2, 0, 0, 0, 0, 1};
+    struct nic_buf *buf = buf_alloc();
+    union igb_rxd d = {.wb = {.status = RXD_STATUS_DD | RXD_STATUS_EOP, .length = 100}};
+
+    memcpy(buf->data, mac, NIC_MAC_LEN);
+    buf->data[20] = what;
+    buf->len = 100;
+    CHECK(igb_park_take(&nic, buf, &d));
+}
+
+static void to_load(void)
+{
+    CHECK_EQ(stage(&nic.nic, FROM, TO, &test_host), 0);
+    park(&nic.nic);
+    CHECK_EQ(IGB_GET(RAH_POOLS, *fake_reg(IGB_RAH(IGB_RAR_VF(FROM)))), IGB_BIT(IGB_PF_POOL));
+    CHECK_EQ(stop(&nic.nic), 0);
+    CHECK_EQ(save(&nic.nic), 0);
+}
+
+TEST(heads_are_where_they_were_and_only_tails_were_written)
+{
+    for (unsigned rx = 0; rx < SIZE; rx += 9) {
+        for (unsigned tx = 0; tx < SIZE; tx += 7) {
+            set_up(rx, tx);
+            to_load();
+            CHECK_EQ(load(&nic.nic), 0);
+            CHECK(*fake_reg(IGB_RDH(TO)) == rx && *fake_reg(IGB_TDH(TO)) == tx);
+            start(&nic.nic);
+            CHECK(*fake_reg(IGB_RDT(TO)) == (rx + 20) % SIZE && *fake_reg(IGB_TDT(TO)) == tx);
+            CHECK_EQ(IGB_GET(RAH_POOLS, *fake_reg(IGB_RAH(IGB_RAR_VF(FROM)))), IGB_BIT(TO));
+            CHECK_EQ(bad_writes, 0);
+            finish(&nic.nic);
+            CHECK(nic.vf[TO].cts && !nic.vf[FROM].cts && !nic.move);
+            CHECK_EQ(buf_count_free(), BUF_COUNT);
+        }
+    }
+}
+
+TEST(the_last_contexts_are_restored)
+{
+    struct igb_txd *ring = (void *)(guest + TX);
+
+    set_up(3, 40);
+    ring[20] = (struct igb_txd){.buffer = 1, .command = TXD_DTYP_CONTEXT | TXD_DEXT, .status = 0};
+    ring[25] = (struct igb_txd){.buffer = 2, .command = TXD_DTYP_CONTEXT | TXD_DEXT, .status = 0x10};
+    ring[39] = (struct igb_txd){.buffer = 3, .command = TXD_DTYP_CONTEXT | TXD_DEXT, .status = 0};
+    ring[50] =
+        (struct igb_txd){.buffer = 4, .command = TXD_DTYP_CONTEXT | TXD_DEXT, .status = 0x10}; /* unsent */
+    CHECK_EQ(stage(&nic.nic, FROM, TO, &test_host), 0);
+    *fake_reg(IGB_TDT(FROM)) = 60;
+    CHECK_EQ(stop(&nic.nic) | save(&nic.nic) | load(&nic.nic), 0);
+    CHECK(context[0].buffer == 3 && context[1].buffer == 2);
+    CHECK_EQ(*fake_reg(IGB_TDH(TO)), 40);
+}
+
+TEST(parked_frames_come_in_order_and_the_rest_is_looped)
+{
+    const union igb_rxd *ring = (const void *)(guest + RX);
+
+    set_up(60, 0); /* wraps */
+    CHECK_EQ(stage(&nic.nic, FROM, TO, &test_host), 0);
+    park(&nic.nic);
+    for (unsigned i = 0; i < 23; i++)
+        receive((unsigned char)i);
+    CHECK_EQ(stop(&nic.nic) | save(&nic.nic) | replay(&nic.nic) | load(&nic.nic), 0);
+    CHECK_EQ(move.figures.replayed, 20);
+    CHECK_EQ(*fake_reg(IGB_RDH(TO)), (60 + 20) % SIZE);
+    for (unsigned i = 0; i < 20; i++) {
+        unsigned slot = (60 + i) % SIZE;
+
+        CHECK(ring[slot].wb.status & RXD_STATUS_DD);
+        CHECK_EQ(ring[slot].wb.length, 100);
+        CHECK_EQ(guest[BUFS + 2048 * slot + 20], i);
+    }
+    sent = 0;
+    start(&nic.nic);
+    CHECK_EQ(sent, 3);
+    CHECK_EQ(move.figures.looped, 3);
+    finish(&nic.nic);
+    CHECK_EQ(buf_count_free(), BUF_COUNT);
+}
+
+TEST(all_is_taken_back)
+{
+    static uint8_t before[16 * SIZE];
+
+    set_up(10, 5);
+    memcpy(before, guest + RX, sizeof(before));
+    to_load();
+    receive(1);
+    receive(2);
+    CHECK_EQ(replay(&nic.nic), 0);
+    CHECK(memcmp(before, guest + RX, sizeof(before)) != 0);
+    unreplay(&nic.nic);
+    CHECK(memcmp(before, guest + RX, sizeof(before)) == 0);
+    sent = 0;
+    undo(&nic.nic);
+    CHECK_EQ(sent, 2);
+    CHECK(*fake_reg(IGB_RXDCTL(FROM)) & *fake_reg(IGB_TXDCTL(FROM)) & XDCTL_ENABLE);
+    CHECK_EQ(IGB_GET(RAH_POOLS, *fake_reg(IGB_RAH(IGB_RAR_VF(FROM)))), IGB_BIT(FROM));
+    CHECK(*fake_reg(IGB_RDH(FROM)) == 10 && *fake_reg(IGB_RDT(FROM)) == 30);
+    CHECK_EQ(buf_count_free(), BUF_COUNT);
+}
+
+TEST(what_only_the_guest_can_end_is_waited_for)
+{
+    set_up(1, 1);
+    CHECK_EQ(stage(&nic.nic, FROM, TO, &test_host), 0);
+    *fake_reg(IGB_MBVFICR) = IGB_BIT(FROM);
+    CHECK_EQ(stop(&nic.nic), -EAGAIN);
+    *fake_reg(IGB_MBVFICR) = 0;
+    *fake_reg(IGB_P2VMAILBOX(FROM)) = P2V_VFU;
+    CHECK_EQ(stop(&nic.nic), -EAGAIN);
+    *fake_reg(IGB_P2VMAILBOX(FROM)) = 0;
+    *fake_reg(IGB_RDBAL(FROM)) = RX + 0x1000; /* set up anew since */
+    CHECK_EQ(stop(&nic.nic), 0);
+    CHECK_EQ(save(&nic.nic), -EAGAIN);
+}
+
+TEST(reasons_to_refuse)
+{
+    set_up(1, 1);
+    nic.nic.link.up = false;
+    CHECK(!strcmp(refuses(&nic.nic, FROM, TO), "link-down"));
+    nic.nic.link.up = true;
+    *fake_reg(IGB_RXDCTL(FROM + IGB_POOLS)) = XDCTL_ENABLE;
+    CHECK(!strcmp(refuses(&nic.nic, FROM, TO), "two-queues"));
+    *fake_reg(IGB_RXDCTL(FROM + IGB_POOLS)) = 0;
+    nic.vf[FROM].policy.vlan = 5;
+    CHECK(!strcmp(refuses(&nic.nic, FROM, TO), "vlan"));
+    CHECK(refuses(&nic.nic, FROM, FROM) == NULL);
+    nic.vf[FROM].cts = false;
+    CHECK(!strcmp(refuses(&nic.nic, FROM, FROM), "driver-not-up"));
+}
+
+TEST(a_full_queue_says_so)
+{
+    set_up(1, 1);
+    to_load();
+    for (unsigned i = 0; i < IGB_PARK_MAX + 5; i++)
+        receive(0);
+    CHECK(move.figures.parked == IGB_PARK_MAX && move.figures.overflowed == 5);
+    undo(&nic.nic);
+    CHECK_EQ(buf_count_free(), BUF_COUNT);
+}
+
+TEST_MAIN()
