@@ -29,7 +29,7 @@ def order(host, command, seconds=60):
     host.send(command + "\r")
     host.focus(IODOMAIN)  # where lines come whole
     first = host.line(r"migrate: id=(\d+) op=[^\n]*result=(\w+)", seconds, start=at)
-    if first[2] in ("done", "failed") and "op=resume" not in first[0]:
+    if first[2] in ("done", "failed"):
         host.line(rf"migrate: id={first[1]} begin_us=", seconds, start=at)
     elif first[2] == "possible":
         host.line(rf"migrate: id={first[1]} predicted_ns=", seconds, start=at)
