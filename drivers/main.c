@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define ALIVE_PERIOD_NS (100 * NS_PER_MS)
-#define ALIVE_LIMIT_MS  500
 
 int main(void);
 

@@ -2,6 +2,9 @@
 /* Services of the I/O domain on its own network address. */
 #pragma once
 
+/* For HC_ALIVE: within that time the event loop turns, or what holds it up says so itself. */
+#define ALIVE_LIMIT_MS 500
+
 /* TCP echo (RFC 862) on port 7. Negative errno. */
 int echo_start(void);
 
