@@ -18,7 +18,8 @@ import subprocess
 import tempfile
 import time
 
-BOCHS_MODELS = {"vmx": "corei7_skylake_x", "ryzen": "ryzen"}  # neither has an IOMMU, ECAM or a NIC
+# (model, processors); neither has an IOMMU, ECAM or a NIC. On `vmx` a guest that spins with interrupts off keeps its processor (CAVEATS.md).
+BOCHS_MODELS = {"vmx": ("corei7_skylake_x", 2), "ryzen": ("ryzen", 1)}
 BOARDS = ("amd", "vtd", *BOCHS_MODELS)
 CPU = "EPYC,+x2apic,+umip,+vgif,+svme-addr-chk"
 PR_SET_PDEATHSIG = 1
@@ -101,9 +102,10 @@ def bochs_command(board, scratch, port, *, disk=None, **others):
     if not mem:
         raise BoardError(f"MEM: {os.environ['MEM']}: accepted is a number with M or G")
     mib = int(mem[1]) << (10 if mem[2] == "G" else 0)
+    model, processors = BOCHS_MODELS[board]
     settings = pathlib.Path(scratch) / "bochsrc"
     settings.write_text(f"""\
-cpu: model={BOCHS_MODELS[board]}, count={os.environ.get("SMP") or 1}, ips={BOCHS_MIPS}000000, reset_on_triple_fault=0
+cpu: model={model}, count={os.environ.get("SMP") or processors}, ips={BOCHS_MIPS}000000, reset_on_triple_fault=0
 memory: guest={mib}, host={mib}
 romimage: file={firmware_file}
 vgaromimage: file=/usr/share/vgabios/vgabios.stdvga.bin

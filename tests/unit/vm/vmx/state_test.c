@@ -29,7 +29,8 @@ const char *__asan_default_options(void)
 
 const char vmx_exit[1];
 
-#define ANY 0xffffffff00000000ull /* of a capability: all may be 1 */
+#define GUEST_ACTIVITY 0x4826                /* 25.4.2; the TCB writes it in a row with others */
+#define ANY            0xffffffff00000000ull /* of a capability: all may be 1 */
 
 static uint64_t feature_control, msrs[8], pdptes[4] = {0x11, 0x22, 0x33, 0x44};
 static uint64_t cap_proc2, cap_ept;
@@ -329,6 +330,43 @@ TEST(what_the_cpu_needs_is_not_what_the_guest_sees)
     CHECK_EQ(vmread(CR4_SHADOW), CR4_PGE);
     vmwrite(GUEST_CR0, vmread(GUEST_CR0) | CR0_TS); /* the guest's own doing: no exit */
     CHECK_EQ(vmx_reg(&v, REG_CR0), CR0_PE | CR0_ET | CR0_TS);
+    end();
+}
+
+/* After INIT and a start-up message, whatever the vCPU was doing: what entries to real mode are checked for (27.3.1), at the message's page. */
+TEST(a_processor_that_is_started_again_enters_in_real_mode)
+{
+    struct vm_segment cs;
+
+    begin();
+    vmx_set_reg(&v, REG_CR4, CR4_PAE);
+    vmx_set_reg(&v, REG_EFER, EFER_LME);
+    vmx_set_reg(&v, REG_CR0, CR0_PE | CR0_PG);
+    v.rflags |= BIT(9);
+    enter(VM_EXIT_HLT);
+    vmwrite(GUEST_ACTIVITY, 1);
+    vmwrite(INTERRUPTIBILITY, 1);
+    vmwrite(ENTRY_EVENT, EVENT_VALID | 0x40);
+    vmx_reset(&v);
+    cs = vmx_segment(&v, SEG_CS);
+    cs.selector = 0x9a00;
+    cs.base = 0x9a000;
+    vmx_set_segment(&v, SEG_CS, &cs);
+    v.rip = 0;
+    enter(VM_EXIT_HLT);
+    CHECK(guest.launched && !guest.in.valid);
+    CHECK_EQ(vmread(GUEST_CR0) & (CR0_PE | CR0_PG | CR0_NE), CR0_NE);
+    CHECK_EQ(vmread(GUEST_CR4), CR4_VMXE);
+    CHECK_EQ(vmread(GUEST_EFER), 0);
+    CHECK(!(vmread(ENTRY_CONTROLS) & ENTRY_IA32E));
+    CHECK_EQ(vmread(GUEST_ACTIVITY), 0);
+    CHECK_EQ(vmread(INTERRUPTIBILITY), 0);
+    CHECK_EQ(vmread(GUEST_RFLAGS), 2);
+    CHECK_EQ(vmread(GUEST_RIP), 0);
+    CHECK_EQ(vmread(GUEST_RIGHTS + 2), 0x9b);
+    CHECK_EQ(vmread(GUEST_LIMIT + 2), 0xffff);
+    CHECK_EQ(vmread(GUEST_SELECTOR + 2), 0x9a00);
+    CHECK_EQ(vmread(GUEST_BASE + 2), 0x9a000);
     end();
 }
 
