@@ -242,9 +242,11 @@ static const char *reason(int err)
         int err;
         const char *text;
     } reasons[] = {
-        {-EBUSY, "vf-in-use"},         {-EAGAIN, "not-now"},      {-ENODEV, "model-differs"},
-        {-ESRCH, "guest-not-running"}, {-EPERM, "in-quarantine"}, {-ETIMEDOUT, "waited-in-vain"},
-        {-ENOMEM, "no-memory"},        {-EINVAL, "not-allowed"},  {-EIO, "device"},
+        {-EBUSY, "vf-in-use"},          {-EAGAIN, "not-now"},
+        {-ENODEV, "model-differs"},     {-ESRCH, "guest-not-running"},
+        {-EPERM, "in-quarantine"},      {-EACCES, "not-ordered"},
+        {-ETIMEDOUT, "waited-in-vain"}, {-ENOMEM, "no-memory"},
+        {-EINVAL, "not-allowed"},       {-EIO, "device"},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(reasons); i++)

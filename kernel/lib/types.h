@@ -102,6 +102,7 @@ static inline rid_t rid(unsigned segment, unsigned bus, unsigned devfn)
 #define EIO        5
 #define EAGAIN     11
 #define ENOMEM     12
+#define EACCES     13
 #define EFAULT     14
 #define EBUSY      16
 #define EEXIST     17

@@ -31,7 +31,7 @@ enum move_state {
 enum move_step {
     MOVE_CHECK, /* as MOVE_BEGIN, but nothing begins */
     MOVE_BEGIN, /* -EBUSY: another move, or `to` is somebody's; -EAGAIN: `to` is not clean yet, `from` is in a reset; -ENODEV: another model;
-                     -ESRCH: no guest that runs has `from`; -EPERM: `from` is in quarantine. `to` reaches an empty staging domain */
+                     -ESRCH: no guest that runs has `from`; -EPERM: `from` is in quarantine; -EACCES: no order of the last 10 s says so. `to` reaches an empty staging domain */
     MOVE_MAP,   /* I/O virtual page `at` of the staging domain is the caller's page `own` */
     MOVE_FREEZE,  /* the guest's processors leave it: -EAGAIN until all have */
     MOVE_QUIESCE, /* `from`, whose queues are off, has Bus Master off and interrupts held; it is out of the guest's memory, and drained. Returns 1 if

@@ -42,18 +42,24 @@ bool vf_is_clean(const struct vf *f)
     return clean != 0 && clean == __atomic_load_n(&f->dev->resets, __ATOMIC_SEQ_CST);
 }
 
+bool vf_claim(struct vf *f, struct vm *vm)
+{
+    struct vm *nobody = NULL;
+
+    return __atomic_compare_exchange_n(&f->owner, &nobody, vm, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 int vf_give(struct vf *f, struct vm *vm)
 {
     spin_guard(&vm->lock);
 
-    if (f->owner)
-        return -EEXIST;
     if (vm->state != VM_STOPPED)
         return -EBUSY;
     if (vm->nvfs == BOOT_GUEST_VFS)
         return -ENOSPC;
+    if (!vf_claim(f, vm))
+        return -EEXIST;
     vm->vf[vm->nvfs++] = f;
-    f->owner = vm;
     f->on_fault = vm->cfg->on_fault;
     return 0;
 }

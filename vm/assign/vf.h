@@ -13,7 +13,7 @@ struct vf {
     char label[BOOT_NAME_MAX + 4]; /* "lan0/2" */
     struct pci_dev *dev;
     const uint8_t *mac; /* of the configuration, zero or NULL: none */
-    struct vm *owner;   /* the guest that it is given to, or NULL */
+    struct vm *owner;   /* the guest that it is given to, or NULL; from there only vf_claim() leads on */
     enum boot_on_fault on_fault;
     bool used;      /* by its owner, which runs */
     uint64_t clean; /* number of the reset after which it was found clean; 0: of none */
@@ -30,6 +30,9 @@ struct vf *vf_find(const char *label);
 
 /* Whether the PF's driver found it clean after its last reset. */
 bool vf_is_clean(const struct vf *f);
+
+/* Makes a VF that is nobody's this guest's. False: it is somebody's. Any CPU. */
+MUST_USE bool vf_claim(struct vf *f, struct vm *vm);
 
 /*
  * Makes it the last of a guest's VFs, or nobody's. Boot CPU only: one caller at a time. -EBUSY: the guest, or

@@ -11,6 +11,7 @@
 #include "vm/setup.h"
 
 #define FROZEN_LIMIT_NS NS_PER_S
+#define LEAVE_NS        (10 * NS_PER_S)
 #define VECTOR_FIRST    32
 
 enum { SOURCE, DESTINATION };
@@ -30,7 +31,9 @@ static struct {
     uint8_t record[MOVE_RECORD_MAX];
     uint32_t record_length;
     struct move_order order;
-    bool ordered;
+    bool ordered;        /* and not fetched yet */
+    uint64_t leave_ns;   /* when it was fetched, 0: what it leads to has been done */
+    bool patient;        /* the operator wants the guest to stand still */
     struct vm *listener; /* the I/O domain, if it takes orders */
     uint8_t vector;
 } m = {.state = {MOVE_RUNNING, MOVE_STOP}};
@@ -52,6 +55,7 @@ static void post(enum move_op op, const struct vf *from, const struct vf *to, co
         setup_vf_place(to, &m.order.nic, &m.order.to);
     strlcpy(m.order.guest, guest->name, sizeof(m.order.guest));
     m.ordered = true;
+    m.leave_ns = 0;
     if (m.listener)
         lapic_raise(m.listener->vcpu[0], m.vector, false);
 }
@@ -81,7 +85,17 @@ int migrate_fetch(struct vm *caller, gpa_t to, uint64_t vector)
     if (p2m_write(&caller->p2m, to, &m.order, sizeof(m.order)) != 0)
         return -EFAULT;
     m.ordered = false;
+    m.leave_ns = time_ns();
     return 1;
+}
+
+/* The I/O domain stops guests and reads their memory for an order only, and not long after it. */
+static bool has_leave(void)
+{
+    const struct move_order *o = &m.order;
+
+    return m.leave_ns && time_ns() < m.leave_ns + LEAVE_NS && o->op != ORDER_DRY_RUN &&
+           o->op != ORDER_RESUME && o->nic == m.args.nic && o->from == m.args.from && o->to == m.args.to;
 }
 
 /* --- begin and end --- */
@@ -123,17 +137,18 @@ static int stage(struct vf *t)
 {
     int rc;
 
+    if (!vf_claim(t, m.vm))
+        return -EBUSY;
     m.staging = iommu_domain_create("staging");
     m.pages = 0;
-    if (!m.staging)
-        return -ENOMEM;
-    rc = iommu_attach(m.staging, t->dev->rid);
+    rc = m.staging ? iommu_attach(m.staging, t->dev->rid) : -ENOMEM;
     if (rc != 0) {
-        drop_staging(t);
+        if (m.staging)
+            drop_staging(t);
+        t->owner = NULL;
         return rc;
     }
     t->dev->reset_ns = 0; /* from here on it is used */
-    t->owner = m.vm;
     t->used = true;
     pci_write16(t->dev, PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_BM);
     return 0;
@@ -144,9 +159,12 @@ static int64_t begin(void)
     struct vf *from, *to;
     int rc = check(&from, &to);
 
+    if (rc == 0 && !has_leave())
+        rc = -EACCES;
     if (rc != 0)
         return rc;
     m.vm = from->owner;
+    m.patient = m.order.op == ORDER_QUIESCE;
     rc = to ? stage(to) : 0;
     if (rc != 0) {
         m.vm = NULL;
@@ -227,7 +245,7 @@ static void too_long(UNUSED struct timer *t)
 {
     spin_guard(&m.lock);
 
-    if (!m.vm || !m.frozen_ns || !m.vf[DESTINATION] || time_ns() < m.frozen_ns + FROZEN_LIMIT_NS)
+    if (!m.vm || !m.frozen_ns || m.patient || time_ns() < m.frozen_ns + FROZEN_LIMIT_NS)
         return;
     log_error("[%s] stood still for too long: its move to another VF is ended", m.vm->name);
     end_alone();
@@ -316,6 +334,7 @@ static int64_t hand_over(void)
     if (rc != 0)
         return rc;
     vf_move(from, to);
+    m.leave_ns = 0;
     set_states(MOVE_STOP, MOVE_STOP);
     return 0;
 }

@@ -33,6 +33,14 @@ void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *n)
     *n = (uint32_t)(f - vf);
 }
 
+bool vf_claim(struct vf *f, struct vm *vm)
+{
+    if (f->owner)
+        return false;
+    f->owner = vm;
+    return true;
+}
+
 bool vf_is_clean(const struct vf *f)
 {
     CHECK(f != &vf[0]);
@@ -48,7 +56,7 @@ void vf_move(struct vf *from, struct vf *to)
 
 int assign_can_move(struct vm *vm, const struct pci_dev *from, struct pci_dev *to)
 {
-    CHECK(vm == &web && from == vf[0].dev && (!to || to == vf[2].dev));
+    CHECK(vm == &web && from == vf[0].dev && (!to || to == vf[2].dev || to == vf[1].dev));
     return can_move_rc;
 }
 
@@ -113,6 +121,13 @@ static struct iommu_domain *domain_of(const struct vf *f)
     return d ? d->domain : NULL;
 }
 
+static void get_order(enum move_op op)
+{
+    CHECK_EQ(migrate_order(op, &vf[0], op == ORDER_MOVE || op == ORDER_DRY_RUN ? &vf[2] : NULL), 0);
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 1);
+    raised = 0;
+}
+
 static void set_up(void)
 {
     fake_log_reset();
@@ -133,7 +148,9 @@ static void set_up(void)
     mine = vf[0].dev;
     CHECK_EQ(iommu_attach(web.iommu, mine->rid), 0);
     m.ordered = false;
+    m.leave_ns = 0;
     CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
+    get_order(ORDER_MOVE);
 }
 
 static void tear_down(void)
@@ -366,9 +383,51 @@ TEST(the_guest_does_not_stand_still_for_ever)
     tear_down();
 }
 
+TEST(it_does_not_stand_still_for_ever_after_an_abort_either)
+{
+    set_up();
+    advance(MOVE_QUIESCE);
+    CHECK_EQ(go(MOVE_ABORT), 0);
+    fake_time_advance(FROZEN_LIMIT_NS + 1);
+    too_long(&m.limit);
+    check_runs_with(0);
+    tear_down();
+}
+
+TEST(nothing_begins_without_an_order)
+{
+    set_up();
+    CHECK_EQ(take(MOVE_BEGIN, 1, 0, 0, 0), -EACCES);
+    CHECK_EQ(take(MOVE_BEGIN, MOVE_ALONE, 0, 0, 0), -EACCES);
+    fake_time_advance(LEAVE_NS);
+    CHECK_EQ(go(MOVE_BEGIN), -EACCES);
+    get_order(ORDER_DRY_RUN);
+    CHECK_EQ(go(MOVE_BEGIN), -EACCES);
+    get_order(ORDER_RESUME);
+    CHECK_EQ(take(MOVE_BEGIN, MOVE_ALONE, 0, 0, 0), -EACCES);
+    get_order(ORDER_MOVE);
+    CHECK_EQ(migrate_order(ORDER_QUIESCE, &vf[0], NULL), 0);
+    CHECK_EQ(go(MOVE_BEGIN), -EACCES);
+    CHECK_EQ(take(MOVE_BEGIN, MOVE_ALONE, 0, 0, 0), -EACCES); /* not fetched yet */
+    CHECK(!m.vm);
+    tear_down();
+}
+
+TEST(an_order_is_for_one_move)
+{
+    set_up();
+    advance(MOVE_BEGIN);
+    CHECK_EQ(go(MOVE_ABORT), 0);
+    CHECK(go(MOVE_RESUME) >= 0);
+    advance(MOVE_RESUME); /* the first one came to nothing */
+    CHECK_EQ(m.leave_ns, 0);
+    tear_down();
+}
+
 TEST(a_quiesced_vf_waits_for_the_operator)
 {
     set_up();
+    get_order(ORDER_QUIESCE);
     CHECK_EQ(take(MOVE_BEGIN, MOVE_ALONE, 0, 0, 0), 0);
     CHECK_EQ(go(MOVE_MAP), -EINVAL);
     CHECK_EQ(go(MOVE_FREEZE) | go(MOVE_QUIESCE), 0);
