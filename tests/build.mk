@@ -28,20 +28,22 @@ $(THIRD)/linux-stock/.fetched: tools/fetch-kernel.sh
 $(THIRD)/linux-backports/.fetched: tools/fetch-kernel.sh
 	@tools/fetch-kernel.sh backports
 
-$(GUEST_DIR)/traffic: tests/guest/linux/traffic.c
+GUEST_PROGRAMS := $(GUEST_DIR)/traffic $(GUEST_DIR)/outage
+
+$(GUEST_PROGRAMS): $(GUEST_DIR)/%: tests/guest/linux/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) -std=gnu11 -O2 -static -Wall -Wextra -Wshadow -Werror $< -o $@
 
-GUEST_INPUT := tools/guest.py tests/guest/linux/init $(GUEST_DIR)/traffic
+GUEST_INPUT := tools/guest.py tests/guest/linux/init $(GUEST_PROGRAMS)
 
 $(GUEST_DIR)/initrd.cpio.gz: $(THIRD)/linux-stock/.fetched $(GUEST_INPUT)
-	$(call say,INITRD)tools/guest.py --kernel $(THIRD)/linux-stock --init tests/guest/linux --traffic $(GUEST_DIR)/traffic --out $(GUEST_DIR)
+	$(call say,INITRD)tools/guest.py --kernel $(THIRD)/linux-stock --init tests/guest/linux --programs $(GUEST_PROGRAMS) --out $(GUEST_DIR)
 
 # The same guest with the kernel of this release's backports (Debian 12: the 6.12 of Debian 13).
 .PHONY: guest-backports
 guest-backports: $(GUEST_DIR)/backports/initrd.cpio.gz
 $(GUEST_DIR)/backports/initrd.cpio.gz: $(THIRD)/linux-backports/.fetched $(GUEST_INPUT)
-	$(call say,INITRD)tools/guest.py --kernel $(THIRD)/linux-backports --init tests/guest/linux --traffic $(GUEST_DIR)/traffic --out $(@D)
+	$(call say,INITRD)tools/guest.py --kernel $(THIRD)/linux-backports --init tests/guest/linux --programs $(GUEST_PROGRAMS) --out $(@D)
 
 # --- the firmware's applications that stand before BOOTX64.EFI, on files of boot/ -----------------------------------
 
@@ -72,6 +74,18 @@ $(BUILD)/bench/iommu.o: tests/bench/iommu.c
 bench-images: $(BUILD)/bench/iommu.elf
 $(BUILD)/bench/iommu.elf: $(BENCH_OBJ) linker/hv.ld $(BUILD)/hv.elf
 	$(call say,LD)$(LD) $(LDFLAGS) -T linker/hv.ld $(BENCH_OBJ) $(BUILD)/hv/symbols0.o -o $@
+
+# --- the I/O domain's objects with one file more: it dies when it is told to (tests/system/iodomain.py) ----------------
+
+.PHONY: iodom-orders
+iodom-orders: $(BUILD)/iodom-orders.elf
+
+$(BUILD)/iodom-orders.o: tests/iodom/orders.c | $(BUILD)/iodom.elf
+	$(call say,CC)$(CC) $(IODOM_CFLAGS) -c $< -o $@
+
+$(BUILD)/iodom-orders.elf: $(BUILD)/iodom-orders.o $(BUILD)/iodom.elf
+	$(call say,LD)$(LD) $(LDFLAGS) --gc-sections --wrap=echo_start -T linker/iodom.ld $< $(IODOM_OBJ) $(LWIP_OBJ) \
+	    $(NEWLIB)/install/x86_64-elf/lib/libc.a $(shell gcc -print-libgcc-file-name) -o $@
 
 # --- unit tests: the real files on the host ------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Makes the Linux test guest: guest.py --kernel build/third_party/linux-stock --init tests/guest/linux --traffic FILE --out build/guest
+"""Makes the Linux test guest: guest.py --kernel build/third_party/linux-stock --init tests/guest/linux --programs FILE... --out build/guest
 
 Writes OUT/vmlinuz (Debian's kernel as it is) and OUT/initrd.cpio.gz: busybox, the stock NIC modules, /init and small commands. The same
 input gives the same bytes.
@@ -121,7 +121,8 @@ def initrd(args):
         cpio.add(f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox")
     for name, text in COMMANDS.items():
         cpio.add(f"bin/{name}", stat.S_IFREG | 0o755, f"#!/bin/sh\n{text}\n".encode())
-    cpio.add("bin/traffic", stat.S_IFREG | 0o755, args.traffic.read_bytes())
+    for program in args.programs:
+        cpio.add(f"bin/{program.name}", stat.S_IFREG | 0o755, program.read_bytes())
     add_modules(cpio, args.kernel)
     return gzip.compress(cpio.done(), compresslevel=6, mtime=0)
 
@@ -130,7 +131,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", type=pathlib.Path, required=True, help="the unpacked kernel package")
     parser.add_argument("--init", type=pathlib.Path, required=True, help="folder with the init script")
-    parser.add_argument("--traffic", type=pathlib.Path, required=True, help="the static helper program")
+    parser.add_argument("--programs", type=pathlib.Path, nargs="+", required=True, help="static helpers")
     parser.add_argument("--busybox", default="/bin/busybox")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     args = parser.parse_args()

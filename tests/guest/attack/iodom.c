@@ -33,7 +33,7 @@
 #define RX_QUEUE(n)  (0xc000u + 0x40 * (n))
 #define TX_QUEUE(n)  (0xe000u + 0x40 * (n))
 #define SETTLE_MS    2000
-#define IODOM_RAM    (24u << 20) /* boot/iodom.c */
+#define IODOM_RAM    (16u << 20) /* boot/iodom.c */
 
 static void receive_address(uint64_t regs, unsigned pool, const uint8_t mac[6])
 {

@@ -13,7 +13,7 @@ TEST(the_io_domain_is_a_small_guest_that_restarts)
     memset(&g, 0xff, sizeof(g));
     iodom_guest(&g);
     CHECK(!strcmp(g.name, "iodomain"));
-    CHECK_EQ(g.memory, 24 << 20);
+    CHECK_EQ(g.memory, 16 << 20);
     CHECK_EQ(g.vcpus, 1);
     CHECK_EQ(g.on_crash, BOOT_CRASH_RESTART);
     CHECK_EQ(g.nvfs, 0);

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The I/O domain dies, by the operator, by a crash or by a hang, and guests with VFs do not notice: frames, links, mailboxes.
+IODOMAIN_KILLS: how often the operator restarts it (10)."""
+import collections
+import os
+import random
+import re
+import statistics
+
+from tests.system import guests, handover, lib, texts
+
+KILLS = int(os.environ.get("IODOMAIN_KILLS") or 10)
+ADDRESS = "10.0.2.15"
+PEER = guests.ADDRESS["db"]
+DOMAIN = "iodomain"
+BACK_S = 0.1       # control is back after so long in the median, on a host that has nothing else to do
+STOPS_AT = r"^\[ *(?P<s>\d+\.\d+)\] \w+: \[iodomain\] stops: (?P<why>[^\n]*)"
+UP_AT = r"^\[ *(?P<s>\d+\.\d+)\] \w+: iodomain: lan0 is up"
+NO_LIFE = "no sign of life"
+
+
+@lib.boot("iodomain")
+def demo(build):
+    lib.make("iodom-orders", build)
+    return {"cfg": "tests/guest/demo/lastmile.cfg", "files": (f"iodom.elf={build}/iodom-orders.elf",), "ready": guests.ready}
+
+
+# What runs in which guest: (guest, command, milliseconds between two).
+STREAMS = {
+    "peer": ("web", f"ping {PEER}", 2),
+    "uplink": ("web", f"ping {guests.UPLINK}", 5),
+    "stack": ("db", f"ping {ADDRESS}", 2),
+    "mailbox": ("db", "mailbox eth0", 5),
+}
+
+Stream = collections.namedtuple("Stream", "sent lost repeated silences")  # silences: (from, to) in seconds of the board's clock
+
+
+def begin_traffic(host):
+    """Slower where the host is: what a VF's ring does not hold while its guest waits for a processor is lost, restart or not."""
+    for name, (guest, what, ms) in STREAMS.items():
+        host.run(guest, f"outage {what} {ms * slowness():.1f} >/tmp/{name} 2>&1 &")
+
+
+def end_traffic(host):
+    khz = int(lib.find(r"time: TSC (\d+) kHz", host.text)[1])
+    streams = {}
+    for guest in guests.ADDRESS:
+        host.run(guest, "killall outage")
+    for name, (guest, _, _) in STREAMS.items():
+        text = host.run(guest, f"wait; cat /tmp/{name}")
+        total = lib.find(r"guest: outage .* sent (\d+) lost (\d+) repeated (\d+)", text)
+        silences = [tuple(int(n) / khz / 1e3 for n in pair) for pair in re.findall(r"from (\d+) to (\d+)", text)]
+        streams[name] = Stream(*(int(n) for n in total.groups()), silences)
+    return streams
+
+
+def link_state(host):
+    """What igbvf has had to say in each guest, and how often it saw the carrier come or go."""
+    command = "echo state $(dmesg | grep -c igbvf) $(cat /sys/class/net/eth0/carrier_changes)"
+    return {guest: lib.find(r"state (\d+) (\d+)", host.run(guest, command)).groups() for guest in guests.ADDRESS}
+
+
+def deaths(host, start):
+    """[(when it ended, when the NIC was up again, why)] in seconds of the board's clock, in the console's text from `start` on."""
+    found = []
+    for stop in re.finditer(STOPS_AT, host.text[start:], re.M):
+        up = re.search(UP_AT, host.text[start + stop.end():], re.M)
+        found.append((float(stop["s"]), float(up["s"]) if up else None, stop["why"]))
+    return found
+
+
+def silence(stream, moment):
+    """The silence that a moment fell into; too short a one to be reported is taken for one of 10 ms."""
+    around = [pair for pair in stream.silences if pair[0] - 0.01 < moment < pair[1]]
+    return max(around, key=lambda pair: pair[1] - pair[0], default=(moment, moment + 0.01))
+
+
+def judge(streams, links, host):
+    assert streams["peer"].lost == streams["peer"].repeated == 0, f"between VFs: {streams['peer'][:3]}"
+    assert streams["uplink"].lost == streams["uplink"].repeated == 0, f"to the uplink: {streams['uplink'][:3]}"
+    assert streams["mailbox"].lost == 0, f"requests that failed: {streams['mailbox'][:3]}"
+    assert link_state(host) == links, f"the guests' logs: {links} before, {link_state(host)} after"
+    host.never(r"\) lan0/\d: (reset|driver is up)")
+    host.never(texts.PANIC)
+
+
+def slowness():
+    """How much longer than on an idle host things take on this one."""
+    return max(1.0, os.getloadavg()[0] / os.cpu_count())
+
+
+def show(what, seconds):
+    ms = sorted(1000 * s for s in seconds)
+    print(f"              {what}: best {ms[0]:.0f}, median {statistics.median(ms):.0f}, worst {ms[-1]:.0f} ms ({len(ms)} times, "
+          f"host loaded {slowness():.1f} times)", flush=True)
+
+
+def pause(host, seconds):
+    """Lets that much time go by."""
+    at = len(host.text)
+    try:
+        host.expect(r"\Z\A", seconds, start=at)
+    except Exception:  # nothing says that
+        pass
+
+
+def restart(host):
+    at = handover.order(host, "restart iodomain")
+    host.line(texts.NIC_UP, 30, start=at, fail=texts.PANIC)
+
+
+def die(host, how):
+    """Gives the I/O domain an order; where the console's text of it begins."""
+    at = len(host.text)
+    host.run("db", f"(echo {how} | timeout 5 nc {ADDRESS} 9) >/dev/null 2>&1 &")
+    host.focus("lastmile")
+    return at
+
+
+@lib.test("system iodomain: without a restart no frame is lost", on="iodomain", limit=60)
+def baseline(host):
+    links = link_state(host)
+    begin_traffic(host)
+    pause(host, 3)
+    streams = end_traffic(host)
+    judge(streams, links, host)
+    assert streams["stack"].lost == 0, streams["stack"]
+
+
+@lib.test(f"system iodomain: {KILLS} restarts by the operator: no frame lost, no link event, requests answered, control back soon",
+          on="iodomain", limit=60 + 6 * KILLS)
+def restarts(host):
+    links, start = link_state(host), len(host.text)
+    begin_traffic(host)
+    for _ in range(KILLS):
+        pause(host, random.uniform(0.1, 1))
+        restart(host)
+    streams = end_traffic(host)
+    killed = deaths(host, start)
+    assert len(killed) == KILLS, killed
+    back = {name: [silence(streams[name], at)[1] - at for at, _, _ in killed] for name in ("stack", "mailbox")}
+    show("until the NIC is up", [up - at for at, up, _ in killed])
+    show("until the stack answers", back["stack"])
+    show("until the mailbox answers", back["mailbox"])
+    judge(streams, links, host)
+    for name, times in back.items():
+        assert statistics.median(times) < BACK_S * slowness(), f"{name}: {times}"
+
+
+@lib.test("system iodomain: a crash and two ways to hang: the same", on="iodomain", limit=150)
+def crashes(host):
+    links, start = link_state(host), len(host.text)
+    begin_traffic(host)
+    for how, why in ("crash", "triple fault"), ("hang", NO_LIFE):
+        at = die(host, how)
+        assert why in host.expect(STOPS_AT, 20, start=at)["why"]
+        host.line(texts.NIC_UP, 30, fail=texts.PANIC)
+        pause(host, 1)
+    streams = end_traffic(host)
+    died = deaths(host, start)
+    assert len(died) == 2, died
+    show("from a crash until the stack answers", [silence(streams["stack"], died[0][0])[1] - died[0][0]])
+    hung, noticed = silence(streams["stack"], died[1][0]), died[1][0]
+    show("a hang until it is noticed", [noticed - hung[0]])
+    show("from then until the stack answers", [hung[1] - noticed])
+    judge(streams, links, host)
+    assert 0.4 < noticed - hung[0], "taken for hung while it was not"
+
+
+@lib.test("system iodomain: after three deaths in a minute it stays down, VFs go on, who starts meanwhile waits; the operator starts it",
+          on="iodomain", limit=300)
+def left_down(host):
+    for how in "crash", "halt", "crash", "crash":
+        at = die(host, how)
+        host.expect(STOPS_AT, 20, start=at)
+        if host.expect(rf"{texts.of(texts.STAYS_DOWN, DOMAIN)}|{texts.NIC_UP}", 60, fail=texts.PANIC)[0].startswith("["):
+            break
+    host.line(texts.of(texts.STOPPED, DOMAIN), 20)
+    assert any(line.split()[3:] == ["stopped", DOMAIN] for line in handover.told(host, "list"))
+    assert lib.ping_line(host.run("web", f"lmping {PEER} 100 2"), PEER)[:2] == (100, 0)
+    handover.stop(host, "web")
+    handover.order(host, "start web")
+    pause(host, 1)
+    assert any(line.split()[3:] == ["starting", "web"] for line in handover.told(host, "list"))
+    restart(host)
+    host.focus(texts.HYPERVISOR)
+    host.line(texts.of(texts.PREFIX, "web") + texts.GUEST_READY, 200, start=at, fail=texts.PANIC)
+    assert lib.ping_line(host.run("web", f"lmping {PEER} 100 2"), PEER)[:2] == (100, 0)
+    assert lib.ping_line(host.run("web", f"lmping {ADDRESS} 20 5"), ADDRESS)[:2] == (20, 0)
