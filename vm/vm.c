@@ -305,7 +305,7 @@ enum vcpu_state vm_prepare(struct vcpu *v)
 
     while (p2m_zero(&vm->p2m, &vm->zeroed) || (err = loader_load(vm, &vm->loaded)) > 0) {
         cpu_take_interrupts();
-        if (vm->state != VM_STARTING || sched_must_yield(v))
+        if (vm->state != VM_STARTING || (!vm->privileged && sched_must_yield(v))) /* VFs' guests wait for the I/O domain */
             return VCPU_READY;
     }
     if (!err)
