@@ -290,15 +290,13 @@ void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *vf)
                 return;
 }
 
-int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
+int64_t setup_vf_status(UNUSED struct vm *caller, uint64_t nic, uint64_t vf, UNUSED bool ready)
 {
     const struct vf *f = setup_vf(nic, vf);
     spin_guard(&setup.lock);
 
     if (!f)
         return -EINVAL;
-    if (ratelimit_ok(&setup.calls))
-        log_debug("%s: %s %s", caller->name, f->label, ready ? "driver ready" : "reset");
     return assign_is_held(f->dev) ? -EBUSY : (int64_t)vf_reset_number(f);
 }
 
