@@ -41,7 +41,7 @@ static int64_t hc_nic_ready(struct vcpu *v)
 
 static int64_t hc_vf_status(struct vcpu *v)
 {
-    return v->gpr[RDX] > 1 ? -EINVAL : setup_vf_status(v->vm, v->gpr[RDI], v->gpr[RSI], v->gpr[RDX]);
+    return v->gpr[RDX] > 1 ? -EINVAL : setup_vf_status(v->gpr[RDI], v->gpr[RSI]);
 }
 
 static int64_t hc_vf_clean(struct vcpu *v)

@@ -290,10 +290,9 @@ void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *vf)
                 return;
 }
 
-int64_t setup_vf_status(UNUSED struct vm *caller, uint64_t nic, uint64_t vf, UNUSED bool ready)
+int64_t setup_vf_status(uint64_t nic, uint64_t vf)
 {
     const struct vf *f = setup_vf(nic, vf);
-    spin_guard(&setup.lock);
 
     if (!f)
         return -EINVAL;

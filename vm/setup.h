@@ -37,7 +37,7 @@ void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *vf);
  * or is used.
  */
 int setup_nic_ready(struct vm *caller, uint64_t nic);
-int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready);
+int64_t setup_vf_status(uint64_t nic, uint64_t vf);
 int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number);
 
 /* HC_ALIVE: the I/O domain is stopped, as for a crash of it, if it does not call again in time. -EINVAL: not 1 to 2^32 - 1. */

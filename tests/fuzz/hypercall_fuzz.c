@@ -46,10 +46,9 @@ int setup_nic_ready(struct vm *caller, uint64_t nic)
     return nic < NICS ? 0 : -EINVAL;
 }
 
-int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
+int64_t setup_vf_status(uint64_t nic, uint64_t vf)
 {
-    must(caller->privileged && fake_hvm.reg[REG_CPL] == 0);
-    (void)ready;
+    must(vm.privileged && fake_hvm.reg[REG_CPL] == 0);
     return nic < NICS && vf < VFS ? 0 : -EINVAL;
 }
 

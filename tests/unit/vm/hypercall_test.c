@@ -30,11 +30,10 @@ int setup_nic_ready(struct vm *caller, uint64_t nic)
     return nic == 0 ? 0 : -EINVAL;
 }
 
-int64_t setup_vf_status(struct vm *caller, uint64_t nic, uint64_t vf, bool ready)
+int64_t setup_vf_status(uint64_t nic, uint64_t vf)
 {
-    (void)caller, (void)nic;
     statuses++;
-    return vf >= 4 ? -EINVAL : ready ? (int)vf : 0;
+    return nic != 0 || vf >= 4 ? -EINVAL : (int)vf;
 }
 
 int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number)
