@@ -13,7 +13,7 @@ KILLS = int(os.environ.get("IODOMAIN_KILLS") or 10)
 ADDRESS = "10.0.2.15"
 PEER = guests.ADDRESS["db"]
 DOMAIN = "iodomain"
-BACK_S = 0.1       # control is back after so long in the median, on a host that has nothing else to do
+BACK_S = 1         # igbvf waits so long for an answer; what the median is on an idle host is printed, not judged: hosts are busy
 STOPS_AT = r"^\[ *(?P<s>\d+\.\d+)\] \w+: \[iodomain\] stops: (?P<why>[^\n]*)"
 UP_AT = r"^\[ *(?P<s>\d+\.\d+)\] \w+: iodomain: lan0 is up"
 NO_LIFE = "no sign of life"
@@ -27,7 +27,7 @@ def demo(build):
 
 # What runs in which guest: (guest, command, milliseconds between two).
 STREAMS = {
-    "peer": ("web", f"ping {PEER}", 2),
+    "peer": ("web", f"ping {PEER}", 5),
     "uplink": ("web", f"ping {guests.UPLINK}", 5),
     "stack": ("db", f"ping {ADDRESS}", 2),
     "mailbox": ("db", "mailbox eth0", 5),
@@ -145,7 +145,7 @@ def restarts(host):
     show("until the mailbox answers", back["mailbox"])
     judge(streams, links, host)
     for name, times in back.items():
-        assert statistics.median(times) < BACK_S * slowness(), f"{name}: {times}"
+        assert statistics.median(times) < BACK_S, f"{name}: {times}"
 
 
 @lib.test("system iodomain: a crash and a hang: the same", on="iodomain", limit=300)
