@@ -43,11 +43,13 @@ void keep_init(void)
     if (hypercall(HC_KEEP, (uintptr_t)blob, sizeof(blob), 0) != 0)
         memset(blob, 0, sizeof(blob));
     while (used < sizeof(blob) && record_at(used)->type != 0) {
-        uint32_t length = record_at(used)->length;
+        const struct keep_record r = *record_at(used);
 
-        if (length > sizeof(blob) || size_of(length) > sizeof(blob) - used)
+        /* Each is there once. */
+        if (r.length > sizeof(blob) || size_of(r.length) > sizeof(blob) - used ||
+            find(r.type, r.index) < used)
             memset(blob, 0, sizeof(blob)); /* and so it ends */
-        used = record_at(0)->type ? used + size_of(length) : 0;
+        used = record_at(0)->type ? used + size_of(r.length) : 0;
     }
     memset(blob + used, 0, sizeof(blob) - used);
 }

@@ -108,6 +108,17 @@ TEST(a_full_keepsake_takes_no_more)
     CHECK(!holds(KEEP_LEASE, 0, "kept"));
 }
 
+TEST(a_record_that_is_there_twice_is_garbage)
+{
+    struct keep_record r = {KEEP_NIC, 1, 1, 0};
+
+    empty();
+    memcpy(fake_keepsake, &r, sizeof(r));
+    memcpy(fake_keepsake + sizeof(r), &r, sizeof(r));
+    be_born();
+    CHECK_EQ(used, 0);
+}
+
 TEST(garbage_is_taken_for_nothing)
 {
     struct keep_record r = {KEEP_NIC, 1, 1, 0};
