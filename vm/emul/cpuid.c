@@ -110,9 +110,7 @@ enum then emul_cpuid(struct vcpu *v, UNUSED const struct vm_exit *e)
     struct cpuid_regs r = {0, 0, 0, 0};
 
     if (INDEX(leaf) < BOOT_CPUID_LEAVES) {
-        const uint32_t *row = hvm_cpu.cpuid[RANGE(leaf)][INDEX(leaf)];
-
-        r = (struct cpuid_regs){row[0], row[1], row[2], row[3]};
+        __builtin_memcpy(&r, hvm_cpu.cpuid[RANGE(leaf)][INDEX(leaf)], sizeof(r)); /* two moves, not a call */
         if (patched[RANGE(leaf)] >> INDEX(leaf) & 1)
             patch(v, leaf, (uint32_t)v->gpr[RCX], &r);
     }
