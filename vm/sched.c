@@ -225,6 +225,14 @@ uint64_t sched_run_ns(const struct vcpu *v)
     return v->run_ns + (q->current == v ? time_ns() - q->start_ns : 0);
 }
 
+void sched_forgive(struct vcpu *v)
+{
+    struct runq *q = &runqs[v->cpu];
+    spin_guard(&q->lock);
+
+    v->vruntime_ns -= time_ns() - q->start_ns;
+}
+
 /* One turn of a CPU's life. */
 static void sched_turn(unsigned cpu)
 {

@@ -30,3 +30,6 @@ uint64_t sched_run_ns(const struct vcpu *v);
 
 /* True if the vCPU that runs on this CPU should come back to sched_loop(): slice over with others waiting. */
 bool sched_must_yield(const struct vcpu *v);
+
+/* What the vCPU has run in its present turn does not count against its share: it was work that must not make it wait afterwards. Its own CPU. */
+void sched_forgive(struct vcpu *v);

@@ -295,7 +295,8 @@ static enum vcpu_state start_done(struct vm *vm, int err)
 /*
  * In the VM's own time, for memory and image may be large and functions take 100 ms to come out of their
  * reset. The console's UART, the clock and the virtual PCI bus stay as they are; every driver sets them up
- * anyway.
+ * anyway. Others wait for the I/O domain: it goes on without a break, and does not pay for that with its share,
+ * or it would stand behind them for as long, and be taken for hung.
  */
 enum vcpu_state vm_prepare(struct vcpu *v)
 {
@@ -305,7 +306,7 @@ enum vcpu_state vm_prepare(struct vcpu *v)
 
     while (p2m_zero(&vm->p2m, &vm->zeroed) || (err = loader_load(vm, &vm->loaded)) > 0) {
         cpu_take_interrupts();
-        if (vm->state != VM_STARTING || (!vm->privileged && sched_must_yield(v))) /* VFs' guests wait for the I/O domain */
+        if (vm->state != VM_STARTING || (!vm->privileged && sched_must_yield(v)))
             return VCPU_READY;
     }
     if (!err)
@@ -315,6 +316,8 @@ enum vcpu_state vm_prepare(struct vcpu *v)
         return VCPU_BLOCKED;
     }
     next = start_done(vm, err);
+    if (vm->privileged)
+        sched_forgive(v);
     if (next == VCPU_RUNNING && (vm->end == VM_HELD || may_log(vm, &vm->news)))
         log_info("[%s] %s", vm->name, vm->end == VM_HELD ? "started" : "restarted");
     return next;

@@ -301,4 +301,16 @@ TEST(the_present_turn_counts)
     CHECK_EQ(sched_run_ns(&v[1]), 0);
 }
 
+TEST(what_is_forgiven_is_not_charged)
+{
+    setup(1);
+    begin(&runqs[0], &v[0], 0);
+    fake_now_ns += 300 * NS_PER_MS;
+    sched_forgive(&v[0]);
+    fake_now_ns += NS_PER_MS;
+    end(&runqs[0], &v[0], VCPU_BLOCKED);
+    CHECK_EQ(v[0].vruntime_ns, NS_PER_MS);
+    CHECK_EQ(v[0].run_ns, 301 * NS_PER_MS);
+}
+
 TEST_MAIN()

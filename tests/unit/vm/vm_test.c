@@ -127,6 +127,14 @@ bool sched_must_yield(const struct vcpu *v)
     return must_yield;
 }
 
+static unsigned forgiven;
+
+void sched_forgive(struct vcpu *v)
+{
+    CHECK(v->vm->privileged);
+    forgiven++;
+}
+
 int setup_assign(struct vm *vm)
 {
     (void)vm;
@@ -344,6 +352,22 @@ TEST(a_restart_lets_others_have_the_cpu)
     leave(vm->vcpu[0]);
     CHECK_EQ(vm->state, VM_STOPPED);
     CHECK_EQ(resets, 4); /* no timer of its goes on */
+}
+
+TEST(a_restart_of_the_io_domain_does_not_stop_half_way)
+{
+    struct vm *vm = create();
+
+    start(vm);
+    vm->privileged = true;
+    vm_stop(vm, NULL, VM_POWER_RESET, "by the operator");
+    vm->vcpu[0]->state = VCPU_OFF;
+    vm_vcpu_left(vm->vcpu[0]);
+    forgiven = 0;
+    must_yield = true;
+    CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_RUNNING);
+    must_yield = false;
+    CHECK_EQ(forgiven, 1);
 }
 
 TEST(a_first_start_finds_zeroed_memory)
