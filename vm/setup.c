@@ -21,6 +21,7 @@
 static struct {
     const struct boot_config *cfg;
     struct boot_guest iodom; /* what the I/O domain is built from */
+    struct iodom_info *info; /* what it is told at each start */
     struct vm *iodom_vm;
     uint32_t patience; /* calls of watch() that it may still be silent, atomic */
     struct pci_dev *pf[BOOT_NICS_MAX];
@@ -104,6 +105,7 @@ static void iodom_start(const struct bootinfo *bi)
 {
     struct iodom_info *info = hpa_to_ptr(hpa(bi->iodom_info));
 
+    setup.info = info;
     info->tsc_khz = time_tsc_khz();
     info->nnics = 0;
     for (uint32_t i = 0; i < setup.cfg->nnics; i++)
@@ -288,6 +290,20 @@ void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *vf)
         for (*vf = 0; setup_vf(*nic, *vf); ++*vf)
             if (setup_vf(*nic, *vf) == f)
                 return;
+}
+
+void setup_vf_moved(const struct vf *from, const struct vf *to)
+{
+    uint32_t nic[2], vf[2];
+    struct iodom_vf *a, *b, t;
+
+    setup_vf_place(from, &nic[0], &vf[0]);
+    setup_vf_place(to, &nic[1], &vf[1]);
+    a = &setup.info->nic[nic[0]].vf[vf[0]];
+    b = &setup.info->nic[nic[1]].vf[vf[1]];
+    t = *a;
+    *a = *b;
+    *b = t;
 }
 
 int64_t setup_vf_status(uint64_t nic, uint64_t vf)

@@ -32,6 +32,9 @@ void setup_stopped(void);
 struct vf *setup_vf(uint64_t nic, uint64_t vf);
 void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *vf);
 
+/* Address and VLAN of the configuration go with the guest: the next I/O domain finds them at its new VF. */
+void setup_vf_moved(const struct vf *from, const struct vf *to);
+
 /*
  * Hypercalls HC_NIC_READY, HC_VF_STATUS and HC_VF_CLEAN. -EINVAL: no such NIC or VF; or the VF was reset again since,
  * or is used.

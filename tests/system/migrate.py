@@ -121,3 +121,19 @@ def moves(host):
     host.send("faults\r")
     host.expect(r"lastmile> $", 20, start=at + 7)
     assert " lan0" not in host.text[at:], host.text[at:]
+
+
+@lib.test("system migrate: the configured address of a guest that was moved is its own under the next I/O domain, too", on="migrate", limit=150)
+def restarted(host):
+    until_clean(host, 3)
+    assert order(host, "move web lan0/3")["result"] == "done"
+    host.focus(texts.OPERATOR)
+    host.settle()
+    at = len(host.text)
+    host.send("restart iodomain\r")
+    host.line(texts.NIC_UP, 60, start=at, fail=texts.PANIC)
+    change = "if ip link set eth0 address 02:00:00:00:00:77; then echo may; else echo may not; fi"
+    assert "may not" in host.run("web", change).splitlines()
+    assert lib.ping_line(host.run("web", f"lmping {ADDRESS['db']} 20 5"), ADDRESS["db"])[:2] == (20, 0)
+    until_clean(host, 0)
+    assert order(host, "move web lan0/0")["result"] == "done"

@@ -334,6 +334,7 @@ static int64_t hand_over(void)
     if (rc != 0)
         return rc;
     vf_move(from, to);
+    setup_vf_moved(from, to);
     m.leave_ns = 0;
     set_states(MOVE_STOP, MOVE_STOP);
     return 0;

@@ -33,6 +33,14 @@ void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *n)
     *n = (uint32_t)(f - vf);
 }
 
+static unsigned told; /* moves that the next I/O domain hears of */
+
+void setup_vf_moved(const struct vf *from, const struct vf *to)
+{
+    CHECK(from == &vf[0] && to == &vf[2]);
+    told++;
+}
+
 bool vf_claim(struct vf *f, struct vm *vm)
 {
     if (f->owner)
@@ -206,8 +214,9 @@ TEST(a_move)
     quiesce_rc = 1;
     CHECK_EQ(go(MOVE_QUIESCE), 1);
     fake_time_advance(1000);
+    told = 0;
     CHECK_EQ(go(MOVE_SWITCH), 0);
-    CHECK(web.frozen && mine == vf[2].dev);
+    CHECK(web.frozen && mine == vf[2].dev && told == 1);
     CHECK(go(MOVE_RESUME) >= 1000);
     check_runs_with(2);
     CHECK_EQ(fake_pci_resets, 1); /* the source's */
