@@ -3,7 +3,7 @@
 #pragma once
 
 /* For HC_ALIVE: within that time the event loop turns, or what holds it up says so itself. */
-#define ALIVE_LIMIT_MS 500
+#define ALIVE_LIMIT_MS 3000
 
 /* TCP echo (RFC 862) on port 7. Negative errno. */
 int echo_start(void);
