@@ -10,7 +10,8 @@ from tests.system.guests import ADDRESS, ready
 
 MOVES = int(os.environ.get("MIGRATE_MOVES") or 10)
 RATE = 200          # numbered datagrams a second, echoed: what a board under TCG carries beside a transfer
-ACCESSES_MAX = 60
+ACCESSES_MAX = 60   # and what a busy host adds: one for each frame that is looped back, and for each batch of parked ones
+BATCH = 8
 REORDERED_MAX = 2   # a move
 VFS = (0, 3)
 IODOMAIN = "iodomain"
@@ -107,7 +108,8 @@ def moves(host):
         until_clean(host, VFS[(i + 1) % 2])
         done.append(order(host, f"move web lan0/{VFS[(i + 1) % 2]}"))
         assert done[-1]["result"] == "done", done[-1]
-        assert int(done[-1]["accesses"]) <= ACCESSES_MAX, done[-1]
+        parked, looped = int(done[-1]["parked"]), int(done[-1]["looped"])
+        assert int(done[-1]["accesses"]) <= ACCESSES_MAX + looped + parked // BATCH, done[-1]
         assert (done[-1]["lost"], done[-1]["duplicated"]) == ("0", "0"), done[-1]
     transfers_end(host, "web")
     sent, lost, doubled, late = numbers(host, "web", 30 + 3 * MOVES)
