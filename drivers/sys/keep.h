@@ -13,7 +13,6 @@
 enum keep_type {
     KEEP_NIC = 1,   /* of a NIC, by PCI slot: its driver's own */
     KEEP_LEASE = 2, /* of an interface of the stack, by number */
-    KEEP_MOVE = 3,  /* of VFs that are being moved */
 };
 
 /* A record in the keepsake; its contents follow, up to the next multiple of KEEP_ALIGN. Type 0: the end. */

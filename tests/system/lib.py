@@ -160,6 +160,12 @@ class Host(board.Machine):
         """Waits for a whole line with that in it; returns the match."""
         return self.expect(pattern + r"[^\n]*\n", seconds, **options)
 
+    def pause(self, seconds):
+        """Takes in what the console says for that long."""
+        end = time.monotonic() + self.left(seconds)
+        while (left := end - time.monotonic()) > 0:
+            assert self.pump(min(left, 0.5)), f"the machine has ended: {self.epitaph()}"
+
     def never(self, pattern, start=None):
         """Fails if the console said that since the test began."""
         found = re.compile(pattern, re.M).search(self.text, self.mark if start is None else start)
@@ -193,7 +199,7 @@ class Host(board.Machine):
         # The tag is taken apart so that its echo does not look like the answer.
         end = "" if command.endswith("&") else ";"
         self.send(f"{command}{end} echo {tag[:2]}''{tag[2:]} $?\n")
-        match = self.expect(rf"^(?:\({name}\) )?{tag} (\d+)$", seconds, start=at)
+        match = self.expect(rf"^(?:\({name}\) )?{tag} (\d+)(?=\n)", seconds, start=at)
         return int(match[1]), self.text[at:match.start()]
 
     def run(self, name, command, seconds=60):

@@ -5,7 +5,7 @@ import re
 import statistics
 import time
 
-from tests.system import lib, texts
+from tests.system import handover, lib, texts
 from tests.system.guests import ADDRESS, ready
 
 MOVES = int(os.environ.get("MIGRATE_MOVES") or 10)
@@ -26,8 +26,7 @@ def order(host, command, seconds=60):
     """Gives the operator's order; {key: value} of all lines that the I/O domain reports of it."""
     host.focus(texts.OPERATOR)
     host.settle()
-    at = len(host.text)
-    host.send(command + "\r")
+    at = handover.order(host, command)
     host.focus(IODOMAIN)  # where lines come whole
     first = host.line(r"migrate: id=(\d+) op=[^\n]*result=(\w+)", seconds, start=at)
     if first[2] in ("done", "failed"):
@@ -42,12 +41,7 @@ def until_clean(host, vf):
     """A VF that was left is scrubbed before it can be had again."""
     end = time.monotonic() + host.left(60)
     while time.monotonic() < end:
-        host.focus(texts.OPERATOR)
-        host.settle()
-        at = len(host.text)
-        host.send("vf\r")
-        host.expect(r"lastmile> $", 20, start=at + 2)
-        if re.search(rf"^clean .* lan0/{vf} ", host.text[at:], re.M):
+        if any(re.match(rf"clean .* lan0/{vf} ", line) for line in handover.told(host, "vf")):
             return
     raise AssertionError(f"lan0/{vf} does not come clean")
 
@@ -118,22 +112,15 @@ def moves(host):
     assert (lost, doubled) == (0, 0) and late <= REORDERED_MAX * MOVES, (sent, lost, doubled, late)
     log = host.run("web", "dmesg")
     assert not re.search(r"igbvf.*(?:Link is Down|reset|Reset)", log), log
-    host.focus(texts.OPERATOR)
-    at = len(host.text)
-    host.send("faults\r")
-    host.expect(r"lastmile> $", 20, start=at + 7)
-    assert " lan0" not in host.text[at:], host.text[at:]
+    faults = handover.told(host, "faults")
+    assert not any(" lan0" in line for line in faults), faults
 
 
 @lib.test("system migrate: the configured address of a guest that was moved is its own under the next I/O domain, too", on="migrate", limit=150)
 def restarted(host):
     until_clean(host, 3)
     assert order(host, "move web lan0/3")["result"] == "done"
-    host.focus(texts.OPERATOR)
-    host.settle()
-    at = len(host.text)
-    host.send("restart iodomain\r")
-    host.line(texts.NIC_UP, 60, start=at, fail=texts.PANIC)
+    host.line(texts.NIC_UP, 60, start=handover.order(host, "restart iodomain"), fail=texts.PANIC)
     change = "if ip link set eth0 address 02:00:00:00:00:77; then echo may; else echo may not; fi"
     assert "may not" in host.run("web", change).splitlines()
     assert lib.ping_line(host.run("web", f"lmping {ADDRESS['db']} 20 5"), ADDRESS["db"])[:2] == (20, 0)

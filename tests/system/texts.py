@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What Lastmile prints that tests wait for: the one place to change when a text does. {guest} stands for a guest's name."""
+"""What Lastmile prints that tests wait for: the one place to change when a text does. {guest} stands for a guest's name.
+A text with something to be read in it is a whole line: the first half of one may come some time before the other."""
 
 # boot/
 STARTS = r"Lastmile \S"
@@ -19,12 +20,12 @@ FIRST_LOG = r"\[ *\d+\.\d+\] "
 PANIC = r"panic|PANIC"
 NIC_UP = r": lan0 is up"
 HAS_VF = r"{guest}: has lan0/{vf}"
-STOPS = r"\[{guest}\] (?:stops|is stopped): (?P<why>[^\n]*)"
-STOPPED = r"\[{guest}\] is stopped: (?P<why>[^\n]*)"
+STOPS = r"\[{guest}\] (?:stops|is stopped): (?P<why>[^\n]*)(?=\n)"
+STOPPED = r"\[{guest}\] is stopped: (?P<why>[^\n]*)(?=\n)"
 STARTED = r"\[{guest}\] started"
 RESTARTED = r"\[{guest}\] restarted"
 STAYS_DOWN = r"\[{guest}\] crashed \d+ times"
-NOT_STARTED = r"\[{guest}\] not started: (?P<why>[^\n]*)"
+NOT_STARTED = r"\[{guest}\] not started: (?P<why>[^\n]*)(?=\n)"
 REGISTERS = r"\[{guest}\] vCPU \d+ at cs:rip "
 LINES_DROPPED = r"\[{guest}\] \(\d+ lines dropped\)"
 MEMORY = r"memory: hypervisor (\d+) KiB, I/O domain (\d+) KiB"

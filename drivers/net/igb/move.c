@@ -152,6 +152,24 @@ static int advance_tx(struct igb *g, uint32_t want, const struct igb_txd last[2]
     return sys_wait(igb_rd(g, IGB_TDH(q)) == want, WAIT_NS) ? 0 : -EIO;
 }
 
+/* --- a queue pair --- */
+
+static int queues_on(struct igb *g, unsigned q, uint32_t rxdctl, uint32_t txdctl, uint64_t limit_ns)
+{
+    igb_wr(g, IGB_RXDCTL(q), rxdctl);
+    igb_wr(g, IGB_TXDCTL(q), txdctl);
+    return sys_wait(igb_rd(g, IGB_RXDCTL(q)) & igb_rd(g, IGB_TXDCTL(q)) & XDCTL_ENABLE, limit_ns)
+               ? 0
+               : -ETIMEDOUT;
+}
+
+/* What they had when they were switched off counts only when it is written again. */
+static void tails_again(struct igb *g, unsigned q)
+{
+    igb_wr(g, IGB_RDT(q), igb_rd(g, IGB_RDT(q)));
+    igb_wr(g, IGB_TDT(q), igb_rd(g, IGB_TDT(q)));
+}
+
 /* --- before the guest stands still --- */
 
 static const char *refuses(struct nic *nic, unsigned from, unsigned to)
@@ -202,6 +220,7 @@ static int open_queues(struct igb *g)
 {
     const struct igb_record *r = &move.r;
     uint8_t mac[NIC_MAC_LEN];
+    int err;
 
     for (unsigned i = 0; i < IGB_MOVE_FIXED; i++)
         igb_wr(g, of_queue(i, r->to), i == TX_WRITE_BACK ? 0 : r->fixed[i]);
@@ -212,10 +231,9 @@ static int open_queues(struct igb *g)
     igb_rar_set(g, IGB_RAR_VF(r->to), mac, r->to);
     igb_wr(g, IGB_VMOLR(r->to), VMOLR_AUPE | VMOLR_STRCRC | VMOLR_LPE | IGB_PREP(VMOLR_RLPML, IGB_FRAME_MAX));
     igb_vf_enable(g, r->to, true);
-    igb_wr(g, IGB_RXDCTL(r->to), r->rxdctl);
-    igb_wr(g, IGB_TXDCTL(r->to), r->txdctl);
-    if (!sys_wait(igb_rd(g, IGB_RXDCTL(r->to)) & igb_rd(g, IGB_TXDCTL(r->to)) & XDCTL_ENABLE, 10 * WAIT_NS))
-        return -ETIMEDOUT;
+    err = queues_on(g, r->to, r->rxdctl, r->txdctl, 10 * WAIT_NS);
+    if (err)
+        return err;
     move.rx_at = igb_rd(g, IGB_RDH(r->to));
     move.tx_at = igb_rd(g, IGB_TDH(r->to));
     return 0;
@@ -533,12 +551,8 @@ static void undo(struct nic *nic)
     const struct igb_record *r = &move.r;
 
     if (move.stopped) {
-        igb_wr(g, IGB_RXDCTL(r->from), r->rxdctl);
-        igb_wr(g, IGB_TXDCTL(r->from), r->txdctl);
-        (void)sys_wait(igb_rd(g, IGB_RXDCTL(r->from)) & igb_rd(g, IGB_TXDCTL(r->from)) & XDCTL_ENABLE,
-                       WAIT_NS);
-        igb_wr(g, IGB_RDT(r->from), igb_rd(g, IGB_RDT(r->from)));
-        igb_wr(g, IGB_TDT(r->from), igb_rd(g, IGB_TDT(r->from)));
+        (void)queues_on(g, r->from, r->rxdctl, r->txdctl, WAIT_NS);
+        tails_again(g, r->from);
         load_mailbox(g, r->from);
     }
     if (move.steered) {
@@ -573,13 +587,12 @@ static int wake_destination(struct igb *g, unsigned vf, const void *rec, uint32_
 /* It may have been silenced, its addresses may point to the PF: all else of it is as its guest left it. */
 static int wake_source(struct igb *g, unsigned vf)
 {
-    igb_wr(g, IGB_RXDCTL(vf), igb_rd(g, IGB_RXDCTL(vf)) | XDCTL_ENABLE);
-    igb_wr(g, IGB_TXDCTL(vf), igb_rd(g, IGB_TXDCTL(vf)) | XDCTL_ENABLE);
-    if (!sys_wait(igb_rd(g, IGB_RXDCTL(vf)) & igb_rd(g, IGB_TXDCTL(vf)) & XDCTL_ENABLE, 10 * WAIT_NS))
-        return -ETIMEDOUT;
-    igb_wr(g, IGB_RDT(vf), igb_rd(g, IGB_RDT(vf)));
-    igb_wr(g, IGB_TDT(vf), igb_rd(g, IGB_TDT(vf)));
-    return 0;
+    int err = queues_on(g, vf, igb_rd(g, IGB_RXDCTL(vf)) | XDCTL_ENABLE,
+                        igb_rd(g, IGB_TXDCTL(vf)) | XDCTL_ENABLE, 10 * WAIT_NS);
+
+    if (!err)
+        tails_again(g, vf);
+    return err;
 }
 
 static int wake(struct nic *nic, unsigned vf, const void *rec, uint32_t length)

@@ -26,14 +26,6 @@ static void add_mac(const uint8_t *mac, unsigned entry)
     parking.entry[parking.macs++] = entry;
 }
 
-static void extra_mac(const struct igb *g, unsigned entry, uint8_t mac[NIC_MAC_LEN])
-{
-    uint64_t at = (uint64_t)igb_rd(g, IGB_RAH(entry)) << 32 | igb_rd(g, IGB_RAL(entry));
-
-    for (unsigned i = 0; i < NIC_MAC_LEN; i++)
-        mac[i] = (uint8_t)(at >> 8 * i);
-}
-
 void igb_park_prepare(struct igb *g, unsigned vf)
 {
     uint8_t mac[NIC_MAC_LEN];
@@ -43,7 +35,7 @@ void igb_park_prepare(struct igb *g, unsigned vf)
     parking.first = parking.done = parking.end = 0;
     add_mac(g->vf[vf].mac, IGB_RAR_VF(vf));
     for (unsigned i = 0; i < g->vf[vf].extra_macs; i++) {
-        extra_mac(g, IGB_RAR_EXTRA(vf, i), mac);
+        igb_rar_get(g, IGB_RAR_EXTRA(vf, i), mac);
         add_mac(mac, IGB_RAR_EXTRA(vf, i));
     }
 }

@@ -84,6 +84,12 @@ void igb_rar_clear(struct igb *g, unsigned entry)
     igb_wr(g, IGB_RAH(entry), 0);
 }
 
+void igb_rar_get(const struct igb *g, unsigned entry, uint8_t mac[NIC_MAC_LEN])
+{
+    (void)g, (void)entry;
+    memset(mac, 0, NIC_MAC_LEN);
+}
+
 unsigned igb_vlan_count(const struct igb *g, unsigned pool)
 {
     (void)g, (void)pool;

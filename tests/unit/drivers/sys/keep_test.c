@@ -39,7 +39,7 @@ TEST(records_outlive_the_one_who_put_them)
     be_born();
     CHECK(holds(KEEP_NIC, 1, "first") && holds(KEEP_NIC, 2, "second NIC") &&
           holds(KEEP_LEASE, 1, "10.0.2.15"));
-    CHECK(!holds(KEEP_MOVE, 1, "first") && !holds(KEEP_NIC, 3, "first"));
+    CHECK(!holds(KEEP_LEASE, 1, "first") && !holds(KEEP_NIC, 3, "first"));
 }
 
 TEST(the_last_one_counts)
