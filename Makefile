@@ -44,7 +44,7 @@ help:
 #: make run [BOARD=amd] [CFG=file] boot the board with the operator's console on the terminal
 #: make test [T=pattern]           unit, lint, fuzz and system tests
 #: make attack [BOARD=amd]         what a hostile guest can do on the board: a table of attacks; ROWS=a,b: only those
-#: make bench                      the benchmark table, and build/bench/results.json
+#: make bench [PARTS=a,b]          the benchmark table, and build/bench/results.json; PARTS=exits,services: only those
 #: make image CFG=file OUT=file    a bootable disk image with all that the file names
 #: make size                       lines of code, bytes per image, memory at run time
 #: make clean                      remove what was built (not the fetched sources)
@@ -112,7 +112,7 @@ attack: all
 	@tests/attack.py --board $(BOARD) --build $(BUILD) --rows '$(ROWS)'
 
 bench: all bench-images
-	@tests/bench/run.py --build $(BUILD)
+	@tests/bench/run.py --build $(BUILD) $(if $(PARTS),--parts '$(PARTS)')
 
 size: all
 	@tools/size.py --build $(BUILD)

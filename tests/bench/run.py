@@ -15,10 +15,11 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
-from tests.system import bare, guests, handover, lib, texts  # noqa: E402
+from tests.system import bare, guests, handover, iodomain, lib, migrate, texts  # noqa: E402
 
 KVM = {"cpuid": 3290, "hypercall": 3525, "ping": 16, "get": 63, "put": 33}  # KVM + VFIO on the same board (QEMU 10.0, Debian 12 in both levels)
 RESTARTS = 9
+MOVES = int(os.environ.get("BENCH_MOVES") or 8)
 ROUNDS = int(os.environ.get("BENCH_ROUNDS") or 3)
 
 EXITS_CFG = """[global]
@@ -261,19 +262,106 @@ def traffic(table, bare_side, others):
         table.add("bare boot to init", statistics.median(starts[bare_side]), "s")
 
 
+STEPS = ("park", "quiesce", "save", "stage", "load", "start", "switch", "replay", "resume")  # in microseconds
+
+
+def moves(table, host):
+    """A guest that sends and receives goes from VF to VF and back."""
+    migrate.count(host, "web", "db", 3 + 3 * MOVES)
+    migrate.transfers(host, "web", "db")
+    done = [migrate.to_and_fro(host, i) for i in range(MOVES)]
+    migrate.transfers_end(host, "web")
+    sent, lost, doubled, late = migrate.numbers(host, "web", 30 + 3 * MOVES)
+    table.add(f"{MOVES} moves to another VF: numbered datagrams", sent, "datagrams")
+    for what, n in (("lost", lost), ("doubled", doubled), ("late", late)):
+        table.add(f"  of them {what}", n, "datagrams")
+    for what in ("accesses", "exits", "hypercalls", "parked"):
+        table.add(f"  a move's {what}, median", statistics.median(int(one[what]) for one in done), "")
+    table.add("  the guest stands still, median", statistics.median(int(one["blackout_ns"]) for one in done) / 1e6, "ms")
+    for step in STEPS:
+        table.add(f"  step {step}, median", statistics.median(int(one[step + "_us"]) for one in done) / 1e3, "ms")
+
+
+def rate_with_moves(table, host):
+    """TCP from a guest before, while and after it is moved."""
+    peer = guests.ADDRESS["db"]
+
+    def put(size):
+        return lib.transfer_line(host.run("web", f"lmput {peer} {size}", 120), "put", peer)[3]
+
+    before = put(32)
+    host.run("web", f"rm -f /tmp/put; (lmput {peer} 128 >/tmp/put; echo over >>/tmp/put) 2>&1 &")
+    for i in range(2):
+        migrate.to_and_fro(host, i)
+    host.run("web", "while ! grep -q over /tmp/put; do usleep 100000; done", 300)
+    during = lib.transfer_line(host.run("web", "cat /tmp/put"), "put", peer)[3]
+    table.add("TCP from a guest that is moved twice", during, "MB/s", ("before", before, None))
+    table.add("TCP from it afterwards", put(32), "MB/s", ("before", before, None))
+
+
+def restarts(table, host):
+    """The I/O domain starts anew under traffic."""
+    streams, back = iodomain.restarted(host, RESTARTS)
+    for what, times in back.items():
+        table.add(f"restart of the I/O domain: until the {what}", 1000 * statistics.median(times), "ms")
+    for name in "peer", "uplink", "mailbox":
+        table.add(f"  lost of {streams[name].sent} requests ({name})", streams[name].lost, "")
+
+
+# What comes nearest on a bare Linux: the PF's driver is loaded anew, or a VF's interface is set down and up.
+RELOAD = ("rmmod igbvf; rmmod igb; load igb 2>/dev/null; ip link set eth0 up; echo 2 >/sys/class/net/eth0/device/sriov_numvfs; load igbvf 2>/dev/null; "
+          "for i in 0 1; do n=eth$((i + 1)); ip link set $n netns $(cat /run/ns$i); ns $i ip link set $n up; "
+          "ns $i ip addr add 10.0.2.$((101 + i))/24 dev $n; done")
+DOWN_UP = "ns 0 ip link set eth1 down; ns 0 ip link set eth1 up"
+CLOCK = "cut -d' ' -f1 /proc/uptime"
+
+
+def out_of_service(host, command):
+    """Milliseconds of a command on the bare board until its VFs can be pinged again."""
+    text = host.run(None, f"echo from $({CLOCK}); {command}; until ns 0 ping -c 1 -W 1 10.0.2.102 >/dev/null 2>&1; do usleep 10000; done; "
+                          f"echo to $({CLOCK})", 300)
+    begin, end = (float(lib.find(rf"^{word} ([\d.]+)\r?$", text)[1]) for word in ("from", "to"))
+    return 1000 * (end - begin)
+
+
+def services(build, table):
+    """Guests are moved, the I/O domain is started anew; what a bare Linux has in their place."""
+    with Guests(build, ", moved", web=(1, "1-3"), db=(4, "1-3")).start() as host:
+        moves(table, host)
+        rate_with_moves(table, host)
+        restarts(table, host)
+    with Bare(build).start() as host:
+        table.add("bare board: a VF's interface down and up", out_of_service(host, DOWN_UP), "ms")
+        table.add("bare board: the PF's driver loaded anew", out_of_service(host, RELOAD), "ms")
+
+
+def compare(build, table):
+    traffic(table, Bare(build), [Guests(build, "", web=(1, "1"), db=(1, "2")), Guests(build, ", shared CPUs", web=(1, "1-3"), db=(4, "1-3"))])
+
+
+PARTS = {"exits": exits, "iommus": iommus, "hand-over": hand_over, "frames": frames, "services": services, "traffic": compare}
+
+
+def parts(text):
+    names = text.split(",")
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: no such part; there are {', '.join(PARTS)}")
+    return names
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
     parser.add_argument("--bare", action="store_true", help="only the bare board's side")
+    parser.add_argument("--parts", type=parts, default=list(PARTS), help=f"which ones, with commas: {', '.join(PARTS)} (default: all)")
     args = parser.parse_args()
     build, table = (ROOT / args.build).resolve(), Table()
-    if not args.bare:
-        exits(build, table)
-        iommus(build, table)
-        hand_over(build, table)
-        frames(build, table)
-    ours = [Guests(build, "", web=(1, "1"), db=(1, "2")), Guests(build, ", shared CPUs", web=(1, "1-3"), db=(4, "1-3"))]
-    traffic(table, Bare(build), [] if args.bare else ours)
+    if args.bare:
+        traffic(table, Bare(build), [])
+    else:
+        for name in args.parts:
+            PARTS[name](build, table)
     table.write(build)
 
 

@@ -103,6 +103,22 @@ def restart(host):
     host.line(texts.NIC_UP, 30, start=at, fail=texts.PANIC)
 
 
+def restarted(host, times):
+    """The operator does that again and again under traffic: (the streams, {what: seconds until it is back, each time})."""
+    start = len(host.text)
+    begin_traffic(host)
+    for _ in range(times):
+        host.pause(random.uniform(0.5, 1.5))
+        restart(host)
+    streams = end_traffic(host)
+    killed = [death for death in deaths(host, start) if death[2].startswith("by the operator")]  # a busy host may add hangs
+    assert len(killed) == times, killed
+    back = {"NIC is up": [up - at for at, up, _ in killed]}
+    for name in "stack", "mailbox":
+        back[f"{name} answers"] = [silence(streams[name], at)[1] - at for at, _, _ in killed]
+    return streams, back
+
+
 def die(host, how):
     """Gives the I/O domain an order; where the console's text of it begins. It comes when the console is there to see it: a switch drops what was to come."""
     at = len(host.text)
@@ -124,21 +140,13 @@ def baseline(host):
 @lib.test(f"system iodomain: {KILLS} restarts by the operator: no frame lost, no link event, requests answered, control back soon",
           on="iodomain", limit=200 + 10 * KILLS)
 def restarts(host):
-    links, start = link_state(host), len(host.text)
-    begin_traffic(host)
-    for _ in range(KILLS):
-        host.pause(random.uniform(0.5, 1.5))
-        restart(host)
-    streams = end_traffic(host)
-    killed = [death for death in deaths(host, start) if death[2].startswith("by the operator")]  # a busy host may add hangs
-    assert len(killed) == KILLS, killed
-    back = {name: [silence(streams[name], at)[1] - at for at, _, _ in killed] for name in ("stack", "mailbox")}
-    show("until the NIC is up", [up - at for at, up, _ in killed])
-    show("until the stack answers", back["stack"])
-    show("until the mailbox answers", back["mailbox"])
+    links = link_state(host)
+    streams, back = restarted(host, KILLS)
+    for what, times in back.items():
+        show(f"until the {what}", times)
     judge(streams, links, host)
-    for name, times in back.items():
-        assert statistics.median(times) < BACK_S, f"{name}: {times}"
+    for what, times in back.items():
+        assert statistics.median(times) < BACK_S, f"{what}: {times}"
 
 
 @lib.test("system iodomain: a crash: the same", on="iodomain", limit=200)

@@ -46,6 +46,15 @@ def until_clean(host, vf):
     raise AssertionError(f"lan0/{vf} does not come clean")
 
 
+def to_and_fro(host, i):
+    """The i-th move of `web`: what is reported of it."""
+    vf = VFS[(i + 1) % 2]
+    until_clean(host, vf)
+    done = order(host, f"move web lan0/{vf}")
+    assert done["result"] == "done", done
+    return done
+
+
 def numbers(host, guest, seconds):
     """(sent, lost, doubled, late) of a `traffic number` that was started in the background."""
     host.run(guest, "while ! grep -q number /tmp/number; do usleep 200000; done", seconds)
@@ -97,14 +106,11 @@ def moves(host):
     assert numbers(host, "web", 60)[1:3] == (0, 0), "lost without any move"
     count(host, "web", "db", 3 + 3 * MOVES)
     transfers(host, "web", "db")
-    done = []
-    for i in range(MOVES):
-        until_clean(host, VFS[(i + 1) % 2])
-        done.append(order(host, f"move web lan0/{VFS[(i + 1) % 2]}"))
-        assert done[-1]["result"] == "done", done[-1]
-        parked, looped = int(done[-1]["parked"]), int(done[-1]["looped"])
-        assert int(done[-1]["accesses"]) <= ACCESSES_MAX + looped + parked // BATCH, done[-1]
-        assert (done[-1]["lost"], done[-1]["duplicated"]) == ("0", "0"), done[-1]
+    done = [to_and_fro(host, i) for i in range(MOVES)]
+    for one in done:
+        parked, looped = int(one["parked"]), int(one["looped"])
+        assert int(one["accesses"]) <= ACCESSES_MAX + looped + parked // BATCH, one
+        assert (one["lost"], one["duplicated"]) == ("0", "0"), one
     transfers_end(host, "web")
     sent, lost, doubled, late = numbers(host, "web", 30 + 3 * MOVES)
     report(done)
