@@ -2,7 +2,7 @@
 """The boards in Bochs: `vmx`, whose processor is Intel's, and `ryzen`, AMD's with more of SVM than QEMU has. Neither has an IOMMU, so guests
 have no devices; what they may do, and how they end, is the same as on the other boards. Bochs runs some thirty million instructions a second,
 so the stock kernel is unpacked here: doing that itself would take three quarters of its time."""
-import lzma
+import subprocess
 
 from tests.system import config, lib, texts
 from tests.system.hostile import set_off
@@ -36,14 +36,20 @@ vcpus = 2
 """ + "".join(f"[guest {how}]\nkernel = attack.elf\ncmdline = wait=1 run={how} vf=0\nmemory = 16M\non_crash = stop\n" for how in CRASHES)
 
 
+UNPACKERS = {b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}  # by how the payload begins: Debian 12's, Debian 13's
+
+
 def unpacked(build):
-    """The ELF image that is in the stock kernel (Linux Documentation/arch/x86/boot.rst: payload_offset, payload_length, xz and its size)."""
+    """The ELF image that is in the stock kernel (Linux Documentation/arch/x86/boot.rst: payload_offset, payload_length, which counts its size)."""
     image = (build / "guest/vmlinuz").read_bytes()
     offset, length = (int.from_bytes(image[at:at + 4], "little") for at in (0x248, 0x24c))
     start = (image[0x1f1] + 1) * 512 + offset
+    payload = image[start:start + length - 4]
+    program = next((program for magic, program in UNPACKERS.items() if payload.startswith(magic)), None)
+    assert program, f"the stock kernel's payload begins with {payload[:6].hex()}: neither xz nor zstd"
     path = build / "system/vmlinux"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(lzma.decompress(image[start:start + length - 4]))
+    path.write_bytes(subprocess.run([program, "-dc"], input=payload, stdout=subprocess.PIPE, check=True).stdout)
     return path
 
 
