@@ -165,6 +165,7 @@ int main(void)
         printf("iodom: the echo service does not start\n");
     if (migrate_start(nics, nics_count) != 0)
         printf("iodom: no guest can be moved\n");
+    migrate_poll(); /* a move that the last one died in comes before what guests ask for */
     for (;;) {
         bool more = poll_all();
         uint64_t deadline = stack_timers(), alive = tell_alive();

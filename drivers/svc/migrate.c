@@ -59,8 +59,8 @@ static struct {
     uint64_t ns[PHASES];
     unsigned hypercalls, accesses;
     long blackout_ns, exits;
-    bool pending;
-    unsigned id; /* of the order, from 1 */
+    bool pending, drained; /* as MOVE_QUIESCE said */
+    unsigned id;           /* of the order, from 1 */
 } m;
 
 static long step(enum move_step s)
@@ -119,18 +119,24 @@ static int park(void)
     return 0;
 }
 
-/* The guest's time to stand still begins. */
-static int freeze(void)
+/* The guest's processors leave it; meanwhile frames come. */
+static int stand_still(void)
 {
     uint64_t end = clock_ns() + FREEZE_LIMIT_NS;
     int err;
 
-    m.exits = hypercall(HC_CYCLES, 0, 0, 0);
-    m.accesses = ops()->accesses();
-    m.hypercalls = 0;
     while ((err = (int)step(MOVE_FREEZE)) == -EAGAIN && clock_ns() < end)
         ops()->poll(m.nic);
     return err == -EAGAIN ? -ETIMEDOUT : err;
+}
+
+/* The guest's time to stand still begins. */
+static int freeze(void)
+{
+    m.exits = hypercall(HC_CYCLES, 0, 0, 0);
+    m.accesses = ops()->accesses();
+    m.hypercalls = 0;
+    return stand_still();
 }
 
 static int stop(void)
@@ -142,6 +148,7 @@ static int quiesce(void)
 {
     long rc = step(MOVE_QUIESCE);
 
+    m.drained = rc >= 0;
     m.pending = rc == 1;
     return rc < 0 ? (int)rc : 0;
 }
@@ -177,10 +184,14 @@ static int load(void)
 static int hand_over(void)
 {
     uint32_t length;
+    uint64_t at;
+    const void *record = ops()->record(m.nic, &length), *ring;
+    int err = host_copy(MOVE_RECORD, 0, (uint64_t)(uintptr_t)record, length);
 
-    m.args.own = (uint64_t)(uintptr_t)ops()->record(m.nic, &length);
-    m.args.length = length;
-    return (int)step(MOVE_SWITCH);
+    if (err)
+        return err;
+    ring = ops()->ring(m.nic, &at, &length);
+    return host_copy(MOVE_SWITCH, at, (uint64_t)(uintptr_t)ring, length);
 }
 
 static int start(void)
@@ -225,12 +236,10 @@ static int run(enum phase from, enum phase to, enum phase *failed)
     return err;
 }
 
-/* Everything back to the source, and the guest goes on there. */
+/* Everything back to the source, and the guest goes on there. The abort is refused if the hypervisor has done so itself: then the order to wake the VF follows. */
 static void undo(void)
 {
-    ops()->unreplay(m.nic);
-    (void)step(MOVE_ABORT); /* refused if the hypervisor has done so itself */
-    ops()->undo(m.nic);
+    ops()->undo(m.nic, step(MOVE_ABORT) == 0);
     m.blackout_ns = step(MOVE_RESUME);
 }
 
@@ -269,16 +278,16 @@ static void say(const char *result, const char *why)
 static void say_figures(void)
 {
     const struct vf_figures *f = ops()->figures(m.nic);
+    unsigned given = f->replayed + f->looped;
 
     printf("migrate: id=%u blackout_ns=%ld accesses=%u hypercalls=%u exits=%ld parked=%u replayed=%u "
-           "looped=%u lost=%u "
-           "duplicated=0\n",
+           "looped=%u lost=%u duplicated=%u\n",
            m.id, m.blackout_ns, m.accesses, m.hypercalls, m.exits, f->parked, f->replayed, f->looped,
-           f->overflowed);
-    printf("migrate: id=%u polls=%u pending=%u bus_master=off drained=1 rx_head=%u,%u rx_tail=%u "
+           f->overflowed, given > f->parked ? given - f->parked : 0);
+    printf("migrate: id=%u polls=%u pending=%u bus_master=%s drained=%u rx_head=%u,%u rx_tail=%u "
            "tx_head=%u,%u tx_tail=%u\n",
-           m.id, f->polls, m.pending, f->rx_head[0], f->rx_head[1], f->rx_tail, f->tx_head[0], f->tx_head[1],
-           f->tx_tail);
+           m.id, f->polls, m.pending, m.drained ? "off" : "on", m.drained, f->rx_head[0], f->rx_head[1],
+           f->rx_tail, f->tx_head[0], f->tx_head[1], f->tx_tail);
     printf("migrate: id=%u", m.id);
     for (enum phase p = BEGIN; p < PHASES; p++)
         printf(" %s_us=%llu", phase_name[p], (unsigned long long)(m.ns[p] / NS_PER_US));
@@ -308,6 +317,7 @@ static void do_move(enum phase last)
     for (unsigned i = 0; i < TRIES && err == -EAGAIN; i++) {
         memset(m.ns, 0, sizeof(m.ns));
         m.blackout_ns = 0;
+        m.drained = m.pending = false;
         err = try(last, &at);
     }
     m.quiesced = !err && last == SAVE ? m.nic : NULL;
@@ -342,17 +352,28 @@ static void do_dry_run(void)
            (unsigned long long)(USUAL_ACCESSES * per_access + USUAL_CALLS * per_call));
 }
 
-static void do_wake(void)
+static int wake(void)
 {
-    uint64_t end = clock_ns() + FREEZE_LIMIT_NS;
     int err = (int)step(MOVE_BEGIN);
 
-    while (!err && (err = (int)step(MOVE_FREEZE)) == -EAGAIN && clock_ns() < end)
-        err = 0;
+    if (err)
+        return err;
+    err = stand_still();
     if (!err)
         err = ops()->wake(m.nic, m.order.from, m.order.record, m.order.length);
-    (void)step(MOVE_ABORT);
+    if (step(MOVE_ABORT) != 0 && !err)
+        err = -ETIMEDOUT; /* the hypervisor did not wait: the guest may have been in our way */
     (void)step(MOVE_RESUME);
+    return err;
+}
+
+/* A guest that is in a reset of its VF, or does not stand still, is waited for: nobody else does this. */
+static void do_wake(void)
+{
+    int err = -EAGAIN;
+
+    for (unsigned i = 0; i < TRIES && (err == -EAGAIN || err == -ETIMEDOUT); i++)
+        err = wake();
     say(err ? "failed" : "done", err ? reason(err) : NULL);
 }
 

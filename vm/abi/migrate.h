@@ -38,8 +38,9 @@ enum move_step {
                      transactions were still pending after 1 ms */
     MOVE_READ, /* `length` bytes of the guest's RAM, from `at` on, to the caller's `own`, which crosses no border of 2 MiB */
     MOVE_WRITE,  /* the other way */
-    MOVE_SWITCH, /* the guest's function is `to` from here on: registers, interrupts (each raised once), DMA. The caller's `own` holds `length` bytes (at most
-                     MOVE_RECORD_MAX) that the next I/O domain would need to go on */
+    MOVE_RECORD, /* the caller's `own` holds `length` bytes (at most MOVE_RECORD_MAX) that the next I/O domain would need if this one dies after MOVE_SWITCH */
+    MOVE_SWITCH, /* the guest's function is `to` from here on: registers, interrupts (each raised once), DMA; and `length` bytes at `own` are in its RAM from
+                     `at` on. Neither range crosses a border of 2 MiB. All of that, or with an error nothing that MOVE_ABORT does not take back */
     MOVE_ABORT, /* until MOVE_SWITCH: the guest has `from` as it was (each interrupt raised once), and stands still if it did; `to` is reset */
     MOVE_RESUME, /* after MOVE_SWITCH or MOVE_ABORT: it goes on; `from` is reset if it has it no more. Returns the ns that it stood still */
     MOVE_STEPS

@@ -66,7 +66,7 @@ int migrate_order(enum move_op op, const struct vf *from, const struct vf *to)
 
     if (!m.listener)
         return -ENODEV;
-    if (m.ordered)
+    if (m.ordered || m.leave_ns)
         return -EBUSY;
     post(op, from, to, from->owner);
     return 0;
@@ -80,6 +80,7 @@ int migrate_fetch(struct vm *caller, gpa_t to, uint64_t vector)
         return -EINVAL;
     m.listener = caller;
     m.vector = (uint8_t)vector;
+    m.leave_ns = 0; /* it has done with the last one */
     if (!m.ordered)
         return 0;
     if (p2m_write(&caller->p2m, to, &m.order, sizeof(m.order)) != 0)
@@ -226,16 +227,22 @@ static int64_t resume(void)
     return (int64_t)still;
 }
 
-/* The I/O domain cannot be waited for. Its next step finds no move; the order says what it, or the next one, has to mend. */
+/*
+ * The I/O domain cannot be waited for. Its next step finds no move; the order says what it, or the next one, has to mend: nothing while the guest ran, and if that
+ * was to mend something already, the same once more.
+ */
 static void end_alone(void)
 {
     const struct vm *guest = m.vm;
     const struct vf *runs;
+    bool mend = m.frozen_ns != 0 && m.order.op != ORDER_WAKE;
 
     if (m.state[DESTINATION] != MOVE_STOP)
         (void)undo();
     runs = m.vf[m.vf[DESTINATION] ? DESTINATION : SOURCE];
     (void)resume();
+    if (!mend)
+        return;
     post(ORDER_WAKE, runs, NULL, guest);
     m.order.length = runs == m.vf[DESTINATION] ? m.record_length : 0;
     memcpy(m.order.record, m.record, m.order.length);
@@ -259,6 +266,8 @@ void migrate_end(const struct vm *vm)
         m.listener = NULL;
     if (m.vm && (vm->privileged || vm == m.vm))
         end_alone();
+    if (vm->privileged && m.leave_ns && m.order.op == ORDER_WAKE)
+        m.ordered = true; /* the next one begins it anew */
 }
 
 /* --- the steps between --- */
@@ -317,15 +326,24 @@ static int64_t write_guest(void)
                                                  : -EFAULT;
 }
 
-static int64_t hand_over(void)
+static int64_t keep_record(void)
 {
-    struct vf *from = m.vf[SOURCE], *to = m.vf[DESTINATION];
-    int rc;
-
     if (m.args.length > MOVE_RECORD_MAX ||
         p2m_read(&m.caller->p2m, gpa(m.args.own), m.record, m.args.length) != 0)
         return -EFAULT;
     m.record_length = m.args.length;
+    return 0;
+}
+
+static int64_t hand_over(void)
+{
+    struct vf *from = m.vf[SOURCE], *to = m.vf[DESTINATION];
+    const void *own = p2m_ram(&m.caller->p2m, gpa(m.args.own), m.args.length);
+    void *at = p2m_ram(&m.vm->p2m, gpa(m.args.at), m.args.length);
+    int rc;
+
+    if (!own || !at || m.args.length > MOVE_COPY_MAX)
+        return -EFAULT;
     rc = iommu_detach(m.staging, to->dev->rid);
     if (rc != 0)
         return rc;
@@ -333,6 +351,7 @@ static int64_t hand_over(void)
     rc = assign_switch(m.vm, from->dev, to->dev, to->label);
     if (rc != 0)
         return rc;
+    memcpy(at, own, m.args.length);
     vf_move(from, to);
     setup_vf_moved(from, to);
     m.leave_ns = 0;
@@ -356,6 +375,7 @@ static const struct {
     [MOVE_QUIESCE] = {IS(MOVE_STOP), OPEN, quiesce},
     [MOVE_READ] = {IS(MOVE_STOP_COPY), OPEN, read_guest},
     [MOVE_WRITE] = {IS(MOVE_STOP_COPY), OPEN, write_guest},
+    [MOVE_RECORD] = {IS(MOVE_STOP_COPY), IS(MOVE_RESUMING), keep_record},
     [MOVE_SWITCH] = {IS(MOVE_STOP_COPY), IS(MOVE_RESUMING), hand_over},
     [MOVE_ABORT] = {ANY, OPEN, undo},
     [MOVE_RESUME] = {IS(MOVE_STOP), IS(MOVE_STOP), resume},

@@ -64,10 +64,18 @@ struct igb_vf {
     uint16_t max_frame;         /* 0: the standard size */
     uint16_t mc_hash[IGB_MC_HASHES];
     unsigned mc_hashes;
+    uint8_t extra[IGB_EXTRA_MACS][NIC_MAC_LEN];
     unsigned extra_macs;
     unsigned tokens;     /* messages it may send now */
     uint64_t tokens_at;  /* when tokens were last added, ns */
     unsigned locked_out; /* turns in a row in which it kept the mailbox buffer to itself */
+};
+
+/* What registers do not say of a VF in service, or not of one that was in the middle of a move. No holes. */
+struct igb_kept_vf {
+    uint8_t given[NIC_MAC_LEN], mac[NIC_MAC_LEN], extra[IGB_EXTRA_MACS][NIC_MAC_LEN];
+    uint16_t extra_macs, max_frame, mc_all, mc_hashes;
+    uint16_t mc_hash[IGB_MC_HASHES];
 };
 
 struct igb_move;
@@ -136,6 +144,8 @@ void igb_vf_enable(struct igb *g, unsigned vf, bool on);
 /* VMOLR from the VF's state. */
 void igb_vf_update_pool(struct igb *g, unsigned vf);
 void igb_rar_set(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool);
+/* Sets it if it is not just that: half an address, or one whose frames go to another pool, because its writer died there, or in a move. */
+void igb_rar_check(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool);
 void igb_rar_clear(struct igb *g, unsigned entry);
 void igb_rar_get(const struct igb *g, unsigned entry, uint8_t mac[NIC_MAC_LEN]);
 bool igb_rar_holds(const struct igb *g, unsigned entry, const uint8_t *mac);
@@ -187,6 +197,9 @@ void igb_msg_finish(struct igb *g, unsigned vf);
 /* takeover.c: puts what the registers do not say into the keepsake, or takes it out: the next start will be one with a reset. */
 void igb_keep(struct igb *g);
 void igb_forget(struct igb *g);
+/* Of one VF; and back: into its state and, where they are wrong, the filters. */
+void igb_vf_keep(const struct igb *g, unsigned vf, struct igb_kept_vf *k);
+void igb_vf_recall(struct igb *g, unsigned vf, const struct igb_kept_vf *k);
 /*
  * Starts on a device that the last driver left running, in the place of igb_reset() and all that follows it, but for the link. -ENOENT: there is none, or it
  * is not as it was left; other errors: it cannot be had so. Reset it, then.

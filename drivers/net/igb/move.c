@@ -9,13 +9,15 @@
 #include "drivers/net/igb/io.h"
 #include "drivers/sys/sys.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define WAIT_NS      NS_PER_MS /* a queue takes up to 100 us to stop */
 #define PAGES        (2 * (IGB_MOVE_RING * 16 / PAGE_BYTES + 1) + 1)
 #define FRAME_LENGTH 60
-#define ETHERTYPE    0x88b5    /* local experimental (IEEE 802 9.2.3) */
-#define SECOND       IGB_POOLS /* a VF's second queue */
+#define ETHERTYPE    0x88b5     /* local experimental (IEEE 802 9.2.3) */
+#define SECOND       IGB_POOLS  /* a VF's second queue */
+#define PIECE        (2u << 20) /* within which a guest's memory can be written at once */
 
 enum { RING_RX, RING_TX, RINGS };
 enum { RX_BASE, RX_BASE_HIGH, RX_LENGTH, RX_CONTROL, TX_BASE, TX_BASE_HIGH, TX_LENGTH, TX_WRITE_BACK };
@@ -170,6 +172,27 @@ static void tails_again(struct igb *g, unsigned q)
     igb_wr(g, IGB_TDT(q), igb_rd(g, IGB_TDT(q)));
 }
 
+/* What the VF has not read. Reading takes it away, so it is raised once more. */
+static uint32_t unread(const struct igb *g, unsigned vf)
+{
+    uint32_t v2p = igb_rd(g, IGB_V2PMAILBOX(vf));
+    uint32_t signals = (v2p & V2P_PFSTS ? P2V_STS : 0) | (v2p & V2P_PFACK ? P2V_ACK : 0);
+
+    if (signals)
+        igb_wr(g, IGB_P2VMAILBOX(vf), signals);
+    return signals;
+}
+
+/* For a driver that is told to look at its link (see load_mailbox()), if nobody is using the buffer. */
+static void word_again(struct igb *g, unsigned vf)
+{
+    if (unread(g, vf) || !igb_mbx_lock(g, vf))
+        return;
+    if (!igb_mbx_has_request(g, vf))
+        igb_wr(g, IGB_VMBMEM_WORD(vf, 0), igb_msg_link());
+    igb_mbx_unlock(g, vf);
+}
+
 /* --- before the guest stands still --- */
 
 static const char *refuses(struct nic *nic, unsigned from, unsigned to)
@@ -207,12 +230,13 @@ static void capture(const struct igb *g)
     r->txctl = igb_rd(g, IGB_TXCTL(r->from));
 }
 
+/* The receive ring is put into the guest's memory in one piece. */
 static bool rings_fit(void)
 {
     for (unsigned ring = RING_RX; ring < RINGS; ring++)
         if (size_of(ring) < 8 || size_of(ring) > IGB_MOVE_RING)
             return false;
-    return true;
+    return base_of(RING_RX) % PIECE + 16 * size_of(RING_RX) <= PIECE;
 }
 
 /* The queues as the guest has them, but for a write-back of heads, which would go to its memory. */
@@ -231,6 +255,7 @@ static int open_queues(struct igb *g)
     igb_rar_set(g, IGB_RAR_VF(r->to), mac, r->to);
     igb_wr(g, IGB_VMOLR(r->to), VMOLR_AUPE | VMOLR_STRCRC | VMOLR_LPE | IGB_PREP(VMOLR_RLPML, IGB_FRAME_MAX));
     igb_vf_enable(g, r->to, true);
+    igb_wr(g, IGB_VMBMEM_WORD(r->to, 0), igb_msg_link());
     err = queues_on(g, r->to, r->rxdctl, r->txdctl, 10 * WAIT_NS);
     if (err)
         return err;
@@ -248,7 +273,6 @@ static int stage(struct nic *nic, unsigned from, unsigned to, const struct vf_ho
 
     move = (struct igb_move){
         .host = host, .r = {.version = IGB_MOVE_RECORD, .length = sizeof(move.r), .from = from, .to = to}};
-    memcpy(move.r.mac, g->vf[from].mac, NIC_MAC_LEN);
     capture(g);
     if (!rings_fit())
         return -EINVAL;
@@ -284,16 +308,14 @@ static void poll(struct nic *nic)
 
 /* --- the guest stands still --- */
 
-/* What the VF's driver and we are in the middle of goes on at the destination, unless the buffer is the VF's. */
+/* What the VF's driver and we are in the middle of goes on at the destination, unless the buffer is the VF's. The source stays as it is. */
 static int stop_mailbox(struct igb *g)
 {
-    struct igb_record *r = &move.r;
+    const struct igb_record *r = &move.r;
 
     if (igb_mbx_has_request(g, r->from) || (igb_rd(g, IGB_P2VMAILBOX(r->from)) & P2V_VFU))
         return -EAGAIN;
-    r->signals = igb_rd(g, IGB_V2PMAILBOX(r->from)) & (V2P_PFSTS | V2P_PFACK);
-    for (unsigned i = 0; r->signals && i < IGB_MSG_WORDS; i++)
-        r->words[i] = igb_rd(g, IGB_VMBMEM_WORD(r->from, i));
+    move.signals = unread(g, r->from);
     return 0;
 }
 
@@ -340,7 +362,6 @@ static void save_vectors(const struct igb *g)
 
 static uint8_t rx_ring[IGB_MOVE_RING * 16] __attribute__((aligned(IGB_MOVE_RING * 16)));
 static uint8_t tx_ring[IGB_MOVE_RING * 16] __attribute__((aligned(IGB_MOVE_RING * 16)));
-static uint8_t rx_before[IGB_MOVE_RING * 16] __attribute__((aligned(IGB_MOVE_RING * 16)));
 
 static int save(struct nic *nic)
 {
@@ -364,10 +385,7 @@ static int save(struct nic *nic)
         r->tdt >= size_of(RING_TX))
         return -EINVAL;
     err = move.host->read(base_of(RING_TX), tx_ring, 16 * size_of(RING_TX));
-    if (!err)
-        err = move.host->read(base_of(RING_RX), rx_ring, 16 * size_of(RING_RX));
-    memcpy(rx_before, rx_ring, 16 * size_of(RING_RX));
-    return err;
+    return err ? err : move.host->read(base_of(RING_RX), rx_ring, 16 * size_of(RING_RX));
 }
 
 /* --- parked frames --- */
@@ -384,20 +402,11 @@ static bool can_replay(const struct igb_parked *p)
            IGB_GET(SRRCTL_DESCTYPE, move.r.fixed[RX_CONTROL]) <= SRRCTL_ADV_ONEBUF;
 }
 
-/* Slots [from, to) of a copy of the ring back into the guest's. */
-static int write_slots(const uint8_t *ring, uint32_t from, uint32_t to)
-{
-    unsigned size = size_of(RING_RX), n = distance(from, to, size), first = n < size - from ? n : size - from;
-    int err = first ? move.host->write(base_of(RING_RX) + 16 * from, ring + 16 * from, 16 * first) : 0;
-
-    return err || n == first ? err : move.host->write(base_of(RING_RX), ring, 16 * (n - first));
-}
-
+/* Into buffers that are the VF's as long as the descriptors say so, which those in the guest's ring do until the destination is the guest's. */
 static int replay(struct nic *nic)
 {
     struct igb_record *r = &move.r;
     union igb_rxd *ring = (void *)rx_ring;
-    uint32_t from = r->rdh;
     struct igb_parked *p;
     int err = 0;
 
@@ -412,17 +421,15 @@ static int replay(struct nic *nic)
         move.figures.replayed++;
     }
     move.figures.rx_head[1] = r->rdh;
-    return err ? err : write_slots(rx_ring, from, r->rdh);
+    return err;
 }
 
-static void unreplay(struct nic *nic)
+static const void *ring(struct nic *nic, uint64_t *at, uint32_t *length)
 {
     (void)nic;
-    if (igb_park_undone() == 0)
-        return;
-    (void)write_slots(rx_before, move.figures.rx_head[0], move.r.rdh);
-    move.r.rdh = move.figures.rx_head[0];
-    move.figures.replayed = 0;
+    *at = base_of(RING_RX);
+    *length = 16 * size_of(RING_RX);
+    return rx_ring;
 }
 
 /* --- into the destination --- */
@@ -448,9 +455,8 @@ static void last_contexts(struct igb_txd last[2])
     }
 }
 
-static int load(struct nic *nic)
+static int load_heads(struct igb *g)
 {
-    struct igb *g = igb_of(nic);
     const struct igb_record *r = &move.r;
     struct igb_txd last[2];
     int err = advance_rx(g, r->rdh);
@@ -461,13 +467,6 @@ static int load(struct nic *nic)
     if (distance(move.tx_at, r->tdh, size_of(RING_TX)) < 2) /* it went nearly once around */
         err = advance_tx(g, (r->tdh + size_of(RING_TX) / 2) % size_of(RING_TX), NULL);
     return err ? err : advance_tx(g, r->tdh, last);
-}
-
-static const void *record(struct nic *nic, uint32_t *length)
-{
-    (void)nic;
-    *length = sizeof(move.r);
-    return &move.r;
 }
 
 static void load_vectors(const struct igb *g)
@@ -483,28 +482,51 @@ static void load_vectors(const struct igb *g)
     igb_wr(g, IGB_PVTEIMS(r->to), r->eims);
 }
 
-/*
- * A driver that is told to look at its link reads the mailbox's first word, and takes the link for down unless it says "clear to send". So that is what it
- * finds, as after any of our messages.
- */
-static void load_mailbox(struct igb *g, unsigned vf)
+/* stage() has left a word for a driver that is told to look at its link: it takes that for down unless it reads "clear to send". */
+static void load_mailbox(struct igb *g)
 {
     const struct igb_record *r = &move.r;
 
-    if (!r->signals) {
-        igb_wr(g, IGB_VMBMEM_WORD(vf, 0), igb_msg_link());
+    if (!move.signals)
         return;
-    }
     for (unsigned i = 0; i < IGB_MSG_WORDS; i++)
-        igb_wr(g, IGB_VMBMEM_WORD(vf, i), r->words[i]);
-    igb_wr(g, IGB_P2VMAILBOX(vf),
-           (r->signals & V2P_PFSTS ? P2V_STS : 0) | (r->signals & V2P_PFACK ? P2V_ACK : 0));
+        igb_wr(g, IGB_VMBMEM_WORD(r->to, i), igb_rd(g, IGB_VMBMEM_WORD(r->from, i)));
+    igb_wr(g, IGB_P2VMAILBOX(r->to), move.signals);
 }
 
-static void load_tails(const struct igb *g, unsigned vf)
+/* Vectors and mailbox, too: the destination's interrupts go nowhere yet, and should we die, nothing of them has to be mended. */
+static int load(struct nic *nic)
 {
-    igb_wr(g, IGB_RDT(vf), move.r.rdt);
-    igb_wr(g, IGB_TDT(vf), move.r.tdt);
+    struct igb *g = igb_of(nic);
+    int err = load_heads(g);
+
+    if (err || move.loaded)
+        return err;
+    load_vectors(g);
+    load_mailbox(g);
+    move.loaded = true;
+    return 0;
+}
+
+static const void *record(struct nic *nic, uint32_t *length)
+{
+    const struct igb *g = igb_of(nic);
+
+    igb_vf_keep(g, move.r.from, &move.r.vf);
+    move.r.left = igb_park_left();
+    *length = sizeof(move.r);
+    return &move.r;
+}
+
+/* Unless the guest has written its own since load(): it may have gone on without us. */
+static void load_tails(const struct igb *g)
+{
+    const struct igb_record *r = &move.r;
+
+    if (igb_rd(g, IGB_RDT(r->to)) == r->rdh)
+        igb_wr(g, IGB_RDT(r->to), r->rdt);
+    if (igb_rd(g, IGB_TDT(r->to)) == r->tdh)
+        igb_wr(g, IGB_TDT(r->to), r->tdt);
 }
 
 /* The VF's place in the driver's own tables goes with the guest; what was the destination's stays with the source. */
@@ -523,16 +545,15 @@ static void start(struct nic *nic)
     const struct igb_record *r = &move.r;
 
     swap(g, r->from, r->to);
-    load_vectors(g);
-    load_mailbox(g, r->to);
     if (r->fixed[TX_WRITE_BACK])
         igb_wr(g, of_queue(TX_WRITE_BACK, r->to), r->fixed[TX_WRITE_BACK]);
-    load_tails(g, r->to);
+    load_tails(g);
     igb_vf_update_pool(g, r->to);
     igb_park_steer(g, r->to);
     igb_park_clone(false);
     poll(nic);
     igb_park_loop(g);
+    igb_keep(g); /* before the hypervisor takes the move for over */
 }
 
 static void finish(struct nic *nic)
@@ -542,19 +563,20 @@ static void finish(struct nic *nic)
     igb_park_renew(g, move.r.to);
     igb_park_close();
     g->move = NULL;
-    igb_keep(g);
 }
 
-static void undo(struct nic *nic)
+static void undo(struct nic *nic, bool still)
 {
     struct igb *g = igb_of(nic);
     const struct igb_record *r = &move.r;
 
-    if (move.stopped) {
+    if (move.stopped && still) {
         (void)queues_on(g, r->from, r->rxdctl, r->txdctl, WAIT_NS);
         tails_again(g, r->from);
-        load_mailbox(g, r->from);
+        word_again(g, r->from);
     }
+    (void)igb_park_undone();
+    move.figures.replayed = 0;
     if (move.steered) {
         igb_park_steer(g, r->from);
         igb_park_clone(false);
@@ -565,36 +587,40 @@ static void undo(struct nic *nic)
     g->move = NULL;
 }
 
-/* What the last driver had not come to of the move that it died in: its guest has the destination, whose registers may be as stage() left them. */
+/*
+ * What the last driver had not come to of the move that it died in: its guest has the destination, as load() left it, and has gone on with it. Its state in our
+ * tables is what was read back, so in part what stage() had made of it.
+ */
 static int wake_destination(struct igb *g, unsigned vf, const void *rec, uint32_t length)
 {
     if (length != sizeof(move.r))
         return -EINVAL;
     memcpy(&move.r, rec, sizeof(move.r));
     if (move.r.version != IGB_MOVE_RECORD || move.r.length != sizeof(move.r) || move.r.to != vf ||
-        !nic_mac_is_station(move.r.mac))
+        move.r.from >= g->nic.channels || !nic_mac_is_station(move.r.vf.mac))
         return -EINVAL;
-    memcpy(g->vf[vf].mac, move.r.mac, NIC_MAC_LEN);
-    g->vf[vf].cts = true;
-    igb_wr(g, IGB_IVAR(vf), 0); /* writes of the VF's own only ever add to it */
-    load_vectors(g);
-    load_mailbox(g, vf);
+    igb_vf_recall(g, vf, &move.r.vf);
+    igb_mta_update(g);
     igb_wr(g, of_queue(TX_WRITE_BACK, vf), move.r.fixed[TX_WRITE_BACK]);
-    load_tails(g, vf);
+    load_tails(g);
+    printf("%s/%u: %u frames that were parked are lost\n", g->nic.name, vf, move.r.left);
     return 0;
 }
 
-/* It may have been silenced, its addresses may point to the PF: all else of it is as its guest left it. */
+/* It may have been silenced: all else of it is as its guest left it. The frames that were parked are gone, and nobody has counted them. */
 static int wake_source(struct igb *g, unsigned vf)
 {
     int err = queues_on(g, vf, igb_rd(g, IGB_RXDCTL(vf)) | XDCTL_ENABLE,
                         igb_rd(g, IGB_TXDCTL(vf)) | XDCTL_ENABLE, 10 * WAIT_NS);
 
-    if (!err)
-        tails_again(g, vf);
-    return err;
+    if (err)
+        return err;
+    tails_again(g, vf);
+    word_again(g, vf);
+    return 0;
 }
 
+/* One that was reset meanwhile has nothing to be mended: its driver sets it up. */
 static int wake(struct nic *nic, unsigned vf, const void *rec, uint32_t length)
 {
     struct igb *g = igb_of(nic);
@@ -602,11 +628,11 @@ static int wake(struct nic *nic, unsigned vf, const void *rec, uint32_t length)
 
     if (vf >= nic->channels)
         return -EINVAL;
+    if (!g->vf[vf].cts || (igb_rd(g, IGB_VFLRE) & IGB_BIT(vf)))
+        return 0;
     err = length ? wake_destination(g, vf, rec, length) : wake_source(g, vf);
     if (err)
         return err;
-    igb_rar_set(g, IGB_RAR_VF(vf), g->vf[vf].mac, vf);
-    igb_vf_update_pool(g, vf);
     igb_keep(g);
     return 0;
 }
@@ -631,9 +657,9 @@ const struct vf_ops igb_vf_ops = {
     .save = save,
     .replay = replay,
     .load = load,
+    .ring = ring,
     .start = start,
     .finish = finish,
-    .unreplay = unreplay,
     .undo = undo,
     .wake = wake,
     .record = record,

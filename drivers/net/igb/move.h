@@ -5,11 +5,11 @@
 #include "drivers/net/igb/igb.h"
 #include "drivers/net/vf/vf.h"
 
-#define IGB_MOVE_RECORD 1    /* version of struct igb_record */
+#define IGB_MOVE_RECORD 2    /* version of struct igb_record */
 #define IGB_MOVE_RING   4096 /* descriptors of a guest's ring, at most */
 #define IGB_MOVE_FIXED  8
 
-/* All that a VF's first queue pair and its vectors hold, and what is under way in its mailbox. */
+/* All that a VF's first queue pair and its vectors hold, and what no register of the destination's says. */
 struct igb_record {
     uint32_t version, length;
     uint32_t from, to;
@@ -17,9 +17,8 @@ struct igb_record {
     uint32_t rxdctl, txdctl, rxctl, txctl;
     uint32_t rdh, rdt, tdh, tdt;
     uint32_t vtivar, vtivar_misc, eims, eiac, eiam, eitr[3];
-    uint8_t mac[8];   /* of the guest */
-    uint32_t signals; /* V2PMAILBOX: what the VF has not read */
-    uint32_t words[IGB_MSG_WORDS];
+    uint32_t left; /* frames that are still parked */
+    struct igb_kept_vf vf;
 };
 _Static_assert(sizeof(struct igb_record) <= 512, "fits the hypervisor's record");
 
@@ -27,8 +26,9 @@ struct igb_move {
     const struct vf_host *host;
     struct igb_record r;
     struct vf_figures figures;
-    uint32_t rx_at, tx_at; /* heads of the destination */
-    bool steered, stopped; /* how far it has come */
+    uint32_t rx_at, tx_at;         /* heads of the destination */
+    uint32_t signals;              /* P2VMAILBOX: what the VF has not read */
+    bool steered, stopped, loaded; /* how far it has come */
 };
 
 struct igb_parked {
@@ -50,6 +50,7 @@ bool igb_park_take(struct igb *g, struct nic_buf *buf, const union igb_rxd *d);
 struct igb_parked *igb_park_next(void);
 void igb_park_done(void);
 unsigned igb_park_undone(void);
+unsigned igb_park_left(void);
 /* Sends what is left to the guest through the switch. */
 void igb_park_loop(struct igb *g);
 void igb_park_close(void);

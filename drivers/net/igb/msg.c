@@ -73,6 +73,7 @@ static int add_extra_mac(struct igb *g, unsigned vf, const uint8_t *mac)
             return 0;
     if (s->extra_macs == IGB_EXTRA_MACS)
         return -ENOSPC;
+    memcpy(s->extra[s->extra_macs], mac, NIC_MAC_LEN);
     igb_rar_set(g, IGB_RAR_EXTRA(vf, s->extra_macs++), mac, vf);
     return 0;
 }

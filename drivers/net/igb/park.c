@@ -120,6 +120,11 @@ unsigned igb_park_undone(void)
     return n;
 }
 
+unsigned igb_park_left(void)
+{
+    return parking.end - parking.done;
+}
+
 /* A group's frame goes to its address, or all pools would get it once more. */
 static void loop(struct igb *g, struct nic_buf *buf)
 {

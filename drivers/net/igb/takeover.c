@@ -12,31 +12,36 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KEPT_VERSION 1
+#define KEPT_VERSION 2
 
 /* What the registers do not say. */
 struct kept {
-    struct kept_vf {
-        uint8_t given[NIC_MAC_LEN];
-        uint16_t mc_hashes;
-        uint16_t mc_hash[IGB_MC_HASHES];
-    } vf[IGB_VFS_MAX];
+    struct igb_kept_vf vf[IGB_VFS_MAX];
     uint8_t link_up; /* as the VFs were told */
     uint8_t pad[3];
 };
-_Static_assert(sizeof(struct kept) == IGB_VFS_MAX * 68 + 4, "no holes in the record");
+_Static_assert(sizeof(struct kept) == IGB_VFS_MAX * 92 + 4, "no holes in the record");
+
+void igb_vf_keep(const struct igb *g, unsigned vf, struct igb_kept_vf *k)
+{
+    const struct igb_vf *s = &g->vf[vf];
+
+    *k = (struct igb_kept_vf){.extra_macs = (uint16_t)s->extra_macs,
+                              .max_frame = s->max_frame,
+                              .mc_all = s->mc_all,
+                              .mc_hashes = (uint16_t)s->mc_hashes};
+    memcpy(k->given, s->given, NIC_MAC_LEN);
+    memcpy(k->mac, s->mac, NIC_MAC_LEN);
+    memcpy(k->extra, s->extra, sizeof(k->extra));
+    memcpy(k->mc_hash, s->mc_hash, s->mc_hashes * sizeof(s->mc_hash[0]));
+}
 
 void igb_keep(struct igb *g)
 {
     struct kept k = {.link_up = g->nic.link.up};
 
-    for (unsigned vf = 0; vf < g->nic.channels; vf++) {
-        const struct igb_vf *s = &g->vf[vf];
-
-        memcpy(k.vf[vf].given, s->given, NIC_MAC_LEN);
-        memcpy(k.vf[vf].mc_hash, s->mc_hash, s->mc_hashes * sizeof(s->mc_hash[0]));
-        k.vf[vf].mc_hashes = (uint16_t)s->mc_hashes;
-    }
+    for (unsigned vf = 0; vf < g->nic.channels; vf++)
+        igb_vf_keep(g, vf, &k.vf[vf]);
     if (keep_put(KEEP_NIC, g->devfn >> 3, KEPT_VERSION, &k, sizeof(k)) != 0)
         printf("%s: no room to keep its state: the next start will reset it\n", g->nic.name);
 }
@@ -88,32 +93,48 @@ static bool in_service(const struct igb *g, unsigned vf)
     return igb_rd(g, IGB_VFRE) & igb_rd(g, IGB_VFTE) & ~igb_rd(g, IGB_VFLRE) & IGB_BIT(vf);
 }
 
-/* The address that the VF has, unless the configuration says another, or it is none. */
-static void address_adopt(struct igb *g, unsigned vf)
+/* The address that it had, unless the configuration says another, or that is none. */
+static void addresses_recall(struct igb *g, unsigned vf, const struct igb_kept_vf *k)
 {
     struct igb_vf *s = &g->vf[vf];
-    uint32_t rah = igb_rd(g, IGB_RAH(IGB_RAR_VF(vf)));
+    bool may = nic_mac_is_zero(s->policy.mac);
 
-    igb_rar_get(g, IGB_RAR_VF(vf), s->mac);
-    if (!nic_mac_is_zero(s->policy.mac) || !nic_mac_is_station(s->mac) || !(rah & RAH_AV))
-        memcpy(s->mac, s->given, NIC_MAC_LEN);
-    if (!igb_rar_holds(g, IGB_RAR_VF(vf), s->mac) || IGB_GET(RAH_POOLS, rah) != IGB_BIT(vf))
-        igb_rar_set(g, IGB_RAR_VF(vf), s->mac, vf);
+    memcpy(s->mac, may && nic_mac_is_station(k->mac) ? k->mac : s->given, NIC_MAC_LEN);
+    igb_rar_check(g, IGB_RAR_VF(vf), s->mac, vf);
+    s->extra_macs = 0;
+    for (unsigned i = 0; i < IGB_EXTRA_MACS; i++) {
+        may = may && i < k->extra_macs && nic_mac_is_station(k->extra[i]);
+        if (may) {
+            memcpy(s->extra[s->extra_macs++], k->extra[i], NIC_MAC_LEN);
+            igb_rar_check(g, IGB_RAR_EXTRA(vf, i), k->extra[i], vf);
+        } else if (igb_rd(g, IGB_RAH(IGB_RAR_EXTRA(vf, i)))) {
+            igb_rar_clear(g, IGB_RAR_EXTRA(vf, i));
+        }
+    }
 }
 
-static void extra_macs_adopt(struct igb *g, unsigned vf)
+static void groups_recall(struct igb_vf *s, const struct igb_kept_vf *k)
 {
-    bool may = nic_mac_is_zero(g->vf[vf].policy.mac);
+    s->mc_hashes = k->mc_hashes <= IGB_MC_HASHES ? k->mc_hashes : 0;
+    memcpy(s->mc_hash, k->mc_hash, sizeof(s->mc_hash));
+}
 
-    for (unsigned i = 0; i < IGB_EXTRA_MACS; i++) {
-        uint32_t rah = igb_rd(g, IGB_RAH(IGB_RAR_EXTRA(vf, i)));
+static void given_recall(struct igb_vf *s, const struct igb_kept_vf *k)
+{
+    if (nic_mac_is_zero(s->policy.mac) && nic_mac_is_station(k->given))
+        memcpy(s->given, k->given, NIC_MAC_LEN);
+}
 
-        may = may && (rah & RAH_AV) && IGB_GET(RAH_POOLS, rah) == IGB_BIT(vf);
-        if (may)
-            g->vf[vf].extra_macs++;
-        else if (rah)
-            igb_rar_clear(g, IGB_RAR_EXTRA(vf, i));
-    }
+void igb_vf_recall(struct igb *g, unsigned vf, const struct igb_kept_vf *k)
+{
+    struct igb_vf *s = &g->vf[vf];
+
+    given_recall(s, k);
+    groups_recall(s, k);
+    s->mc_all = k->mc_all;
+    s->max_frame = k->max_frame <= IGB_JUMBO_MAX - IGB_VLAN_TAG_LEN ? k->max_frame : 0;
+    addresses_recall(g, vf, k);
+    igb_vf_update_pool(g, vf);
 }
 
 static void vlans_adopt(struct igb *g, unsigned vf)
@@ -135,19 +156,17 @@ static void vlans_adopt(struct igb *g, unsigned vf)
         igb_wr(g, IGB_VMVIR(vf), vmvir);
 }
 
-static void adopt(struct igb *g, unsigned vf, const struct kept_vf *k)
+static void adopt(struct igb *g, unsigned vf, const struct igb_kept_vf *k)
 {
     struct igb_vf *s = &g->vf[vf];
     uint32_t vmolr = igb_rd(g, IGB_VMOLR(vf)), longest = IGB_GET(VMOLR_RLPML, vmolr);
 
     s->cts = true;
     s->mc_all = vmolr & VMOLR_MPME;
-    s->mc_hashes = k->mc_hashes <= IGB_MC_HASHES ? k->mc_hashes : 0;
-    memcpy(s->mc_hash, k->mc_hash, sizeof(s->mc_hash));
+    groups_recall(s, k);
     if (longest >= IGB_FRAME_MIN + IGB_VLAN_TAG_LEN && longest <= IGB_JUMBO_MAX)
         s->max_frame = (uint16_t)(longest - IGB_VLAN_TAG_LEN);
-    address_adopt(g, vf);
-    extra_macs_adopt(g, vf);
+    addresses_recall(g, vf, k);
     vlans_adopt(g, vf);
     igb_vf_update_pool(g, vf);
     igb_msg_finish(g, vf);
@@ -172,8 +191,7 @@ static void vfs_take_over(struct igb *g, const struct kept *k)
     for (unsigned vf = 0; vf < g->nic.channels; vf++) {
         struct igb_vf *s = &g->vf[vf];
 
-        if (nic_mac_is_zero(s->policy.mac) && nic_mac_is_station(k->vf[vf].given))
-            memcpy(s->given, k->vf[vf].given, NIC_MAC_LEN);
+        given_recall(s, &k->vf[vf]);
         memcpy(s->mac, s->given, NIC_MAC_LEN);
     }
     for (unsigned vf = 0; vf < g->nic.channels; vf++) {

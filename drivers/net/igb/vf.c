@@ -54,6 +54,12 @@ bool igb_rar_holds(const struct igb *g, unsigned entry, const uint8_t *mac)
     return memcmp(has, mac, NIC_MAC_LEN) == 0 && (igb_rd(g, IGB_RAH(entry)) & RAH_AV);
 }
 
+void igb_rar_check(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool)
+{
+    if (!igb_rar_holds(g, entry, mac) || IGB_GET(RAH_POOLS, igb_rd(g, IGB_RAH(entry))) != IGB_BIT(pool))
+        igb_rar_set(g, entry, mac, pool);
+}
+
 void igb_mta_update(struct igb *g)
 {
     uint32_t table[IGB_MTAS] = {0};
@@ -318,7 +324,7 @@ void igb_switch_setup(struct igb *g)
            IGB_PREP(DTXSWC_MACAS, vfs) | IGB_PREP(DTXSWC_VLANAS, vfs) |
                (g->nic.vepa ? 0 : DTXSWC_LOOPBACK_EN));
     igb_wr(g, IGB_QDE, 0xffff); /* a queue without descriptors loses its own frames and holds up nobody's */
-    igb_rar_set(g, IGB_RAR_PF, g->nic.mac, IGB_PF_POOL);
+    igb_rar_check(g, IGB_RAR_PF, g->nic.mac, IGB_PF_POOL);
     igb_wr(g, IGB_VMOLR(IGB_PF_POOL),
            VMOLR_BAM | VMOLR_AUPE | VMOLR_STRCRC | VMOLR_LPE | IGB_PREP(VMOLR_RLPML, IGB_FRAME_MAX));
     igb_wr(g, IGB_RLPML, IGB_JUMBO_MAX);

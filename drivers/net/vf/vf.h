@@ -2,10 +2,12 @@
 /*
  * Contract of a NIC whose driver can move a guest from one of its channels (VFs) to another while the guest runs: frames are parked, the VF is silenced, its
  * state is saved and loaded into the other. drivers/svc/migrate.c calls the steps in the order of struct vf_ops, one move at a time, and asks the hypervisor for
- * what the driver cannot do. Errors are negative errno; a step that fails leaves it to the caller to unreplay() and undo().
+ * what the driver cannot do. Errors are negative errno; a step that fails leaves it to the caller to undo(). Whatever dies before the destination is the guest's, the
+ * source needs no more than queues switched on and filters; and of the destination, afterwards, only tails and filters.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct nic;
@@ -40,19 +42,22 @@ struct vf_ops {
     int (*stop)(struct nic *nic);
     /* The VF is silent. */
     int (*save)(struct nic *nic);
-    /* Puts parked frames into the guest's memory as the NIC would have, as long as there is room for them. */
+    /* Puts parked frames into the guest's buffers as the NIC would have, as long as there is room for them, and what the NIC says of them into a copy of its ring. */
     int (*replay)(struct nic *nic);
-    /* Brings the destination's heads to where the guest's rings stand now. May be called again after more frames were replayed. */
+    /* That copy: it must be at `*at` in the guest's memory when the destination is the guest's, and not before. */
+    const void *(*ring)(struct nic *nic, uint64_t *at, uint32_t *length);
+    /* Brings the destination to where the guest's VF stands now, but for its tails. May be called again after more frames were replayed. */
     int (*load)(struct nic *nic);
-    /* The destination is the guest's: everything else of its state, its tails, its filters; frames flow. */
+    /* The destination is the guest's: its tails, its filters; frames flow. */
     void (*start)(struct nic *nic);
     /* The guest runs; what is left to do. */
     void (*finish)(struct nic *nic);
-    /* Takes replay() back; before the guest's memory is out of reach. */
-    void (*unreplay)(struct nic *nic);
-    /* The source is the guest's again, which still stands still if it did: as it was before stage(). */
-    void (*undo)(struct nic *nic);
-    /* A VF that a dead driver left silent goes on; its guest stands still. `record` is of the move that it died in, or its length is 0. */
+    /* The source is as it was before stage(). `still`: the guest stands still if it did; else it goes on already, and wake() comes. */
+    void (*undo)(struct nic *nic, bool still);
+    /*
+     * A VF that a driver left silent goes on; its guest stands still, but ran meanwhile. `record` is of the move in which it was left, of which this is the
+     * destination; or its length is 0, and it is the source.
+     */
     int (*wake)(struct nic *nic, unsigned vf, const void *record, uint32_t length);
     const void *(*record)(struct nic *nic, uint32_t *length);
     const struct vf_figures *(*figures)(struct nic *nic);

@@ -131,6 +131,7 @@ static struct iommu_domain *domain_of(const struct vf *f)
 
 static void get_order(enum move_op op)
 {
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0); /* done with the last one */
     CHECK_EQ(migrate_order(op, &vf[0], op == ORDER_MOVE || op == ORDER_DRY_RUN ? &vf[2] : NULL), 0);
     CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 1);
     raised = 0;
@@ -156,8 +157,6 @@ static void set_up(void)
     mine = vf[0].dev;
     CHECK_EQ(iommu_attach(web.iommu, mine->rid), 0);
     m.ordered = false;
-    m.leave_ns = 0;
-    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
     get_order(ORDER_MOVE);
 }
 
@@ -189,7 +188,7 @@ static void check_runs_with(unsigned n)
 static void advance(enum move_step last)
 {
     static const enum move_step order[] = {MOVE_BEGIN, MOVE_MAP,    MOVE_FREEZE, MOVE_QUIESCE,
-                                           MOVE_READ,  MOVE_SWITCH, MOVE_RESUME};
+                                           MOVE_READ,  MOVE_RECORD, MOVE_SWITCH, MOVE_RESUME};
 
     for (unsigned i = 0; i < ARRAY_SIZE(order) && order[i] <= last; i++)
         CHECK(go(order[i]) >= 0);
@@ -231,7 +230,8 @@ TEST(no_step_out_of_its_order)
         /* before it began; then after each of the points */
         IS(MOVE_CHECK) | IS(MOVE_BEGIN), IS(MOVE_MAP) | IS(MOVE_FREEZE) | IS(MOVE_ABORT),
         IS(MOVE_MAP) | IS(MOVE_FREEZE) | IS(MOVE_QUIESCE) | IS(MOVE_ABORT),
-        IS(MOVE_MAP) | IS(MOVE_READ) | IS(MOVE_WRITE) | IS(MOVE_SWITCH) | IS(MOVE_ABORT), IS(MOVE_RESUME)};
+        IS(MOVE_MAP) | IS(MOVE_READ) | IS(MOVE_WRITE) | IS(MOVE_RECORD) | IS(MOVE_SWITCH) | IS(MOVE_ABORT),
+        IS(MOVE_RESUME)};
 
     for (unsigned p = 0; p < ARRAY_SIZE(points); p++) {
         set_up();
@@ -302,7 +302,11 @@ TEST(hostile_arguments)
     CHECK_EQ(take(MOVE_READ, 2, 0, SIZE_2M - 8, 64), -EFAULT);
     CHECK_EQ(take(MOVE_WRITE, 2, ~0ull, 0x2000, 64), -EFAULT);
     CHECK_EQ(take(MOVE_WRITE, 2, 0, 0x2000, MOVE_COPY_MAX + 1), -EFAULT);
-    CHECK_EQ(take(MOVE_SWITCH, 2, 0, 0x2000, MOVE_RECORD_MAX + 1), -EFAULT);
+    CHECK_EQ(take(MOVE_RECORD, 2, 0, 0x2000, MOVE_RECORD_MAX + 1), -EFAULT);
+    CHECK_EQ(take(MOVE_RECORD, 2, 0, SIZE_2M - 8, 64), -EFAULT);
+    CHECK_EQ(take(MOVE_SWITCH, 2, SIZE_2M - 8, 0x2000, 64), -EFAULT);
+    CHECK_EQ(take(MOVE_SWITCH, 2, 0, SIZE_2M - 8, 64), -EFAULT);
+    CHECK_EQ(take(MOVE_SWITCH, 2, 0, 0x2000, MOVE_COPY_MAX + 1), -EFAULT);
     CHECK(mine == NULL);
     CHECK_EQ(go(MOVE_ABORT), 0);
     CHECK(go(MOVE_RESUME) >= 0);
@@ -333,10 +337,15 @@ TEST(copies_go_the_right_way)
 
 TEST(a_switch_that_fails_leaves_the_source)
 {
+    char text[64] = "";
+
     set_up();
     advance(MOVE_QUIESCE);
+    CHECK_EQ(p2m_write(&iodom.p2m, gpa(0x2000), "ring", 5), 0);
     switch_rc = -ENOMEM;
     CHECK_EQ(go(MOVE_SWITCH), -ENOMEM);
+    CHECK_EQ(p2m_read(&web.p2m, gpa(0x8000), text, sizeof(text)), 0);
+    CHECK(!text[0]);
     CHECK_EQ(go(MOVE_SWITCH), -EINVAL);
     CHECK_EQ(go(MOVE_ABORT), 0);
     CHECK(web.frozen && mine == vf[0].dev);
@@ -356,10 +365,25 @@ static void take_order(enum move_op op, uint32_t from, const char *record)
     CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
 }
 
-/* Whoever dies at whatever step: one VF is the guest's, and the next I/O domain hears which. */
+TEST(the_ring_is_the_guests_with_the_destination)
+{
+    char text[64] = "";
+
+    set_up();
+    advance(MOVE_QUIESCE);
+    CHECK_EQ(p2m_write(&iodom.p2m, gpa(0x2000), "ring", 5), 0);
+    CHECK_EQ(go(MOVE_RECORD), 0);
+    CHECK_EQ(go(MOVE_SWITCH), 0);
+    CHECK_EQ(p2m_read(&web.p2m, gpa(0x8000), text, sizeof(text)), 0);
+    CHECK(!strcmp(text, "ring"));
+    CHECK(go(MOVE_RESUME) >= 0);
+    tear_down();
+}
+
+/* Whoever dies at whatever step: one VF is the guest's, and the next I/O domain hears which, unless the guest never stood still. */
 TEST(the_io_domain_dies_after_each_step)
 {
-    static const enum move_step points[] = {MOVE_BEGIN, MOVE_FREEZE, MOVE_QUIESCE, MOVE_SWITCH};
+    static const enum move_step points[] = {MOVE_BEGIN, MOVE_FREEZE, MOVE_QUIESCE, MOVE_RECORD, MOVE_SWITCH};
     static const char record[64] = "what it would need";
 
     for (unsigned p = 0; p < ARRAY_SIZE(points); p++) {
@@ -373,7 +397,48 @@ TEST(the_io_domain_dies_after_each_step)
         migrate_end(&iodom);
         check_runs_with(switched ? 2 : 0);
         CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[2]), -ENODEV);
-        take_order(ORDER_WAKE, switched ? 2 : 0, switched ? record : NULL);
+        if (points[p] == MOVE_BEGIN)
+            CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
+        else
+            take_order(ORDER_WAKE, switched ? 2 : 0, switched ? record : NULL);
+        tear_down();
+    }
+}
+
+static void wake(enum move_step last)
+{
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 1);
+    for (enum move_step s = MOVE_BEGIN; s <= last; s++)
+        CHECK(s == MOVE_MAP || take(s, MOVE_ALONE, 0, 0, 0) == 0);
+}
+
+/* An order to wake a VF is given until one I/O domain has done with it, the record with it. */
+TEST(the_next_io_domain_dies_too)
+{
+    static const enum move_step points[] = {MOVE_CHECK, MOVE_BEGIN, MOVE_FREEZE};
+    static const char record[64] = "what it would need";
+
+    for (unsigned p = 0; p < ARRAY_SIZE(points); p++) {
+        set_up();
+        CHECK_EQ(p2m_write(&iodom.p2m, gpa(0x2000), record, sizeof(record)), 0);
+        advance(MOVE_QUIESCE);
+        CHECK_EQ(go(MOVE_RECORD), 0);
+        CHECK_EQ(go(MOVE_SWITCH), 0);
+        migrate_end(&iodom);
+        m.order.from = 0; /* the fake's VF 0 is the one that can be had */
+        vf[0].owner = &web;
+        vf[0].used = true;
+        vf[2].owner = NULL;
+        vf[2].used = false;
+        for (unsigned deaths = 0; deaths < 2; deaths++) {
+            wake(points[p]);
+            CHECK_EQ(migrate_order(ORDER_QUIESCE, &vf[0], NULL), -EBUSY);
+            migrate_end(&iodom);
+            CHECK(!m.vm && !web.frozen);
+        }
+        take_order(ORDER_WAKE, 0, record);
+        migrate_end(&iodom);
+        CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0); /* done with */
         tear_down();
     }
 }
@@ -415,6 +480,8 @@ TEST(nothing_begins_without_an_order)
     get_order(ORDER_RESUME);
     CHECK_EQ(take(MOVE_BEGIN, MOVE_ALONE, 0, 0, 0), -EACCES);
     get_order(ORDER_MOVE);
+    CHECK_EQ(migrate_order(ORDER_QUIESCE, &vf[0], NULL), -EBUSY); /* one at a time */
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
     CHECK_EQ(migrate_order(ORDER_QUIESCE, &vf[0], NULL), 0);
     CHECK_EQ(go(MOVE_BEGIN), -EACCES);
     CHECK_EQ(take(MOVE_BEGIN, MOVE_ALONE, 0, 0, 0), -EACCES); /* not fetched yet */
@@ -430,6 +497,10 @@ TEST(an_order_is_for_one_move)
     CHECK(go(MOVE_RESUME) >= 0);
     advance(MOVE_RESUME); /* the first one came to nothing */
     CHECK_EQ(m.leave_ns, 0);
+    tear_down();
+    set_up();
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
+    CHECK_EQ(go(MOVE_BEGIN), -EACCES); /* nor after the next was asked for */
     tear_down();
 }
 
@@ -464,6 +535,7 @@ TEST(the_guest_stops_in_the_middle)
 TEST(orders)
 {
     set_up();
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
     CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[2]), 0);
     CHECK_EQ(raised, 1);
     CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[1]), -EBUSY);
