@@ -168,12 +168,12 @@ int main(void)
     migrate_poll(); /* a move that the last one died in comes before what guests ask for */
     for (;;) {
         bool more = poll_all();
-        uint64_t deadline = stack_timers(), alive = tell_alive();
+        uint64_t deadline = stack_timers(), alive = tell_alive(), news = migrate_poll();
 
-        migrate_poll();
         if (more)
             continue;
         deadline = alive < deadline ? alive : deadline;
+        deadline = news < deadline ? news : deadline;
         /* Interrupts on, and only then the last look: what comes after it wakes us. */
         deadline = arm_all(deadline);
         if (!poll_all())

@@ -151,23 +151,14 @@ static void order(enum move_op op, const struct vf *from, const struct vf *to)
                            : "the I/O domain does not answer");
 }
 
-static bool same_nic(const struct vf *a, const struct vf *b)
-{
-    const char *x = a->label, *y = b->label;
-
-    while (*x == *y && *x != '/')
-        x++, y++;
-    return *x == *y;
-}
-
-/* The VF of that name, or a guest's only one of the NIC. */
-static struct vf *source(const char *name, const struct vf *to)
+/* The VF of that name, or a guest's only one. */
+static struct vf *source(const char *name)
 {
     struct vf *found = vf_find(name);
-    unsigned n = found && same_nic(found, to);
+    unsigned n = found != NULL;
 
     for (struct vf *f = vf_first(); f && !vf_find(name); f = f->next)
-        if (f->owner && strcmp(f->owner->name, name) == 0 && same_nic(f, to)) {
+        if (f->owner && strcmp(f->owner->name, name) == 0) {
             found = f;
             n++;
         }
@@ -176,12 +167,12 @@ static struct vf *source(const char *name, const struct vf *to)
 
 static void move(char **word)
 {
-    struct vf *to = vf_find(word[2]), *from = to ? source(word[1], to) : NULL;
+    struct vf *to = vf_find(word[2]), *from = source(word[1]);
 
     if (!to)
         say("%s: no such VF; `vf` names them\r\n", word[2]);
     else if (!from)
-        say("%s: neither a VF of that NIC nor a guest that has just one\r\n", word[1]);
+        say("%s: neither a VF nor a guest that has just one\r\n", word[1]);
     else if (word[3] && strcmp(word[3], "--dry-run") != 0)
         say("%s: only --dry-run may follow\r\n", word[3]);
     else
@@ -277,8 +268,8 @@ static const struct {
     {"vf", " VF attach GUEST", "give a VF to a guest that is stopped", 4, "attach", attach},
     {"vf", " VF detach", "take it from its guest, which is stopped", 3, "detach", detach},
     {"vf", " VF restore", "end its quarantine", 3, "restore", restore},
-    {"move", " GUEST VF", "move a guest that runs to another VF of the NIC (GUEST: or the VF that it has)", 3,
-     NULL, move},
+    {"move", " GUEST VF", "move a guest that runs to another VF (GUEST: or the VF that it has)", 3, NULL,
+     move},
     {"move", " GUEST VF --dry-run", "say whether it could be moved, and how long it would stand still", 4,
      NULL, move},
     {"quiesce", " VF", "silence a VF; its guest stands still", 2, NULL, quiesce},

@@ -19,6 +19,8 @@
 #define DRAINS          4
 #define USUAL_ACCESSES  47 /* of a move, while the guest stands still */
 #define USUAL_CALLS     12
+#define ANNOUNCEMENTS   4                /* after the one of the move itself */
+#define ANNOUNCE_NS     (50 * NS_PER_MS) /* until the first; each time twice as long */
 
 static const char *const op_name[] = {[ORDER_MOVE] = "move",
                                       [ORDER_DRY_RUN] = "dry-run",
@@ -53,7 +55,7 @@ static struct {
     unsigned irq;
     bool asked;           /* for orders, so that interrupts come for the next ones */
     struct nic *quiesced; /* by ORDER_QUIESCE, until ORDER_RESUME */
-    struct nic *nic;
+    struct nic *nic, *to; /* of source and destination */
     struct move args;
     struct move_order order;
     uint64_t ns[PHASES];
@@ -61,7 +63,12 @@ static struct {
     long blackout_ns, exits;
     bool pending, drained; /* as MOVE_QUIESCE said */
     unsigned id;           /* of the order, from 1 */
-} m;
+    struct {
+        const struct vf_ops *ops; /* NULL: nothing is to be announced */
+        unsigned id, n;
+        uint64_t due;
+    } news;
+} m = {.news.due = UINT64_MAX};
 
 static long step(enum move_step s)
 {
@@ -103,6 +110,25 @@ static const struct vf_ops *ops(void)
     return m.nic->ops->vf;
 }
 
+/* The network hears of a move to another NIC several times: a frame may be lost. */
+static void news_begin(void)
+{
+    m.news.ops = ops();
+    m.news.id = m.id;
+    m.news.n = 0;
+    m.news.due = clock_ns() + ANNOUNCE_NS;
+}
+
+static void news_go_on(void)
+{
+    bool last = ++m.news.n == ANNOUNCEMENTS;
+    unsigned late = m.news.ops->announce(last);
+
+    m.news.due = last ? UINT64_MAX : clock_ns() + (ANNOUNCE_NS << m.news.n);
+    if (last)
+        printf("migrate: id=%u announced=%u late=%u\n", m.news.id, 1 + ANNOUNCEMENTS, late);
+}
+
 static int begin(void)
 {
     return (int)step(MOVE_BEGIN);
@@ -110,7 +136,8 @@ static int begin(void)
 
 static int stage(void)
 {
-    return ops()->stage(m.nic, m.order.from, m.order.to == MOVE_ALONE ? m.order.from : m.order.to, &host);
+    return ops()->stage(m.nic, m.order.from, m.to, m.args.to == MOVE_ALONE ? m.order.from : m.order.to,
+                        &host);
 }
 
 static int park(void)
@@ -211,6 +238,8 @@ static int resume(void)
 static int finish(void)
 {
     ops()->finish(m.nic);
+    if (m.to != m.nic)
+        news_begin();
     return 0;
 }
 
@@ -271,7 +300,7 @@ static void say(const char *result, const char *why)
     if (m.order.to == MOVE_ALONE)
         printf("-");
     else
-        printf("%s/%u", m.nic->name, (unsigned)m.order.to);
+        printf("%s/%u", m.to->name, (unsigned)m.order.to);
     printf(why ? " reason=%s\n" : "\n", why);
 }
 
@@ -342,7 +371,7 @@ static void do_dry_run(void)
     uint64_t began = clock_ns(), per_access, per_call;
     unsigned accesses = ops()->accesses();
 
-    (void)ops()->refuses(m.nic, m.order.from, m.order.to);
+    (void)ops()->refuses(m.nic, m.order.from, m.to, m.order.to);
     per_access = (clock_ns() - began) / (ops()->accesses() - accesses + 1);
     began = clock_ns();
     (void)hypercall(HC_VERSION, 0, 0, 0);
@@ -385,10 +414,12 @@ static const char *refusal(void)
 
     if (m.order.op == ORDER_RESUME || m.order.op == ORDER_WAKE)
         return m.order.op == ORDER_RESUME && !m.quiesced ? "not-quiesced" : NULL;
-    if (m.order.from >= m.nic->channels || (!alone && m.order.to >= m.nic->channels))
+    if (m.order.from >= m.nic->channels || (!alone && m.order.to >= m.to->channels))
         return "no-such-vf";
+    if (m.to->ops->vf != ops())
+        return reason(-ENODEV);
     err = (int)step(MOVE_CHECK);
-    why = err ? reason(err) : ops()->refuses(m.nic, m.order.from, alone ? m.order.from : m.order.to);
+    why = err ? reason(err) : ops()->refuses(m.nic, m.order.from, m.to, alone ? m.order.from : m.order.to);
     return why;
 }
 
@@ -400,6 +431,7 @@ static void do_order(void)
                            .size = sizeof(m.args),
                            .nic = m.order.nic,
                            .from = m.order.from,
+                           .to_nic = m.order.to_nic,
                            .to = m.order.to};
     why = refusal();
     if (why)
@@ -414,19 +446,28 @@ static void do_order(void)
         do_move(m.order.op == ORDER_MOVE ? FINISH : SAVE);
 }
 
-void migrate_poll(void)
+static struct nic *nic_of(uint32_t nic)
 {
+    return nic < m.count ? m.nics[nic] : NULL;
+}
+
+uint64_t migrate_poll(void)
+{
+    if (clock_ns() >= m.news.due)
+        news_go_on();
     if (!irq_take(m.irq) && m.asked)
-        return;
+        return m.news.due;
     m.asked = true;
     while (hypercall(HC_ORDER, (uint64_t)(uintptr_t)&m.order, IRQ_VECTOR_BASE + m.irq, 0) == 1) {
         m.id++;
-        m.nic = m.order.nic < m.count ? m.nics[m.order.nic] : NULL;
-        if (m.nic && m.nic->ops->vf && m.order.op >= ORDER_MOVE && m.order.op <= ORDER_WAKE)
+        m.nic = nic_of(m.order.nic);
+        m.to = m.order.to == MOVE_ALONE ? m.nic : nic_of(m.order.to_nic);
+        if (m.nic && m.to && m.nic->ops->vf && m.order.op >= ORDER_MOVE && m.order.op <= ORDER_WAKE)
             do_order();
         else
             printf("migrate: id=%u result=refused reason=no-driver\n", m.id);
     }
+    return m.news.due;
 }
 
 int migrate_start(struct nic *const *nics, unsigned count)

@@ -2,6 +2,8 @@
 /* Services of the I/O domain on its own network address. */
 #pragma once
 
+#include <stdint.h>
+
 /* For HC_ALIVE: within that time the event loop turns, or what holds it up says so itself. */
 #define ALIVE_LIMIT_MS 3000
 
@@ -12,7 +14,7 @@ struct nic;
 
 /*
  * Takes the operator's orders to move guests between VFs (migrate.c). nics[i] is NIC i, or NULL; the array stays. migrate_poll() carries out what is ordered,
- * a move in one piece.
+ * a move in one piece, and returns when it wants to be called next, in ns of the clock.
  */
 int migrate_start(struct nic *const *nics, unsigned count);
-void migrate_poll(void);
+uint64_t migrate_poll(void);

@@ -20,7 +20,7 @@ import board
 from tests.system import texts
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-MODULES = ("bare", "config", "acpi", "handover", "guests", "iodomain", "share", "own", "attack", "dma", "vtd", "vmx", "faults", "function", "migrate")
+MODULES = ("bare", "config", "acpi", "handover", "guests", "iodomain", "share", "own", "attack", "dma", "vtd", "vmx", "faults", "function", "migrate", "uplinks")
 
 NO_MACHINE = "none"  # a test that boots its own
 

@@ -41,16 +41,16 @@ def until_clean(host, vf):
     """A VF that was left is scrubbed before it can be had again."""
     end = time.monotonic() + host.left(60)
     while time.monotonic() < end:
-        if any(re.match(rf"clean .* lan0/{vf} ", line) for line in handover.told(host, "vf")):
+        if any(re.match(rf"clean .* {vf} ", line) for line in handover.told(host, "vf")):
             return
-    raise AssertionError(f"lan0/{vf} does not come clean")
+    raise AssertionError(f"{vf} does not come clean")
 
 
 def to_and_fro(host, i):
     """The i-th move of `web`: what is reported of it."""
-    vf = VFS[(i + 1) % 2]
+    vf = f"lan0/{VFS[(i + 1) % 2]}"
     until_clean(host, vf)
-    done = order(host, f"move web lan0/{vf}")
+    done = order(host, f"move web {vf}")
     assert done["result"] == "done", done
     return done
 
@@ -66,9 +66,9 @@ def count(host, guest, peer, seconds):
     host.run(guest, f"rm -f /tmp/number; traffic number {ADDRESS[peer]} {RATE * seconds} {RATE} >/tmp/number 2>&1 &")
 
 
-def transfers(host, guest, peer):
+def transfers(host, guest, peer, megabytes=4):
     """Transfers both ways, one after the other, until /tmp/stop is there."""
-    both = f"lmput {ADDRESS[peer]} 4; lmget {ADDRESS[peer]} 4"
+    both = f"lmput {ADDRESS[peer]} {megabytes}; lmget {ADDRESS[peer]} {megabytes}"
     host.run(guest, f"rm -f /tmp/stop; (while [ ! -e /tmp/stop ]; do {both}; done; echo over) >/tmp/tcp 2>&1 &")
 
 
@@ -124,11 +124,11 @@ def moves(host):
 
 @lib.test("system migrate: the configured address of a guest that was moved is its own under the next I/O domain, too", on="migrate", limit=150)
 def restarted(host):
-    until_clean(host, 3)
+    until_clean(host, "lan0/3")
     assert order(host, "move web lan0/3")["result"] == "done"
     host.line(texts.NIC_UP, 60, start=handover.order(host, "restart iodomain"), fail=texts.PANIC)
     change = "if ip link set eth0 address 02:00:00:00:00:77; then echo may; else echo may not; fi"
     assert "may not" in host.run("web", change).splitlines()
     assert lib.ping_line(host.run("web", f"lmping {ADDRESS['db']} 20 5"), ADDRESS["db"])[:2] == (20, 0)
-    until_clean(host, 0)
+    until_clean(host, "lan0/0")
     assert order(host, "move web lan0/0")["result"] == "done"

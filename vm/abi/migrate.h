@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define MOVE_VERSION    1
+#define MOVE_VERSION    2
 #define MOVE_ALONE      0xffffffffu /* for `to`: the VF is only to be quiesced */
 #define MOVE_COPY_MAX   65536u      /* bytes of one MOVE_READ or MOVE_WRITE */
 #define MOVE_PAGES_MAX  64u         /* that MOVE_MAP may map */
@@ -26,7 +26,7 @@ enum move_state {
 
 /*
  * The steps in their order. Each is refused with -EINVAL and changes nothing where the states do not allow it. All but MOVE_CHECK and MOVE_BEGIN belong to
- * the move that is under way, whatever nic, from and to say.
+ * the move that is under way, whatever nic, from, to_nic and to say.
  */
 enum move_step {
     MOVE_CHECK, /* as MOVE_BEGIN, but nothing begins */
@@ -48,8 +48,8 @@ enum move_step {
 
 struct move {
     uint32_t version, size; /* MOVE_VERSION, of this structure */
-    uint32_t nic, from, to; /* as HC_VF_STATUS has them */
-    uint32_t length;
+    uint32_t nic, from, to_nic, to; /* as HC_VF_STATUS has them */
+    uint32_t length, pad;
     uint64_t at, own;
 };
 
@@ -63,6 +63,6 @@ struct move_order {
     uint32_t version, size;
     uint32_t op, nic, from, to;
     char guest[16];
-    uint32_t pad, length;
+    uint32_t to_nic, length;
     uint8_t record[MOVE_RECORD_MAX];
 };

@@ -52,7 +52,7 @@ static void post(enum move_op op, const struct vf *from, const struct vf *to, co
         (struct move_order){.version = MOVE_VERSION, .size = sizeof(m.order), .op = op, .to = MOVE_ALONE};
     setup_vf_place(from, &m.order.nic, &m.order.from);
     if (to)
-        setup_vf_place(to, &m.order.nic, &m.order.to);
+        setup_vf_place(to, &m.order.to_nic, &m.order.to);
     strlcpy(m.order.guest, guest->name, sizeof(m.order.guest));
     m.ordered = true;
     m.leave_ns = 0;
@@ -96,7 +96,8 @@ static bool has_leave(void)
     const struct move_order *o = &m.order;
 
     return m.leave_ns && time_ns() < m.leave_ns + LEAVE_NS && o->op != ORDER_DRY_RUN &&
-           o->op != ORDER_RESUME && o->nic == m.args.nic && o->from == m.args.from && o->to == m.args.to;
+           o->op != ORDER_RESUME && o->nic == m.args.nic && o->from == m.args.from &&
+           o->to_nic == m.args.to_nic && o->to == m.args.to;
 }
 
 /* --- begin and end --- */
@@ -106,7 +107,7 @@ static int check(struct vf **from, struct vf **to)
 {
     bool alone = m.args.to == MOVE_ALONE;
     const struct vf *f = *from = setup_vf(m.args.nic, m.args.from),
-                    *t = *to = setup_vf(m.args.nic, m.args.to);
+                    *t = *to = setup_vf(m.args.to_nic, m.args.to);
 
     if (m.vm)
         return -EBUSY;

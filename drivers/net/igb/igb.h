@@ -187,6 +187,8 @@ void igb_mbx_mute(struct igb *g, uint32_t vfs);
 
 /* msg.c: the message protocol. Handles what is pending within each VF's budget; sets g->events_due. */
 void igb_msg_poll(struct igb *g);
+/* Whether the address is the PF's, or of another VF than `vf`. */
+bool igb_mac_is_taken(const struct igb *g, unsigned vf, const uint8_t *mac);
 /* The word that says so. */
 uint32_t igb_msg_link(void);
 /* Tells the VFs that the link changed. */

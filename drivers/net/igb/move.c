@@ -195,9 +195,20 @@ static void word_again(struct igb *g, unsigned vf)
 
 /* --- before the guest stands still --- */
 
-static const char *refuses(struct nic *nic, unsigned from, unsigned to)
+/* Of another NIC: all of the guest's addresses must be free there. */
+static bool macs_taken(const struct igb *g, unsigned from, const struct igb *dst, unsigned to)
 {
-    const struct igb *g = igb_of(nic);
+    const struct igb_vf *s = &g->vf[from];
+    bool taken = igb_mac_is_taken(dst, to, s->mac);
+
+    for (unsigned i = 0; i < s->extra_macs; i++)
+        taken |= igb_mac_is_taken(dst, to, s->extra[i]);
+    return taken;
+}
+
+static const char *refuses(struct nic *nic, unsigned from, struct nic *dest, unsigned to)
+{
+    const struct igb *g = igb_of(nic), *dst = igb_of(dest);
     uint32_t on = igb_rd(g, IGB_RXDCTL(from)) & igb_rd(g, IGB_TXDCTL(from)),
              second = igb_rd(g, IGB_RXDCTL(from + SECOND)) | igb_rd(g, IGB_TXDCTL(from + SECOND));
 
@@ -207,15 +218,17 @@ static const char *refuses(struct nic *nic, unsigned from, unsigned to)
         return "queues-off";
     if (second & XDCTL_ENABLE)
         return "two-queues";
-    if (to == from)
+    if (dst == g && to == from)
         return NULL;
-    if (!nic->link.up)
+    if (!dest->link.up)
         return "link-down";
-    if (nic->vepa)
+    if (nic->vepa || dest->vepa)
         return "vepa";
     if (g->vf[from].policy.vlan || igb_vlan_count(g, from))
         return "vlan";
-    return g->vf[to].broken || !g->vf[to].allowed ? "vf-broken" : NULL;
+    if (dst != g && macs_taken(g, from, dst, to))
+        return "mac-in-use";
+    return dst->vf[to].broken || !dst->vf[to].allowed ? "vf-broken" : NULL;
 }
 
 static void capture(const struct igb *g)
@@ -243,6 +256,7 @@ static bool rings_fit(void)
 static int open_queues(struct igb *g)
 {
     const struct igb_record *r = &move.r;
+    uint32_t split = igb_rd(move.src, IGB_PSRTYPE(r->from));
     uint8_t mac[NIC_MAC_LEN];
     int err;
 
@@ -250,7 +264,7 @@ static int open_queues(struct igb *g)
         igb_wr(g, of_queue(i, r->to), i == TX_WRITE_BACK ? 0 : r->fixed[i]);
     igb_wr(g, IGB_RXCTL(r->to), r->rxctl);
     igb_wr(g, IGB_TXCTL(r->to), r->txctl);
-    igb_wr(g, IGB_PSRTYPE(r->to), igb_rd(g, IGB_PSRTYPE(r->from)));
+    igb_wr(g, IGB_PSRTYPE(r->to), split);
     staging_mac(mac);
     igb_rar_set(g, IGB_RAR_VF(r->to), mac, r->to);
     igb_wr(g, IGB_VMOLR(r->to), VMOLR_AUPE | VMOLR_STRCRC | VMOLR_LPE | IGB_PREP(VMOLR_RLPML, IGB_FRAME_MAX));
@@ -264,28 +278,44 @@ static int open_queues(struct igb *g)
     return 0;
 }
 
-/* Transmit stops two short of the source's head, so that there are slots left for two contexts. */
-static int stage(struct nic *nic, unsigned from, unsigned to, const struct vf_host *host)
+/* The groups that the guest is in, at the other NIC: with the destination they go to the guest, or are cleaned away. */
+static void stage_groups(const struct igb_vf *s, struct igb *dst, unsigned to)
 {
-    struct igb *g = igb_of(nic);
+    if (s->mc_hashes == 0)
+        return;
+    memcpy(dst->vf[to].mc_hash, s->mc_hash, sizeof(s->mc_hash));
+    dst->vf[to].mc_hashes = s->mc_hashes;
+    igb_mta_update(dst);
+}
+
+/* Transmit stops two short of the source's head, so that there are slots left for two contexts. */
+static int stage(struct nic *nic, unsigned from, struct nic *dest, unsigned to, const struct vf_host *host)
+{
+    struct igb *g = igb_of(nic), *dst = igb_of(dest);
     unsigned size;
     int err;
 
+    igb_late_end();
     move = (struct igb_move){
-        .host = host, .r = {.version = IGB_MOVE_RECORD, .length = sizeof(move.r), .from = from, .to = to}};
+        .host = host,
+        .src = g,
+        .dst = dst,
+        .r = {.version = IGB_MOVE_RECORD, .length = sizeof(move.r), .from = from, .to = to}};
     capture(g);
     if (!rings_fit())
         return -EINVAL;
     igb_park_prepare(g, from);
-    if (to == from)
+    if (dst == g && to == from)
         return 0;
+    if (dst != g)
+        stage_groups(&g->vf[from], dst, to);
     err = scratch_map();
     if (!err)
-        err = open_queues(g);
+        err = open_queues(dst);
     if (!err)
-        err = advance_rx(g, igb_rd(g, IGB_RDH(from)));
+        err = advance_rx(dst, igb_rd(g, IGB_RDH(from)));
     size = size_of(RING_TX);
-    return err ? err : advance_tx(g, (igb_rd(g, IGB_TDH(from)) + size - 2) % size, NULL);
+    return err ? err : advance_tx(dst, (igb_rd(g, IGB_TDH(from)) + size - 2) % size, NULL);
 }
 
 static void park(struct nic *nic)
@@ -483,27 +513,27 @@ static void load_vectors(const struct igb *g)
 }
 
 /* stage() has left a word for a driver that is told to look at its link: it takes that for down unless it reads "clear to send". */
-static void load_mailbox(struct igb *g)
+static void load_mailbox(struct igb *g, struct igb *dst)
 {
     const struct igb_record *r = &move.r;
 
     if (!move.signals)
         return;
     for (unsigned i = 0; i < IGB_MSG_WORDS; i++)
-        igb_wr(g, IGB_VMBMEM_WORD(r->to, i), igb_rd(g, IGB_VMBMEM_WORD(r->from, i)));
-    igb_wr(g, IGB_P2VMAILBOX(r->to), move.signals);
+        igb_wr(dst, IGB_VMBMEM_WORD(r->to, i), igb_rd(g, IGB_VMBMEM_WORD(r->from, i)));
+    igb_wr(dst, IGB_P2VMAILBOX(r->to), move.signals);
 }
 
 /* Vectors and mailbox, too: the destination's interrupts go nowhere yet, and should we die, nothing of them has to be mended. */
 static int load(struct nic *nic)
 {
-    struct igb *g = igb_of(nic);
-    int err = load_heads(g);
+    struct igb *dst = move.dst;
+    int err = load_heads(dst);
 
     if (err || move.loaded)
         return err;
-    load_vectors(g);
-    load_mailbox(g);
+    load_vectors(dst);
+    load_mailbox(igb_of(nic), dst);
     move.loaded = true;
     return 0;
 }
@@ -530,37 +560,51 @@ static void load_tails(const struct igb *g)
 }
 
 /* The VF's place in the driver's own tables goes with the guest; what was the destination's stays with the source. */
-static void swap(struct igb *g, unsigned a, unsigned b)
+static void swap(struct igb_vf *a, struct igb_vf *b)
 {
-    struct igb_vf old = g->vf[a];
+    struct igb_vf old = *a;
 
-    g->vf[a] = g->vf[b];
-    g->vf[b] = old;
+    *a = *b;
+    *b = old;
 }
 
-/* Frames flow to the guest when its addresses point to the destination; those that came just before are looped behind. */
+/*
+ * Frames flow to the guest when its addresses point to the destination, and at another NIC when the network knows of it; those that came just before are looped
+ * behind.
+ */
 static void start(struct nic *nic)
 {
-    struct igb *g = igb_of(nic);
+    struct igb *g = igb_of(nic), *dst = move.dst;
     const struct igb_record *r = &move.r;
 
-    swap(g, r->from, r->to);
+    swap(&g->vf[r->from], &dst->vf[r->to]);
     if (r->fixed[TX_WRITE_BACK])
-        igb_wr(g, of_queue(TX_WRITE_BACK, r->to), r->fixed[TX_WRITE_BACK]);
-    load_tails(g);
-    igb_vf_update_pool(g, r->to);
-    igb_park_steer(g, r->to);
+        igb_wr(dst, of_queue(TX_WRITE_BACK, r->to), r->fixed[TX_WRITE_BACK]);
+    load_tails(dst);
+    igb_vf_update_pool(dst, r->to);
+    if (dst == g) {
+        igb_park_steer(g, r->to);
+    } else {
+        igb_park_land(dst, r->to);
+        igb_late_begin(g, dst);
+    }
     igb_park_clone(false);
     poll(nic);
-    igb_park_loop(g);
-    igb_keep(g); /* before the hypervisor takes the move for over */
+    igb_park_loop(dst, &move.figures);
+    igb_keep(dst); /* before the hypervisor takes the move for over */
+    if (dst != g)
+        igb_keep(g);
 }
 
 static void finish(struct nic *nic)
 {
-    struct igb *g = igb_of(nic);
+    struct igb *g = igb_of(nic), *dst = move.dst;
 
-    igb_park_renew(g, move.r.to);
+    if (dst == g)
+        igb_park_land(g, move.r.to);
+    else
+        igb_late_listen();
+    igb_park_leave(g);
     igb_park_close();
     g->move = NULL;
 }
@@ -581,7 +625,7 @@ static void undo(struct nic *nic, bool still)
         igb_park_steer(g, r->from);
         igb_park_clone(false);
         poll(nic);
-        igb_park_loop(g);
+        igb_park_loop(g, &move.figures);
         igb_park_close();
     }
     g->move = NULL;
@@ -597,12 +641,13 @@ static int wake_destination(struct igb *g, unsigned vf, const void *rec, uint32_
         return -EINVAL;
     memcpy(&move.r, rec, sizeof(move.r));
     if (move.r.version != IGB_MOVE_RECORD || move.r.length != sizeof(move.r) || move.r.to != vf ||
-        move.r.from >= g->nic.channels || !nic_mac_is_station(move.r.vf.mac))
+        !nic_mac_is_station(move.r.vf.mac))
         return -EINVAL;
     igb_vf_recall(g, vf, &move.r.vf);
     igb_mta_update(g);
     igb_wr(g, of_queue(TX_WRITE_BACK, vf), move.r.fixed[TX_WRITE_BACK]);
     load_tails(g);
+    igb_announce(g, g->vf[vf].mac);
     printf("%s/%u: %u frames that were parked are lost\n", g->nic.name, vf, move.r.left);
     return 0;
 }
@@ -660,6 +705,7 @@ const struct vf_ops igb_vf_ops = {
     .ring = ring,
     .start = start,
     .finish = finish,
+    .announce = igb_late_announce,
     .undo = undo,
     .wake = wake,
     .record = record,

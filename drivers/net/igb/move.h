@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Moving a guest between VFs of an 82576: move.c has the steps of drivers/net/vf/vf.h, park.c the parking queue. */
+/* Moving a guest between VFs of one 82576 or two: move.c has the steps of drivers/net/vf/vf.h, park.c the parking queue, late.c what follows on another NIC. */
 #pragma once
 
 #include "drivers/net/igb/igb.h"
@@ -24,6 +24,7 @@ _Static_assert(sizeof(struct igb_record) <= 512, "fits the hypervisor's record")
 
 struct igb_move {
     const struct vf_host *host;
+    struct igb *src, *dst; /* may be the same */
     struct igb_record r;
     struct vf_figures figures;
     uint32_t rx_at, tx_at;         /* heads of the destination */
@@ -42,8 +43,11 @@ void igb_park_prepare(struct igb *g, unsigned vf);
 /* Points the guest's addresses to a pool. */
 void igb_park_steer(const struct igb *g, unsigned pool);
 void igb_park_clone(bool on);
-/* The addresses get the entries of the new VF, and leave those of the old. */
-void igb_park_renew(struct igb *g, unsigned to);
+/* The addresses get the entries of the new VF; and leave those of the old. */
+void igb_park_land(struct igb *g, unsigned to);
+void igb_park_leave(struct igb *g);
+/* They are n; the array stays until the next igb_park_prepare(). */
+const uint8_t (*igb_park_macs(unsigned *n))[NIC_MAC_LEN];
 /* rings.c has received a frame while a guest moves; true if the buffer is the queue's now. */
 bool igb_park_take(struct igb *g, struct nic_buf *buf, const union igb_rxd *d);
 /* The next frame that the guest has not got, or NULL; and that it has got it now. igb_park_undone() takes all that back. */
@@ -51,6 +55,20 @@ struct igb_parked *igb_park_next(void);
 void igb_park_done(void);
 unsigned igb_park_undone(void);
 unsigned igb_park_left(void);
-/* Sends what is left to the guest through the switch. */
-void igb_park_loop(struct igb *g);
+/* Sends what is left to the guest through the switch of its NIC. */
+void igb_park_loop(struct igb *g, struct vf_figures *f);
 void igb_park_close(void);
+
+/* Tells the network once where that address is. */
+void igb_announce(struct igb *g, const uint8_t mac[NIC_MAC_LEN]);
+
+/*
+ * After a move to another NIC: what still comes to the source's uplink is handed on to the destination, and the network is told, now and at each
+ * igb_late_announce(), until that is called for the last time, or a move begins. igb_late_listen(): before the source's VF loses the addresses.
+ */
+void igb_late_begin(struct igb *src, struct igb *dst);
+void igb_late_listen(void);
+unsigned igb_late_announce(bool last);
+void igb_late_end(void);
+/* rings.c has received a frame; true if it was such a one, and has been handed on. */
+bool igb_late_take(const struct igb *g, const struct nic_buf *buf);

@@ -47,7 +47,7 @@ static void msg_mac(const uint32_t *msg, uint8_t mac[NIC_MAC_LEN])
         mac[i] = (uint8_t)(msg[1 + i / 4] >> 8 * (i % 4));
 }
 
-static bool mac_is_taken(const struct igb *g, unsigned vf, const uint8_t *mac)
+bool igb_mac_is_taken(const struct igb *g, unsigned vf, const uint8_t *mac)
 {
     if (memcmp(g->nic.mac, mac, NIC_MAC_LEN) == 0)
         return true;
@@ -102,7 +102,7 @@ static int set_mac(struct igb *g, unsigned vf, const uint32_t *msg)
         return 0;
     if (fixed)
         return -EPERM;
-    if (!nic_mac_is_station(mac) || mac_is_taken(g, vf, mac))
+    if (!nic_mac_is_station(mac) || igb_mac_is_taken(g, vf, mac))
         return -EINVAL;
     if (info == INFO_MAC_FILTER_ADD)
         return add_extra_mac(g, vf, mac);

@@ -54,10 +54,20 @@ void igb_park_clone(bool on)
     parking.clones = on;
 }
 
-void igb_park_renew(struct igb *g, unsigned to)
+void igb_park_land(struct igb *g, unsigned to)
 {
     for (unsigned i = 0; i < parking.macs; i++)
         igb_rar_set(g, i ? IGB_RAR_EXTRA(to, i - 1) : IGB_RAR_VF(to), parking.mac[i], to);
+}
+
+const uint8_t (*igb_park_macs(unsigned *n))[NIC_MAC_LEN]
+{
+    *n = parking.macs;
+    return parking.mac;
+}
+
+void igb_park_leave(struct igb *g)
+{
     for (unsigned i = 0; i < parking.macs; i++)
         igb_rar_clear(g, parking.entry[i]);
 }
@@ -126,20 +136,20 @@ unsigned igb_park_left(void)
 }
 
 /* A group's frame goes to its address, or all pools would get it once more. */
-static void loop(struct igb *g, struct nic_buf *buf)
+static void loop(struct igb *g, struct nic_buf *buf, struct vf_figures *f)
 {
     if (buf->data[0] & 1)
         memcpy(buf->data, parking.mac[0], NIC_MAC_LEN);
     if (igb_send_now(g, buf->data, buf->len) == 0)
-        g->move->figures.looped++;
+        f->looped++;
     else
-        g->move->figures.overflowed++;
+        f->overflowed++;
 }
 
-void igb_park_loop(struct igb *g)
+void igb_park_loop(struct igb *g, struct vf_figures *f)
 {
     for (; parking.done < parking.end; parking.done++)
-        loop(g, parking.frame[parking.done].buf);
+        loop(g, parking.frame[parking.done].buf, f);
 }
 
 void igb_park_close(void)

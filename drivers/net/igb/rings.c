@@ -124,6 +124,10 @@ static void rx_complete(struct igb *g, struct nic_buf *buf, const union igb_rxd 
     buf->len = len;
     if (g->move && igb_park_take(g, buf, d))
         return;
+    if (igb_late_take(g, buf)) {
+        buf_free(buf);
+        return;
+    }
     g->nic.events->received(&g->nic, buf);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Contract of a NIC whose driver can move a guest from one of its channels (VFs) to another while the guest runs: frames are parked, the VF is silenced, its
- * state is saved and loaded into the other. drivers/svc/migrate.c calls the steps in the order of struct vf_ops, one move at a time, and asks the hypervisor for
- * what the driver cannot do. Errors are negative errno; a step that fails leaves it to the caller to undo(). Whatever dies before the destination is the guest's, the
- * source needs no more than queues switched on and filters; and of the destination, afterwards, only tails and filters.
+ * Contract of a NIC whose driver can move a guest from one of its channels (VFs) to another, of the same NIC or of another with the same driver, while the guest
+ * runs: frames are parked, the VF is silenced, its state is saved and loaded into the other. drivers/svc/migrate.c calls the steps in the order of struct vf_ops,
+ * one move at a time, each with the source's NIC, and asks the hypervisor for what the driver cannot do. Errors are negative errno; a step that fails leaves it to
+ * the caller to undo(). Whatever dies before the destination is the guest's, the source needs no more than queues switched on and filters; and of the destination,
+ * afterwards, only tails and filters.
  */
 #pragma once
 
@@ -30,10 +31,10 @@ struct vf_figures {
 };
 
 struct vf_ops {
-    /* NULL, or the reason for which a move is refused. to == from: the VF is to be quiesced only. */
-    const char *(*refuses)(struct nic *nic, unsigned from, unsigned to);
+    /* NULL, or the reason for which a move to channel `to` of `dest` is refused. To itself: the VF is to be quiesced only. */
+    const char *(*refuses)(struct nic *nic, unsigned from, struct nic *dest, unsigned to);
     /* Prepares the destination in its staging domain, heads up to where the source's are now. */
-    int (*stage)(struct nic *nic, unsigned from, unsigned to, const struct vf_host *host);
+    int (*stage)(struct nic *nic, unsigned from, struct nic *dest, unsigned to, const struct vf_host *host);
     /* From here on the guest's frames go to the parking queue. */
     void (*park)(struct nic *nic);
     /* Takes in what has come for it. */
@@ -52,6 +53,11 @@ struct vf_ops {
     void (*start)(struct nic *nic);
     /* The guest runs; what is left to do. */
     void (*finish)(struct nic *nic);
+    /*
+     * After a move to another NIC, a few times: tells the network once more where the guest's addresses are now. What still comes to the source is handed on,
+     * until the `last` time. Returns how many frames that were.
+     */
+    unsigned (*announce)(bool last);
     /* The source is as it was before stage(). `still`: the guest stands still if it did; else it goes on already, and wake() comes. */
     void (*undo)(struct nic *nic, bool still);
     /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A register file in the place of drivers/net/igb/io.h, with the mailbox as the 82576 has it (W1C causes, PFU
- * only while VFU is 0), the other end of each mailbox, and a clock. Include once, before the files under
- * test.
+ * only while VFU is 0), the other end of each mailbox, and a clock; and one without all that for a second NIC.
+ * Include once, before the files under test.
  */
 #define DRIVERS_NET_IGB_IO_H
 #include "drivers/net/igb/igb.h"
@@ -14,9 +14,11 @@
 #define FAKE_V2P_PFSTS 0x10
 #define FAKE_V2P_PFACK 0x20
 
-static uint32_t fake_regs[IGB_BAR_SIZE / 4];
-static uint32_t fake_v2p[IGB_POOLS];                       /* what the VF sees: PFSTS, PFACK */
-static uint32_t fake_stuck;                                /* a register that ignores writes; 0: none */
+static uint32_t fake_regs[IGB_BAR_SIZE / 4], fake_second_regs[IGB_BAR_SIZE / 4];
+static const struct igb *fake_second,
+    *fake_writer;                    /* the second NIC, if there is one; whose register was written last */
+static uint32_t fake_v2p[IGB_POOLS]; /* what the VF sees: PFSTS, PFACK */
+static uint32_t fake_stuck;          /* a register that ignores writes; 0: none */
 static unsigned fake_word_reads[IGB_POOLS][IGB_MSG_WORDS]; /* of the mailbox buffers */
 static void (*fake_on_write)(uint32_t off, uint32_t v) __attribute__((unused));
 static uint64_t fake_ns;
@@ -34,16 +36,20 @@ static uint32_t *fake_reg(igb_reg r)
     return &fake_regs[r.off / 4];
 }
 
+static inline uint32_t *fake_reg_of(const struct igb *g, igb_reg r)
+{
+    return g && g == fake_second ? fake_second_regs + (fake_reg(r) - fake_regs) : fake_reg(r);
+}
+
 static inline uint32_t igb_rd(const struct igb *g, igb_reg r)
 {
     uint32_t mem = r.off - IGB_VMBMEM(0).off;
 
-    (void)g;
     fake_accesses++;
     fake_ns += 100; /* an access takes its time, so that bounded waits end */
     if (mem < IGB_POOLS * 0x40)
         fake_word_reads[mem / 0x40][mem % 0x40 / 4]++;
-    return *fake_reg(r);
+    return *fake_reg_of(g, r);
 }
 
 static void fake_p2v_write(unsigned vf, uint32_t v)
@@ -62,12 +68,14 @@ static inline void igb_wr(const struct igb *g, igb_reg r, uint32_t v)
 {
     uint32_t p2v = r.off - IGB_P2VMAILBOX(0).off;
 
-    (void)g;
+    fake_writer = g;
     fake_accesses++;
     fake_ns += 100;
     if (r.off == fake_stuck && fake_stuck)
         return;
-    if (r.off == IGB_MBVFICR.off || r.off == IGB_VFLRE.off)
+    if (g && g == fake_second)
+        *fake_reg_of(g, r) = v;
+    else if (r.off == IGB_MBVFICR.off || r.off == IGB_VFLRE.off)
         *fake_reg(r) &= ~v;
     else if (p2v < IGB_POOLS * 4)
         fake_p2v_write(p2v / 4, v);
@@ -95,6 +103,7 @@ static inline uint32_t fake_vf_word(unsigned vf, unsigned w)
 static inline void fake_reset(void)
 {
     memset(fake_regs, 0, sizeof(fake_regs));
+    memset(fake_second_regs, 0, sizeof(fake_second_regs));
     memset(fake_v2p, 0, sizeof(fake_v2p));
     memset(fake_word_reads, 0, sizeof(fake_word_reads));
     fake_stuck = 0;

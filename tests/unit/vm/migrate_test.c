@@ -16,7 +16,7 @@
 
 static struct vcpu vcpu;
 static struct vm iodom = {.name = "iodom", .privileged = true, .vcpu = {&vcpu}}, web = {.name = "web"};
-static struct vf vf[3] = {{.label = "lan0/0"}, {.label = "lan0/1"}, {.label = "lan0/2"}};
+static struct vf vf[4] = {{.label = "lan0/0"}, {.label = "lan0/1"}, {.label = "lan0/2"}, {.label = "lan1/0"}};
 static struct pci_dev *mine; /* the function that the guest sees, NULL: none that works */
 static bool off_cpus, clean;
 static int can_move_rc, quiesce_rc, switch_rc;
@@ -24,20 +24,20 @@ static unsigned raised;
 
 struct vf *setup_vf(uint64_t nic, uint64_t n)
 {
-    return nic == 0 && n < 3 ? &vf[n] : NULL;
+    return nic == 0 && n < 3 ? &vf[n] : nic == 1 && n == 0 ? &vf[3] : NULL;
 }
 
 void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *n)
 {
-    *nic = 0;
-    *n = (uint32_t)(f - vf);
+    *nic = f == &vf[3];
+    *n = *nic ? 0 : (uint32_t)(f - vf);
 }
 
 static unsigned told; /* moves that the next I/O domain hears of */
 
 void setup_vf_moved(const struct vf *from, const struct vf *to)
 {
-    CHECK(from == &vf[0] && to == &vf[2]);
+    CHECK(from == &vf[0] && (to == &vf[2] || to == &vf[3]));
     told++;
 }
 
@@ -64,7 +64,7 @@ void vf_move(struct vf *from, struct vf *to)
 
 int assign_can_move(struct vm *vm, const struct pci_dev *from, struct pci_dev *to)
 {
-    CHECK(vm == &web && from == vf[0].dev && (!to || to == vf[2].dev || to == vf[1].dev));
+    CHECK(vm == &web && from == vf[0].dev && to != from);
     return can_move_rc;
 }
 
@@ -149,7 +149,7 @@ static void set_up(void)
     web.iommu = iommu_domain_create("web");
     web.state = VM_RUNNING;
     web.frozen = false;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(vf); i++) {
         vf[i].dev = &fake_pci_add(rid(0, 0, (uint8_t)(0xa8 + i)), 0x8086, 0x10ca)->dev;
         vf[i].owner = i == 0 ? &web : NULL;
         vf[i].used = i == 0;
@@ -172,12 +172,12 @@ static void tear_down(void)
     p2m_destroy(&web.p2m);
 }
 
-/* The guest runs, with exactly this VF; the other two are nobody's. */
+/* The guest runs, with exactly this VF; the others are nobody's. */
 static void check_runs_with(unsigned n)
 {
     CHECK(!m.vm && !web.frozen);
     CHECK(mine == vf[n].dev && domain_of(&vf[n]) == web.iommu);
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(vf); i++) {
         CHECK_EQ(vf[i].owner == &web, i == n);
         CHECK_EQ(vf[i].used, i == n);
         CHECK(i == n || !domain_of(&vf[i]));
@@ -219,6 +219,37 @@ TEST(a_move)
     CHECK(go(MOVE_RESUME) >= 1000);
     check_runs_with(2);
     CHECK_EQ(fake_pci_resets, 1); /* the source's */
+    tear_down();
+}
+
+static int64_t go_across(enum move_step step, uint32_t nic)
+{
+    struct move a = {
+        .version = MOVE_VERSION, .size = sizeof(a), .to_nic = nic, .length = 64, .at = 0x8000, .own = 0x2000};
+
+    CHECK_EQ(p2m_write(&iodom.p2m, gpa(ARGS), &a, sizeof(a)), 0);
+    return migrate_step(&iodom, step, gpa(ARGS));
+}
+
+TEST(a_move_to_another_nic)
+{
+    struct move_order o;
+
+    set_up();
+    CHECK_EQ(go_across(MOVE_BEGIN, 1), -EACCES); /* the order was for another VF */
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
+    CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[3]), 0);
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 1);
+    CHECK_EQ(p2m_read(&iodom.p2m, gpa(ORDER), &o, sizeof(o)), 0);
+    CHECK(o.nic == 0 && o.from == 0 && o.to_nic == 1 && o.to == 0);
+    CHECK_EQ(go_across(MOVE_CHECK, 2), -EINVAL);
+    CHECK_EQ(go_across(MOVE_BEGIN, 0), -EBUSY); /* itself */
+    CHECK_EQ(go_across(MOVE_BEGIN, 1), 0);
+    CHECK(domain_of(&vf[3]) == m.staging && domain_of(&vf[0]) == web.iommu);
+    for (enum move_step s = MOVE_FREEZE; s <= MOVE_SWITCH; s++)
+        CHECK(s == MOVE_READ || s == MOVE_WRITE || go_across(s, 1) == 0);
+    CHECK(go_across(MOVE_RESUME, 1) >= 0);
+    check_runs_with(3);
     tear_down();
 }
 

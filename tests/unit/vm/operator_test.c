@@ -221,7 +221,7 @@ TEST(what_cannot_be_ordered_is_said)
     type("move web lan0/7\r");
     CHECK(shown("lan0/7: no such VF"));
     type("move db lan0/1\r");
-    CHECK(shown("db: neither a VF of that NIC nor a guest that has just one"));
+    CHECK(shown("db: neither a VF nor a guest that has just one"));
     type("move web lan0/1 --wet\r");
     CHECK(shown("--wet: only --dry-run may follow"));
     type("move lan0/1 lan0/0\r");

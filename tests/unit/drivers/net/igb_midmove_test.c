@@ -9,12 +9,14 @@
 #include <setjmp.h>
 
 #include "drivers/net/buf.c"
+#include "drivers/net/igb/late.c"
 #include "drivers/net/igb/mbx.c"
 #include "drivers/net/igb/move.c"
 #include "drivers/net/igb/msg.c"
 #include "drivers/net/igb/park.c"
 #include "drivers/net/igb/takeover.c"
 #include "drivers/net/igb/vf.c"
+#include "drivers/net/vf/announce.c"
 
 #define VFS    4
 #define FROM   1
@@ -334,7 +336,7 @@ static void run_move(void)
 
     hv.begun = true;
     event();
-    err |= stage(&nic.nic, hv.from, hv.to, &test_host);
+    err |= stage(&nic.nic, hv.from, &nic.nic, hv.to, &test_host);
     park(&nic.nic);
     for (unsigned i = 0; i < FRAMES; i++)
         receive();

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* drivers/net/igb/move.c and park.c against a device whose heads only tails and frames can move. */
+/* drivers/net/igb/move.c, park.c and late.c against devices whose heads only tails and frames can move. */
 #include "tests/unit/test.h"
 
 #include "tests/unit/fake/igb.c"
 
 #include "drivers/net/buf.c"
+#include "drivers/net/igb/late.c"
 #include "drivers/net/igb/move.c"
 #include "drivers/net/igb/park.c"
+#include "drivers/net/vf/announce.c"
 
 #define FROM 1
 #define TO   2
@@ -15,21 +17,27 @@
 #define TX   0x20000
 #define BUFS 0x40000
 
-static struct igb nic;
+static struct igb nic, other, *dst = &nic;
 static const struct nic_ops nic_ops = {.vf = &igb_vf_ops};
 static uint8_t guest[0x80000];
 static struct igb_txd context[2]; /* what the destination holds */
-static unsigned sent, bad_writes;
+static unsigned sent, announced, bad_writes;
+static bool back;  /* the source has its frames again */
+static bool taken; /* one of the guest's addresses, at the other NIC */
 
 /* --- the rest of the driver --- */
 
 /* The frame through the switch: null descriptors are skipped, the next with a buffer takes it. */
 int igb_send_now(struct igb *g, const void *frame, uint16_t length)
 {
-    uint32_t *head = fake_reg(IGB_RDH(TO)), tail = *fake_reg(IGB_RDT(TO));
+    uint32_t *head = fake_reg_of(g, IGB_RDH(TO)), tail = *fake_reg_of(g, IGB_RDT(TO));
     const uint8_t *bytes = frame;
 
-    CHECK(g == &nic && length >= 60);
+    CHECK(g == (back ? &nic : dst) && length >= 60);
+    if (bytes[0] == 0xff) {
+        announced++;
+        return 0;
+    }
     sent++;
     if (bytes[0] != 0x06)
         return 0; /* for the guest */
@@ -83,15 +91,22 @@ void igb_vf_recall(struct igb *g, unsigned vf, const struct igb_kept_vf *k)
     memcpy(g->vf[vf].mac, k->mac, NIC_MAC_LEN);
 }
 
-void igb_mta_update(struct igb *g)
-{
-    (void)g;
-}
-
 void igb_vf_enable(struct igb *g, unsigned vf, bool on)
 {
-    (void)g;
-    CHECK(vf == TO && on);
+    CHECK(g == dst && vf == TO && on);
+}
+
+static unsigned groups; /* that the other NIC's table has */
+
+void igb_mta_update(struct igb *g)
+{
+    groups = g->vf[TO].mc_hashes;
+}
+
+bool igb_mac_is_taken(const struct igb *g, unsigned vf, const uint8_t *mac)
+{
+    CHECK(g == &other && vf == TO && mac);
+    return taken;
 }
 
 void igb_vf_update_pool(struct igb *g, unsigned vf)
@@ -139,7 +154,8 @@ static void device(uint32_t off, uint32_t v)
     bad_writes += off == IGB_RDH(TO).off || off == IGB_TDH(TO).off || off == IGB_RDH(FROM).off;
     if (off != IGB_TDT(TO).off || !move.host)
         return;
-    for (uint32_t *head = fake_reg(IGB_TDH(TO)); *head != v; *head = (*head + 1) % SIZE) {
+    CHECK(fake_writer == dst);
+    for (uint32_t *head = fake_reg_of(dst, IGB_TDH(TO)); *head != v; *head = (*head + 1) % SIZE) {
         const struct igb_txd *d = (void *)scratch_at(TX + 16 * *head);
 
         CHECK((d->command & TXD_DTYP) == TXD_DTYP_CONTEXT);
@@ -191,11 +207,15 @@ static void set_up(uint32_t rx, uint32_t tx)
     *fake_reg(IGB_TDH(FROM)) = *fake_reg(IGB_TDT(FROM)) = tx;
     for (unsigned i = 0; i < SIZE; i++)
         ring[i].read.packet = BUFS + 2048 * i;
+    other = (struct igb){.nic = nic.nic, .vf[TO].allowed = true};
+    dst = &nic;
+    fake_second = &other;
+    back = taken = false;
     buf_init();
-    sent = bad_writes = 0;
+    sent = announced = bad_writes = 0;
     move = (struct igb_move){0};
     fake_on_write = device;
-    CHECK(refuses(&nic.nic, FROM, TO) == NULL);
+    CHECK(refuses(&nic.nic, FROM, &nic.nic, TO) == NULL);
 }
 
 static void receive(unsigned char what)
@@ -223,7 +243,7 @@ static void hand_over(void)
 
 static void to_load(void)
 {
-    CHECK_EQ(stage(&nic.nic, FROM, TO, &test_host), 0);
+    CHECK_EQ(stage(&nic.nic, FROM, &nic.nic, TO, &test_host), 0);
     park(&nic.nic);
     CHECK_EQ(IGB_GET(RAH_POOLS, *fake_reg(IGB_RAH(IGB_RAR_VF(FROM)))), IGB_BIT(IGB_PF_POOL));
     CHECK_EQ(stop(&nic.nic), 0);
@@ -259,7 +279,7 @@ TEST(the_last_contexts_are_restored)
     ring[39] = (struct igb_txd){.buffer = 3, .command = TXD_DTYP_CONTEXT | TXD_DEXT, .status = 0};
     ring[50] =
         (struct igb_txd){.buffer = 4, .command = TXD_DTYP_CONTEXT | TXD_DEXT, .status = 0x10}; /* unsent */
-    CHECK_EQ(stage(&nic.nic, FROM, TO, &test_host), 0);
+    CHECK_EQ(stage(&nic.nic, FROM, &nic.nic, TO, &test_host), 0);
     *fake_reg(IGB_TDT(FROM)) = 60;
     CHECK_EQ(stop(&nic.nic) | save(&nic.nic) | load(&nic.nic), 0);
     CHECK(context[0].buffer == 3 && context[1].buffer == 2);
@@ -271,7 +291,7 @@ TEST(parked_frames_come_in_order_and_the_rest_is_looped)
     const union igb_rxd *ring = (const void *)(guest + RX);
 
     set_up(60, 0); /* wraps */
-    CHECK_EQ(stage(&nic.nic, FROM, TO, &test_host), 0);
+    CHECK_EQ(stage(&nic.nic, FROM, &nic.nic, TO, &test_host), 0);
     park(&nic.nic);
     for (unsigned i = 0; i < 23; i++)
         receive((unsigned char)i);
@@ -297,6 +317,97 @@ TEST(parked_frames_come_in_order_and_the_rest_is_looped)
     CHECK_EQ(buf_count_free(), BUF_COUNT);
 }
 
+static unsigned pools(const struct igb *g, unsigned entry)
+{
+    uint32_t rah = *fake_reg_of(g, IGB_RAH(entry));
+
+    return rah & RAH_AV ? IGB_GET(RAH_POOLS, rah) : 0;
+}
+
+static bool comes_late(const struct igb *g, uint8_t last)
+{
+    uint8_t frame[60] = {2, 0, 0, 0, 0, last};
+    const struct nic_buf buf = {.data = frame, .len = sizeof(frame)};
+
+    return igb_late_take(g, &buf);
+}
+
+TEST(to_another_nic)
+{
+    set_up(60, 9);
+    dst = &other;
+    nic.vf[FROM].mc_hashes = 3;
+    nic.vf[FROM].max_frame = 9000;
+    CHECK(!refuses(&nic.nic, FROM, &other.nic, TO));
+    CHECK_EQ(stage(&nic.nic, FROM, &other.nic, TO, &test_host), 0);
+    CHECK_EQ(groups, 3);
+    park(&nic.nic);
+    CHECK(pools(&nic, IGB_RAR_VF(FROM)) == IGB_BIT(IGB_PF_POOL));
+    for (unsigned i = 0; i < 22; i++)
+        receive((unsigned char)i);
+    CHECK_EQ(stop(&nic.nic) | save(&nic.nic) | replay(&nic.nic) | load(&nic.nic), 0);
+    CHECK(*fake_reg_of(&other, IGB_RDH(TO)) == (60 + 20) % SIZE && *fake_reg_of(&other, IGB_TDH(TO)) == 9);
+    CHECK(*fake_reg(IGB_RDH(TO)) == 0 &&
+          *fake_reg(IGB_TDT(TO)) == 0); /* of the VF here with that number, nothing */
+    sent = 0;
+    start(&nic.nic);
+    CHECK(sent == 2 && announced == 1 && bad_writes == 0);
+    CHECK(pools(&other, IGB_RAR_VF(TO)) == IGB_BIT(TO));
+    finish(&nic.nic);
+    CHECK(other.vf[TO].cts && other.vf[TO].max_frame == 9000 && !nic.vf[FROM].cts && !nic.move);
+    CHECK_EQ(buf_count_free(), BUF_COUNT);
+    CHECK(!pools(&nic, IGB_RAR_VF(FROM)) && pools(&nic, IGB_RARS - 1) == IGB_BIT(IGB_PF_POOL));
+    CHECK(comes_late(&nic, 1) && !comes_late(&nic, 2) && !comes_late(&other, 1));
+    CHECK(igb_late_announce(false) == 1 && igb_late_announce(true) == 1);
+    CHECK(announced == 3 && sent == 3);
+    CHECK(!pools(&nic, IGB_RARS - 1) && !comes_late(&nic, 1));
+}
+
+TEST(a_move_ends_what_is_late_of_the_last_one)
+{
+    set_up(1, 1);
+    dst = &other;
+    CHECK_EQ(stage(&nic.nic, FROM, &other.nic, TO, &test_host), 0);
+    park(&nic.nic);
+    CHECK_EQ(stop(&nic.nic) | save(&nic.nic) | load(&nic.nic), 0);
+    start(&nic.nic);
+    finish(&nic.nic);
+    CHECK(comes_late(&nic, 1));
+    CHECK_EQ(stage(&other.nic, TO, &other.nic, TO, &test_host), 0);
+    CHECK(!comes_late(&nic, 1) && !pools(&nic, IGB_RARS - 1));
+    announced = 0;
+    (void)igb_late_announce(true);
+    CHECK_EQ(announced, 0);
+}
+
+TEST(of_a_move_to_another_nic_all_is_taken_back)
+{
+    set_up(10, 5);
+    dst = &other;
+    CHECK_EQ(stage(&nic.nic, FROM, &other.nic, TO, &test_host), 0);
+    park(&nic.nic);
+    CHECK_EQ(stop(&nic.nic) | save(&nic.nic), 0);
+    receive(1);
+    back = true;
+    sent = 0;
+    undo(&nic.nic, true);
+    CHECK(sent == 1 && announced == 0 && !nic.move);
+    CHECK(pools(&nic, IGB_RAR_VF(FROM)) == IGB_BIT(FROM) && nic.vf[FROM].cts && !other.vf[TO].cts);
+    CHECK_EQ(buf_count_free(), BUF_COUNT);
+}
+
+TEST(an_announcement)
+{
+    static const uint8_t mac[NIC_MAC_LEN] = {2, 0, 0, 0, 0, 1};
+    static const uint8_t want[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x80,
+                                     0x35, 0,    1,    8,    0,    6,    4, 0, 3, 2, 0, 0, 0,
+                                     0,    1,    0,    0,    0,    0,    2, 0, 0, 0, 0, 1};
+    uint8_t frame[ANNOUNCE_BYTES];
+
+    vf_announcement(frame, mac);
+    CHECK(!memcmp(frame, want, sizeof(want)));
+}
+
 TEST(all_is_taken_back)
 {
     static uint8_t before[16 * SIZE];
@@ -309,6 +420,7 @@ TEST(all_is_taken_back)
     CHECK_EQ(replay(&nic.nic), 0);
     CHECK(memcmp(before, guest + RX, sizeof(before)) == 0);
     sent = 0;
+    back = true;
     undo(&nic.nic, true);
     CHECK_EQ(sent, 2);
     CHECK(*fake_reg(IGB_RXDCTL(FROM)) & *fake_reg(IGB_TXDCTL(FROM)) & XDCTL_ENABLE);
@@ -320,7 +432,7 @@ TEST(all_is_taken_back)
 TEST(what_only_the_guest_can_end_is_waited_for)
 {
     set_up(1, 1);
-    CHECK_EQ(stage(&nic.nic, FROM, TO, &test_host), 0);
+    CHECK_EQ(stage(&nic.nic, FROM, &nic.nic, TO, &test_host), 0);
     *fake_reg(IGB_MBVFICR) = IGB_BIT(FROM);
     CHECK_EQ(stop(&nic.nic), -EAGAIN);
     *fake_reg(IGB_MBVFICR) = 0;
@@ -374,23 +486,37 @@ TEST(a_ring_that_cannot_be_put_in_one_piece)
 {
     set_up(1, 1);
     *fake_reg(IGB_RDBAL(FROM)) = PIECE - 16 * SIZE / 2;
-    CHECK_EQ(stage(&nic.nic, FROM, TO, &test_host), -EINVAL);
+    CHECK_EQ(stage(&nic.nic, FROM, &nic.nic, TO, &test_host), -EINVAL);
 }
 
 TEST(reasons_to_refuse)
 {
     set_up(1, 1);
     nic.nic.link.up = false;
-    CHECK(!strcmp(refuses(&nic.nic, FROM, TO), "link-down"));
+    CHECK(!strcmp(refuses(&nic.nic, FROM, &nic.nic, TO), "link-down"));
     nic.nic.link.up = true;
+    other.nic.link.up = false;
+    CHECK(!strcmp(refuses(&nic.nic, FROM, &other.nic, TO), "link-down"));
+    other.nic.link.up = true;
+    nic.nic.link.up = false; /* a reason to move, not one against it */
+    CHECK(!refuses(&nic.nic, FROM, &other.nic, TO));
+    nic.nic.link.up = true;
+    other.nic.vepa = true;
+    CHECK(!strcmp(refuses(&nic.nic, FROM, &other.nic, TO), "vepa"));
+    other.nic.vepa = false;
+    taken = true;
+    CHECK(!strcmp(refuses(&nic.nic, FROM, &other.nic, TO), "mac-in-use"));
+    taken = false;
+    other.vf[TO].broken = true;
+    CHECK(!strcmp(refuses(&nic.nic, FROM, &other.nic, TO), "vf-broken"));
     *fake_reg(IGB_RXDCTL(FROM + IGB_POOLS)) = XDCTL_ENABLE;
-    CHECK(!strcmp(refuses(&nic.nic, FROM, TO), "two-queues"));
+    CHECK(!strcmp(refuses(&nic.nic, FROM, &nic.nic, TO), "two-queues"));
     *fake_reg(IGB_RXDCTL(FROM + IGB_POOLS)) = 0;
     nic.vf[FROM].policy.vlan = 5;
-    CHECK(!strcmp(refuses(&nic.nic, FROM, TO), "vlan"));
-    CHECK(refuses(&nic.nic, FROM, FROM) == NULL);
+    CHECK(!strcmp(refuses(&nic.nic, FROM, &nic.nic, TO), "vlan"));
+    CHECK(refuses(&nic.nic, FROM, &nic.nic, FROM) == NULL);
     nic.vf[FROM].cts = false;
-    CHECK(!strcmp(refuses(&nic.nic, FROM, FROM), "driver-not-up"));
+    CHECK(!strcmp(refuses(&nic.nic, FROM, &nic.nic, FROM), "driver-not-up"));
 }
 
 TEST(a_full_queue_says_so)
