@@ -65,9 +65,10 @@ static void timer_to_hw(struct lapic *l)
     hw_write(APIC_TMICT, lvtt_mode(l) == LVT_TIMER_PERIODIC ? initial : left);
 }
 
+/* One that is over may not have been told yet, and then never is: its interrupt may follow the count by some time. The same holds. */
 static void timer_from_hw(struct lapic *l)
 {
-    uint32_t initial = hw_read(APIC_TMICT), left = hw_read(APIC_TMCCT);
+    uint32_t initial = hw_read(APIC_TMICT), left = MAX(hw_read(APIC_TMCCT), 1u);
 
     l->reg[APIC_TDCR] = hw_read(APIC_TDCR);
     hw_write(APIC_TMICT, 0);

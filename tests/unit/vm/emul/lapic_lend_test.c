@@ -204,9 +204,22 @@ TEST(a_one_shot_timer_goes_on_on_either_side)
     lapic_lend(v);
     CHECK_EQ(hw_highest(APIC_IRR), 0xec);
     CHECK_EQ(hw.reg[APIC_TMICT], 0);                   /* it does not start again */
-    hw.reg[APIC_TMICT] = 5000, hw.reg[APIC_TMCCT] = 0; /* over */
     lapic_take_back(v);
     CHECK(list_empty(&fake_timers));
+    teardown();
+}
+
+/* The CPU's count is 0 before its interrupt is there, and taking the timer back ends what has not come. */
+TEST(a_timer_that_is_over_but_has_not_come_yet_still_comes)
+{
+    setup();
+    x2_write(APIC_LVTT, 0xec);
+    x2_write(APIC_TDCR, 0xb);
+    lapic_lend(v);
+    hw.reg[APIC_TMICT] = 5000, hw.reg[APIC_TMCCT] = 0;
+    lapic_take_back(v);
+    fake_time_advance(2);
+    CHECK_EQ(apic_highest_irr(v->lapic), 0xec);
     teardown();
 }
 
