@@ -549,14 +549,18 @@ static const void *record(struct nic *nic, uint32_t *length)
 }
 
 /* Unless the guest has written its own since load(): it may have gone on without us. */
+static void load_tail(const struct igb *g, igb_reg head, igb_reg tail, uint32_t loaded, uint32_t want)
+{
+    if (igb_rd(g, head) == loaded && igb_rd(g, tail) == loaded)
+        igb_wr(g, tail, want);
+}
+
 static void load_tails(const struct igb *g)
 {
     const struct igb_record *r = &move.r;
 
-    if (igb_rd(g, IGB_RDT(r->to)) == r->rdh)
-        igb_wr(g, IGB_RDT(r->to), r->rdt);
-    if (igb_rd(g, IGB_TDT(r->to)) == r->tdh)
-        igb_wr(g, IGB_TDT(r->to), r->tdt);
+    load_tail(g, IGB_RDH(r->to), IGB_RDT(r->to), r->rdh, r->rdt);
+    load_tail(g, IGB_TDH(r->to), IGB_TDT(r->to), r->tdh, r->tdt);
 }
 
 /* The VF's place in the driver's own tables goes with the guest; what was the destination's stays with the source. */

@@ -471,9 +471,13 @@ TEST(a_guest_that_went_on_without_us_is_left_alone)
     hand_over();
     *fake_reg(IGB_RDT(TO)) = 44; /* its own */
     fake_on_write = NULL;
-    *fake_reg(IGB_TDT(TO)) = 9;
+    *fake_reg(IGB_TDH(TO)) = *fake_reg(IGB_TDT(TO)) = 9;
     start(&nic.nic);
     CHECK(*fake_reg(IGB_RDT(TO)) == 44 && *fake_reg(IGB_TDT(TO)) == 9);
+    *fake_reg(IGB_RDT(TO)) = 10; /* and as far as that one was, by chance */
+    *fake_reg(IGB_RDH(TO)) = 60;
+    load_tails(&nic);
+    CHECK_EQ(*fake_reg(IGB_RDT(TO)), 10);
     finish(&nic.nic);
     set_up(10, 5);
     to_load();
