@@ -73,7 +73,7 @@ def transfers(host, guest, peer, megabytes=4):
 
 
 def transfers_end(host, guest):
-    host.run(guest, "touch /tmp/stop; while ! grep -q over /tmp/tcp; do usleep 200000; done", 60)
+    host.run(guest, "touch /tmp/stop; while ! grep -q over /tmp/tcp; do usleep 200000; done", 120)
     text = host.run(guest, "cat /tmp/tcp")
     assert " ok " in text and "BAD" not in text and "error" not in text, text
 
@@ -81,7 +81,7 @@ def transfers_end(host, guest):
 def report(moves):
     """Figures of the moves, for the log."""
     for key in sorted(moves[0]):
-        if key.endswith(("_ns", "_us", "accesses", "exits", "hypercalls", "parked", "looped")):
+        if key.endswith(("_ns", "_us", "accesses", "exits", "hypercalls", "parked", "looped", "late")):
             values = [int(one[key]) for one in moves]
             print(f"migrate: {key} best {min(values)} median {statistics.median(values):.0f} worst {max(values)}")
 
