@@ -105,7 +105,7 @@ run: all
 	@tools/run.py --board $(BOARD) --cfg $(CFG) --build $(BUILD)
 
 test: setup
-	@$(MAKE) --no-print-directory -j$(JOBS) images unit fuzz
+	@$(MAKE) --no-print-directory -j$(JOBS) images unit fuzz bench-images
 	@tests/run.py --build $(BUILD) $(if $(T),--only '$(T)')
 
 attack: all

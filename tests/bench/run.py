@@ -128,18 +128,23 @@ def iommus(build, table):
 
 
 def hand_over(build, table):
-    """What a VF costs the hypervisor when its guest starts and stops, in instructions, and how long it is nobody's."""
+    """What a VF costs the hypervisor when its guest starts and stops, in instructions, and how long it is nobody's. What a new I/O domain costs, too."""
     cfg = handover.CFG.replace("info", "debug").replace("vfs = 4", "vfs = 1") + handover.GUEST.format(name="a").replace("cpus = 1-3\n", "")
     with counting(build, "handover", lib.make_image(build, "bench-handover", cfg + "vf = lan0/0\n")) as host:
         host.line(texts.of(handover.VERDICT, "a"), 500)
         for _ in range(RESTARTS):
             host.line(texts.of(handover.VERDICT, "a"), 100, start=handover.order(host, "restart a"))
         said = {what: re.findall(rf"\[ *([\d.]+)\] debug: a: functions {what} in (\d+) ns", host.text)[-RESTARTS:] for what in ("assigned", "released")}
+        start = len(host.text)
+        for _ in range(RESTARTS):
+            iodomain.restart(host)
+        anew = statistics.median(up - at for at, up, _ in iodomain.deaths(host, start))
     cost = {what: statistics.median(int(ns) for _, ns in lines) for what, lines in said.items()}
     idle = statistics.median(float(end[0]) - float(begin[0]) for begin, end in zip(said["released"], said["assigned"]))
     table.add("attach of a VF, to a guest of 4 MiB", cost["assigned"], "instructions")
     table.add("detach of a VF", cost["released"], "instructions")
     table.add("hand-over of a VF, 100 ms of it for its reset", 1000 * idle, "ms")
+    table.add("the I/O domain anew, until its NIC is up", 1e9 * anew, "instructions")
 
 
 def frames(build, table):

@@ -88,7 +88,7 @@ def ping(host):
 
 
 def interrupts(host, guest, name):
-    """The lines of /proc/interrupts that end so, each as (chip, count)."""
+    """The lines of /proc/interrupts that end so, each as (chip, count). The chip is PCI-MSI; newer kernels say PCI-MSIX, and where."""
     output = host.run(guest, "cat /proc/interrupts")
     return [(match[2], sum(int(n) for n in match[1].split())) for match in re.finditer(rf"\d+:((?: +\d+)+) +(\S+) .*{name}\S*$", output, re.M)]
 
@@ -106,7 +106,7 @@ def tests_on(boot, prefix):
         host.run("disk", f"dd if=/tmp/new of=/dev/nvme0n1 bs=1M seek={PART} oflag=direct conv=fsync 2>/dev/null", 60)
         assert before != new == part(file, 1)
         assert part(file, 2) == part_in_guest(host, 2)  # its neighbour is what it was
-        assert any(chip == "PCI-MSI" and count for chip, count in interrupts(host, "disk", "nvme0q")), "no MSI-X came"
+        assert any(chip.startswith("PCI-MSI") and count for chip, count in interrupts(host, "disk", "nvme0q")), "no MSI-X came"
 
     @lib.test(f"system function: {prefix}a stock guest reaches the outside through its e1000e", on=boot, limit=200)
     def nic(host):
@@ -134,7 +134,7 @@ def msi(host):
     output = host.run("net", f"dd if=/dev/sda bs=1M count={PART} 2>/dev/null | sha256sum", 60)
     assert lib.find(r"\b[0-9a-f]{64}\b", output)[0] == part(host.build / "system" / "function-sata.disk", 0)
     lines = interrupts(host, "net", "ahci")
-    assert len(lines) == 1 and lines[0][0] == "PCI-MSI" and lines[0][1], lines
+    assert len(lines) == 1 and lines[0][0].startswith("PCI-MSI") and lines[0][1], lines
 
 
 REFUSALS = {
