@@ -84,7 +84,7 @@ $(BUILD)/iodom-orders.o: tests/iodom/orders.c | $(BUILD)/iodom.elf
 	$(call say,CC)$(CC) $(IODOM_CFLAGS) -c $< -o $@
 
 $(BUILD)/iodom-orders.elf: $(BUILD)/iodom-orders.o $(BUILD)/iodom.elf
-	$(call say,LD)$(LD) $(LDFLAGS) --gc-sections --wrap=echo_start -T linker/iodom.ld $< $(IODOM_OBJ) $(LWIP_OBJ) \
+	$(call say,LD)$(LD) $(LDFLAGS) --gc-sections $(addprefix --wrap=,echo_start hypercall buf_alloc igb_vf_ops) -T linker/iodom.ld $< $(IODOM_OBJ) $(LWIP_OBJ) \
 	    $(NEWLIB)/install/x86_64-elf/lib/libc.a $(shell gcc -print-libgcc-file-name) -o $@
 
 # --- unit tests: the real files on the host ------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from tests.system import guests, handover, lib, texts
 
 KILLS = int(os.environ.get("IODOMAIN_KILLS") or 10)
 ADDRESS = "10.0.2.15"
+ORDERS_PORT = 9
 PEER = guests.ADDRESS["db"]
 DOMAIN = "iodomain"
 BACK_S = 1         # igbvf waits so long for an answer; what the median is on an idle host is printed, not judged: hosts are busy
@@ -122,7 +123,7 @@ def restarted(host, times):
 def die(host, how):
     """Gives the I/O domain an order; where the console's text of it begins. It comes when the console is there to see it: a switch drops what was to come."""
     at = len(host.text)
-    host.run("db", f"(sleep 2; echo {how} | timeout 5 nc {ADDRESS} 9) >/dev/null 2>&1 &")
+    host.run("db", f"(sleep 2; echo {how} | timeout 5 nc {ADDRESS} {ORDERS_PORT}) >/dev/null 2>&1 &")
     host.focus("lastmile")
     return at
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A stock guest is moved from VF to VF of its NIC while it sends and receives. MIGRATE_MOVES says how often (10)."""
+"""A stock guest is moved from VF to VF of its NIC while it sends and receives, and the I/O domain dies over it. MIGRATE_MOVES says how often it is
+moved (10); with MIGRATE_DEATHS=all the I/O domain dies in every way at every step."""
 import os
 import re
 import statistics
 import time
 
-from tests.system import handover, lib, texts
+import board
+from tests.system import handover, iodomain, lib, texts
 from tests.system.guests import ADDRESS, ready
 
 MOVES = int(os.environ.get("MIGRATE_MOVES") or 10)
@@ -132,3 +134,113 @@ def restarted(host):
     assert lib.ping_line(host.run("web", f"lmping {ADDRESS['db']} 20 5"), ADDRESS["db"])[:2] == (20, 0)
     until_clean(host, "lan0/0")
     assert order(host, "move web lan0/0")["result"] == "done"
+
+
+# --- the I/O domain dies in the middle of a move, or a step fails (tests/iodom/orders.c) ---
+
+STEPS = "begin stage park freeze stop quiesce save replay load switch start resume finish".split()
+STILL = STEPS[STEPS.index("stop"):STEPS.index("finish")]  # at whose beginning the guest stands still
+MOVED = STEPS[STEPS.index("start"):]                      # at whose beginning the destination is the guest's
+DEATHS = [("reset", step) for step in STEPS]
+ERRORS = [("error", step) for step in STEPS if step not in ("park", "start", "finish")] + [("starve", "park")]
+OTHERS = [(how, step) for how in ("hang", "crash") for step in STEPS]
+CRASH_PAUSE = 21  # seconds: after three crashes in a minute it would stay down
+
+
+def arm(host, how, step):
+    """The I/O domain fails so when the next move comes to that step."""
+    for _ in range(3):
+        at = len(host.text)
+        host.run("db", f"(sleep 1; echo {how} {step} | timeout 5 nc {iodomain.ADDRESS} {iodomain.ORDERS_PORT}) >/dev/null 2>&1 &")
+        host.focus(IODOMAIN)
+        try:
+            host.line(rf"iodom: armed: {how} at {step}", 15, start=at)
+            return
+        except board.BoardError:
+            continue
+    raise AssertionError(f"the I/O domain does not take the order {how} {step}")
+
+
+def fail(host, how, step, to):
+    """A move that comes to a bad end; what came of it, if the I/O domain lived to tell."""
+    arm(host, how, step)
+    at = handover.order(host, f"move web lan0/{to}")
+    host.focus(IODOMAIN)
+    result = None
+    if how in ("error", "starve"):
+        result = host.line(r"migrate: id=(\d+) op=move result=(\w+)", 60, start=at, fail=texts.PANIC)[2]
+    else:
+        host.expect(iodomain.STOPS_AT, 60, start=at, fail=texts.PANIC)
+        host.line(texts.NIC_UP, 90, start=at, fail=texts.PANIC)
+    if (step in STILL and result is None) or (how, step) == ("error", "resume"):
+        host.line(r"op=wake result=done", 60, start=at, fail=texts.PANIC)
+    return result
+
+
+def owned(host):
+    """Numbers of the VFs that are web's, each of which it uses."""
+    lines = [line.split() for line in handover.told(host, "vf")[1:]]
+    assert all(line[0] == "used" for line in lines if line[3] == "web"), lines
+    return [int(line[2].split("/")[1]) for line in lines if line[3] == "web"]
+
+
+def is_well(host):
+    assert lib.ping_line(host.run("web", f"lmping {ADDRESS['db']} 10 5"), ADDRESS["db"])[:2] == (10, 0)
+    assert lib.ping_line(host.run("db", f"lmping {ADDRESS['web']} 10 5"), ADDRESS["web"])[:2] == (10, 0)
+
+
+def good_move(host, to):
+    until_clean(host, f"lan0/{to}")
+    done = order(host, f"move web lan0/{to}")
+    assert done["result"] == "done", done
+
+
+def fail_at_each_step(host, cases):
+    """One owner, whatever happens, and the next move succeeds."""
+    is_well(host)
+    for to in reversed(VFS):  # each has been had
+        good_move(host, to)
+    before = handover.usage(host)
+    transfers(host, "web", "db")
+    at, crashed = VFS[0], 0.0
+    for how, step in cases:
+        other = sum(VFS) - at
+        until_clean(host, f"lan0/{other}")
+        if how in ("crash", "hang"):
+            host.pause(max(0.0, crashed + CRASH_PAUSE - time.monotonic()))
+            crashed = time.monotonic()
+        began = time.monotonic()
+        result = fail(host, how, step, other)
+        moved = result == "done" or (step in MOVED and how not in ("error", "starve")) or (how, step) == ("error", "resume")
+        assert owned(host) == [other if moved else at], f"{how} at {step}: web has {owned(host)}"
+        is_well(host)
+        print(f"              {how} at {step}: {'the destination goes on' if moved else 'the source goes on'}, {time.monotonic() - began:.1f} s", flush=True)
+        at = other if moved else at
+        good_move(host, sum(VFS) - at)
+        at = sum(VFS) - at
+    transfers_end(host, "web")
+    if at != VFS[0]:
+        good_move(host, VFS[0])
+    for vf in VFS[1:]:
+        until_clean(host, f"lan0/{vf}")
+    assert handover.usage(host) == before, f"{before} before, {handover.usage(host)} after"
+    log = host.run("web", "dmesg")
+    assert not re.search(r"igbvf.*(?:reset|Reset)", log), log
+    host.never(texts.PANIC)
+
+
+@lib.test("system migrate: the I/O domain dies at each step of a move: one VF is the guest's, and it goes on; nothing leaked", on="iodomain",
+          limit=60 + 30 * len(DEATHS))
+def deaths(host):
+    fail_at_each_step(host, DEATHS)
+
+
+@lib.test("system migrate: each step of a move fails with an error, or without memory: the same", on="iodomain", limit=60 + 30 * len(ERRORS))
+def errors(host):
+    fail_at_each_step(host, ERRORS)
+
+
+if os.environ.get("MIGRATE_DEATHS") == "all":
+    @lib.test("system migrate, iodomain: it crashes, and it hangs, at each step of a move: the same", on="iodomain", limit=60 + 60 * len(OTHERS))
+    def others(host):
+        fail_at_each_step(host, OTHERS)
