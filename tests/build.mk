@@ -30,9 +30,9 @@ $(THIRD)/linux-backports/.fetched: tools/fetch-kernel.sh
 
 GUEST_PROGRAMS := $(GUEST_DIR)/traffic $(GUEST_DIR)/outage
 
-$(GUEST_PROGRAMS): $(GUEST_DIR)/%: tests/guest/linux/%.c
+$(GUEST_PROGRAMS): $(GUEST_DIR)/%: tests/guest/linux/%.c tests/guest/linux/common.h
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) -std=gnu11 -O2 -static -Wall -Wextra -Wshadow -Werror $< -o $@
+	$(call say,CC)$(CC) -std=gnu11 -I. -O2 -static -Wall -Wextra -Wshadow -Werror $< -o $@
 
 GUEST_INPUT := tools/guest.py tests/guest/linux/init $(GUEST_PROGRAMS)
 

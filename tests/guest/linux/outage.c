@@ -8,8 +8,9 @@
  * One line for each time longer than 10 ms between two answers, or for a request: `guest: outage ping HOST from A to B`, in ticks of the time
  * stamp counter, which is the board's. Then `guest: outage ping HOST sent N lost N repeated N`. Status 0.
  */
+#include "tests/guest/linux/common.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
 #include <netinet/ip.h>
@@ -17,13 +18,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -37,20 +33,6 @@ static void on_term(int signal)
 {
     (void)signal;
     over = 1;
-}
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void die(const char *what)
-{
-    printf("guest: error %s: %s\n", what, strerror(errno));
-    exit(1);
 }
 
 /* The moment of the last answer, in both clocks. */
@@ -69,17 +51,6 @@ static void report(const char *what, const char *whom, const struct mark *from, 
     if (to->s - from->s > LONG_S)
         printf("guest: outage %s %s from %llu to %llu\n", what, whom, (unsigned long long)from->tsc,
                (unsigned long long)to->tsc);
-}
-
-static uint16_t checksum(const void *data, size_t n)
-{
-    const uint16_t *p = data;
-    uint32_t sum = 0;
-
-    for (size_t i = 0; i < n / 2; i++)
-        sum += p[i];
-    sum = (sum >> 16) + (sum & 0xffff);
-    return (uint16_t) ~(sum + (sum >> 16));
 }
 
 struct echo {

@@ -14,21 +14,17 @@
  * answered).
  */
 #define _GNU_SOURCE
+#include "tests/guest/linux/common.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PORT    7000
@@ -56,20 +52,6 @@ static uint64_t word_at(uint64_t i)
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
-}
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void die(const char *what)
-{
-    printf("guest: error %s: %s\n", what, strerror(errno));
-    exit(1);
 }
 
 static struct sockaddr_in address(const char *host, uint16_t port)
@@ -264,17 +246,6 @@ static int rtt_print(const char *what, const char *host, const struct rtt *r)
     printf("guest: %s %s %u lost %u rtt min/avg/max %.3f/%.3f/%.3f ms\n", what, host, r->sent,
            r->sent - r->got, r->min * 1e3, r->got ? r->sum / r->got * 1e3 : 0.0, r->max * 1e3);
     return r->got != r->sent;
-}
-
-static uint16_t checksum(const void *data, size_t n)
-{
-    const uint16_t *p = data;
-    uint32_t sum = 0;
-
-    for (size_t i = 0; i < n / 2; i++)
-        sum += p[i];
-    sum = (sum >> 16) + (sum & 0xffff);
-    return (uint16_t) ~(sum + (sum >> 16));
 }
 
 /* True if the reply to echo `seq` came in time; others' packets and late replies are passed over. */

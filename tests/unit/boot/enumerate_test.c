@@ -2,20 +2,13 @@
 /* The list of functions, and VFs, against modelled functions: BARs with writable bits, VFs that appear with VF Enable. */
 #include "tests/unit/test.h"
 
+#include "tests/unit/fake/functions.c"
+
 #include "boot/enumerate.c"
 #include "boot/memmap.c"
 #include "boot/text.c"
 
-struct model {
-    uint32_t rid;
-    bool hidden, sticky_trpnd, dies_at_flr;
-    uint8_t cfg[4096];
-    uint32_t bar_bits[2][6]; /* writable bits of BARs and VF BARs */
-    unsigned vfs_made, resets;
-};
-
-static struct model models[600];
-static unsigned model_count, dead_vfs, waited_ms;
+static unsigned dead_vfs, waited_ms;
 static struct boot_machine machine;
 static struct boot_pci functions[600];
 static size_t room_for = 600;
@@ -28,33 +21,10 @@ void pci_use(const struct boot_machine *m)
     CHECK(m == &machine);
 }
 
-static struct model *model_at(uint32_t rid)
-{
-    for (unsigned i = 0; i < model_count; i++)
-        if (models[i].rid == rid && !models[i].hidden)
-            return &models[i];
-    return NULL;
-}
-
-static void poke(struct model *m, unsigned off, unsigned size, uint32_t v)
-{
-    memcpy(m->cfg + off, &v, size);
-}
-
-static uint32_t peek(struct model *m, unsigned off, unsigned size)
-{
-    uint32_t v = 0;
-
-    memcpy(&v, m->cfg + off, size);
-    return v;
-}
-
 static struct model *add(uint32_t rid, uint32_t ids, uint32_t class_rev, uint8_t layout)
 {
-    struct model *m = &models[model_count++];
+    struct model *m = model_add(rid);
 
-    memset(m, 0, sizeof(*m));
-    m->rid = rid;
     poke(m, PCI_VENDOR_ID, 4, ids);
     poke(m, PCI_CLASS_REV, 4, class_rev);
     poke(m, PCI_HEADER_TYPE, 1, layout);
@@ -79,33 +49,8 @@ static void vfs_appear(struct model *pf)
     pf->vfs_made = n;
 }
 
-static void written(struct model *m, unsigned off, uint32_t v)
+static void written(struct model *m, unsigned off, unsigned size, uint32_t v)
 {
-    if (m->vfs_made == 0 && m->bar_bits[1][0] && off == 0x160 + SRIOV_CTRL && (v & SRIOV_CTRL_VFE))
-        vfs_appear(m);
-    if (off == 0xa0 + PCIE_DEVCTL && (v & PCIE_DEVCTL_FLR)) {
-        poke(m, PCI_COMMAND, 2, 0);
-        poke(m, 0xa0 + PCIE_DEVCTL, 2, 0);
-        m->resets++;
-        m->hidden = m->dies_at_flr;
-    }
-}
-
-static uint32_t config_read(uint32_t rid, unsigned off, unsigned size)
-{
-    struct model *m = model_at(rid);
-
-    CHECK(off % size == 0 && off + size <= 4096);
-    return m ? peek(m, off, size) : ~0u;
-}
-
-static void config_write(uint32_t rid, unsigned off, unsigned size, uint32_t v)
-{
-    struct model *m = model_at(rid);
-
-    CHECK(off % size == 0 && off + size <= 4096);
-    if (!m)
-        return;
     if (off >= PCI_BAR0 && off < PCI_BAR0 + 24) {
         CHECK(!(peek(m, PCI_COMMAND, 2) & 3)); /* no BAR is touched while it is decoded */
         v = (peek(m, off, 4) & ~m->bar_bits[0][(off - 0x10) / 4]) | (v & m->bar_bits[0][(off - 0x10) / 4]);
@@ -117,21 +62,13 @@ static void config_write(uint32_t rid, unsigned off, unsigned size, uint32_t v)
         v = (peek(m, off, 4) & ~m->bar_bits[1][i]) | (v & m->bar_bits[1][i]);
     }
     poke(m, off, size, v);
-    written(m, off, v);
+    if (m->vfs_made == 0 && m->bar_bits[1][0] && off == 0x160 + SRIOV_CTRL && (v & SRIOV_CTRL_VFE))
+        vfs_appear(m);
 }
 
-#define MODEL_ACCESS(bits)                                                                                   \
-    uint##bits##_t pci_read##bits(uint32_t rid, unsigned off)                                                \
-    {                                                                                                        \
-        return (uint##bits##_t)config_read(rid, off, bits / 8);                                              \
-    }                                                                                                        \
-    void pci_write##bits(uint32_t rid, unsigned off, uint##bits##_t v)                                       \
-    {                                                                                                        \
-        config_write(rid, off, bits / 8, v);                                                                 \
-    }
-MODEL_ACCESS(8)
-MODEL_ACCESS(16)
-MODEL_ACCESS(32)
+CONFIG_ACCESS(8, uint32_t rid, rid, written)
+CONFIG_ACCESS(16, uint32_t rid, rid, written)
+CONFIG_ACCESS(32, uint32_t rid, rid, written)
 
 /* An 82576: BARs of 128K, flash, 32 bytes of I/O, 16K 64-bit; SR-IOV with 16K 64-bit VF BARs 0 and 3. */
 static struct model *add_igb(uint32_t rid)

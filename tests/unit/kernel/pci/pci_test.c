@@ -3,6 +3,7 @@
 #include "tests/unit/test.h"
 
 #include "tests/unit/fake/frame.c"
+#include "tests/unit/fake/functions.c"
 #include "tests/unit/fake/heap.c"
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/time.c"
@@ -10,15 +11,6 @@
 #include "kernel/pci/pci.c"
 #include "kernel/pci/reset.c"
 
-struct model {
-    uint32_t rid;
-    bool hidden, sticky_trpnd, dies_at_flr;
-    uint8_t cfg[4096];
-    unsigned resets;
-};
-
-static struct model models[8];
-static unsigned model_count;
 static struct boot_pci functions[8];
 static struct bootinfo info;
 static int ecam_rc;
@@ -29,40 +21,16 @@ int ecam_init(const struct bootinfo *bi)
     return ecam_rc;
 }
 
-static struct model *model_at(uint32_t rid)
-{
-    for (unsigned i = 0; i < model_count; i++)
-        if (models[i].rid == rid && !models[i].hidden)
-            return &models[i];
-    return NULL;
-}
-
-static void poke(struct model *m, unsigned off, unsigned size, uint32_t v)
-{
-    memcpy(m->cfg + off, &v, size);
-}
-
-static uint32_t peek(struct model *m, unsigned off, unsigned size)
-{
-    uint32_t v = 0;
-
-    memcpy(&v, m->cfg + off, size);
-    return v;
-}
-
 /* One more, in the machine and in the list. */
 static struct model *add(const struct boot_pci *f)
 {
-    struct model *m = &models[model_count];
-
-    memset(m, 0, sizeof(*m));
-    m->rid = f->rid;
-    functions[model_count++] = *f;
-    return m;
+    functions[model_count] = *f;
+    return model_add(f->rid);
 }
 
-static void written(struct model *m, unsigned off, uint32_t v)
+static void written(struct model *m, unsigned off, unsigned size, uint32_t v)
 {
+    poke(m, off, size, v);
     if (off == 0xa0 + PCIE_DEVCTL && (v & PCIE_DEVCTL_FLR)) {
         poke(m, PCI_COMMAND, 2, 0);
         poke(m, 0xa0 + PCIE_DEVCTL, 2, 0);
@@ -71,36 +39,8 @@ static void written(struct model *m, unsigned off, uint32_t v)
     }
 }
 
-static uint32_t config_read(const struct pci_dev *d, unsigned off, unsigned size)
-{
-    struct model *m = model_at(d->rid.id);
-
-    CHECK(off % size == 0 && off + size <= 4096);
-    return m ? peek(m, off, size) : ~0u;
-}
-
-static void config_write(const struct pci_dev *d, unsigned off, unsigned size, uint32_t v)
-{
-    struct model *m = model_at(d->rid.id);
-
-    CHECK(off % size == 0 && off + size <= 4096);
-    if (!m)
-        return;
-    poke(m, off, size, v);
-    written(m, off, v);
-}
-
-#define MODEL_ACCESS(bits)                                                                                   \
-    uint##bits##_t pci_read##bits(const struct pci_dev *d, unsigned off)                                     \
-    {                                                                                                        \
-        return (uint##bits##_t)config_read(d, off, bits / 8);                                                \
-    }                                                                                                        \
-    void pci_write##bits(const struct pci_dev *d, unsigned off, uint##bits##_t v)                            \
-    {                                                                                                        \
-        config_write(d, off, bits / 8, v);                                                                   \
-    }
-MODEL_ACCESS(16)
-MODEL_ACCESS(32)
+CONFIG_ACCESS(16, const struct pci_dev *d, d->rid.id, written)
+CONFIG_ACCESS(32, const struct pci_dev *d, d->rid.id, written)
 
 /* An 82576: BARs of 128K, flash, 32 bytes of I/O, 16K 64-bit. */
 static struct model *add_igb(uint32_t rid, uint32_t bridge)

@@ -6,6 +6,7 @@
 #include "tests/unit/fake/frame.c"
 #include "tests/unit/fake/heap.c"
 #include "tests/unit/fake/log.c"
+#include "tests/unit/fake/processor.c"
 #include "tests/unit/fake/svm_insn.c"
 
 #include "boot/cpu.c"
@@ -109,21 +110,6 @@ static void reset_cpus(void)
     last_vm[0] = NULL;
 }
 
-struct boot_cpu hvm_cpu;
-static uint8_t maps[BOOT_MAPS_BYTES];
-
-/* As the boot loader hands it over: NULL, or what it refuses the processor for. */
-static const char *look(void)
-{
-    struct boot_facts f = {0};
-
-    cpu_look(&f);
-    hvm_cpu = f.machine.processor;
-    hvm_cpu.maps = ptr_to_hpa(maps).a;
-    permissions_fill(maps, &hvm_cpu);
-    return hvm_cpu.virt != BOOT_VIRT_SVM ? "no SVM" : f.virt_locked ? "locked" : f.cpu_lacks;
-}
-
 static void power_on(struct vcpu *vcpu)
 {
     fake_cpuid = leaf;
@@ -135,7 +121,7 @@ static void power_on(struct vcpu *vcpu)
     ecx1 = 1u << 26;
     memset(&guest, 0, sizeof(guest));
     reset_cpus();
-    CHECK(!look());
+    CHECK(!look(BOOT_VIRT_SVM));
     CHECK_EQ(svm_cpu_on(), 0);
     CHECK_EQ(svm_vcpu_create(vcpu), 0);
     svm_reset(vcpu);
@@ -204,7 +190,7 @@ static void setup(uint32_t edx)
     memset(&v, 0, sizeof(v));
     memset(&vm, 0, sizeof(vm));
     memset(&guest, 0, sizeof(guest));
-    CHECK(!look());
+    CHECK(!look(BOOT_VIRT_SVM));
     reset_cpus();
     CHECK_EQ(svm_cpu_on(), 0);
     vm.p2m.table.root = hpa(0x5000);
@@ -232,22 +218,22 @@ TEST(why_not)
     fake_cpuid = leaf;
     fake_rdmsr = read_msr;
     has_svm = false;
-    CHECK(!strcmp(look(), "no SVM"));
+    CHECK(!strcmp(look(BOOT_VIRT_SVM), "not there"));
     has_svm = true;
     msrs[3] = VM_CR_SVMDIS;
-    CHECK(!strcmp(look(), "locked"));
+    CHECK(!strcmp(look(BOOT_VIRT_SVM), "locked"));
     msrs[3] = 0;
     ecx1 = 0;
     svm_edx = 1;
-    CHECK(!strcmp(look(), "XSAVE"));
+    CHECK(!strcmp(look(BOOT_VIRT_SVM), "XSAVE"));
     ecx1 = 1u << 26;
     svm_edx = 0;
-    CHECK(strstr(look(), "nested paging"));
+    CHECK(strstr(look(BOOT_VIRT_SVM), "nested paging"));
     svm_edx = 1;
     asid_count = 1;
-    CHECK(strstr(look(), "address space ids"));
+    CHECK(strstr(look(BOOT_VIRT_SVM), "address space ids"));
     asid_count = 16;
-    CHECK(!look());
+    CHECK(!look(BOOT_VIRT_SVM));
 }
 
 TEST(switching_on)

@@ -6,6 +6,7 @@
 #include "tests/unit/fake/frame.c"
 #include "tests/unit/fake/heap.c"
 #include "tests/unit/fake/log.c"
+#include "tests/unit/fake/processor.c"
 #include "tests/unit/fake/vmx_insn.c"
 
 #include "boot/cpu.c"
@@ -139,21 +140,6 @@ static void capable(void)
     feature_control = 0;
 }
 
-struct boot_cpu hvm_cpu;
-static uint8_t maps[BOOT_MAPS_BYTES];
-
-/* As the boot loader hands it over: NULL, or what it refuses the processor for. */
-static const char *look(void)
-{
-    struct boot_facts f = {0};
-
-    cpu_look(&f);
-    hvm_cpu = f.machine.processor;
-    hvm_cpu.maps = ptr_to_hpa(maps).a;
-    permissions_fill(maps, &hvm_cpu);
-    return hvm_cpu.virt != BOOT_VIRT_VMX ? "no VMX" : f.virt_locked ? "locked" : f.cpu_lacks;
-}
-
 static void power_on(struct vcpu *vcpu)
 {
     capable();
@@ -162,7 +148,7 @@ static void power_on(struct vcpu *vcpu)
     memset(current, 0, sizeof(current));
     fake_cr[0] = fake_cr[4] = 0;
     vcpu->vm->p2m.table.root = hpa(0x9000);
-    CHECK(!look());
+    CHECK(!look(BOOT_VIRT_VMX));
     CHECK_EQ(vmx_cpu_on(), 0);
     CHECK_EQ(vmx_vcpu_create(vcpu), 0);
     vmx_reset(vcpu);
@@ -221,31 +207,31 @@ static const struct contract_cpu cpu_model = {
 TEST(why_not)
 {
     capable();
-    CHECK(!look());
+    CHECK(!look(BOOT_VIRT_VMX));
     ecx1 = CPUID_1_ECX_XSAVE;
-    CHECK(!strcmp(look(), "no VMX"));
+    CHECK(!strcmp(look(BOOT_VIRT_VMX), "not there"));
     ecx1 = CPUID_1_ECX_VMX;
-    CHECK(strstr(look(), "XSAVE"));
+    CHECK(strstr(look(BOOT_VIRT_VMX), "XSAVE"));
     capable();
     feature_control = FEATURE_CONTROL_LOCK;
-    CHECK(!strcmp(look(), "locked"));
+    CHECK(!strcmp(look(BOOT_VIRT_VMX), "locked"));
     capable();
     cap_proc2 &= ~((uint64_t)PROC2_UNRESTRICTED << 32);
-    CHECK(strstr(look(), "unrestricted"));
+    CHECK(strstr(look(BOOT_VIRT_VMX), "unrestricted"));
     capable();
     cap_ept &= ~EPT_INVEPT_SINGLE;
-    CHECK(strstr(look(), "INVEPT"));
+    CHECK(strstr(look(BOOT_VIRT_VMX), "INVEPT"));
 }
 
 TEST(controls_are_what_must_be_and_what_is_wanted)
 {
     capable();
     cap_proc2 = (uint64_t)(PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED) << 32;
-    CHECK(!look());
+    CHECK(!look(BOOT_VIRT_VMX));
     CHECK_EQ(hvm_cpu.vmx.pin, 0x16 | 0x29);
     CHECK_EQ(hvm_cpu.vmx.proc2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED);
     capable();
-    CHECK(!look());
+    CHECK(!look(BOOT_VIRT_VMX));
     CHECK_EQ(hvm_cpu.vmx.proc2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_RDTSCP);
 }
 
