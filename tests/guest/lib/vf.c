@@ -74,10 +74,20 @@ static bool wait_mailbox(struct vf *vf, uint32_t bits)
     return false;
 }
 
+/* The PF has the buffer now and then, for a moment. */
+static bool take_buffer(struct vf *vf)
+{
+    for (unsigned i = 0; i < vf->turns; i++) {
+        vf_write(vf, VF_MAILBOX, MBX_VFU);
+        if (read_mailbox(vf) & MBX_VFU)
+            return true;
+    }
+    return false;
+}
+
 bool vf_mailbox_send(struct vf *vf, const uint32_t *words, unsigned n)
 {
-    vf_write(vf, VF_MAILBOX, MBX_VFU);
-    if (!(read_mailbox(vf) & MBX_VFU))
+    if (!take_buffer(vf))
         return false;
     vf->seen = 0; /* answers to what was asked before */
     for (unsigned i = 0; i < n && i < MBX_WORDS; i++)
