@@ -13,7 +13,7 @@ FORGED = 0xee             # tests/guest/attack/dma.c
 SECONDS = 240
 
 # attack: of attack.c. guest: who makes it. verdict: what the attacker must say; STOPS: nothing, the hypervisor stops it for `why`.
-# recorded: what the log must say between the attack's begin and end (None: there is nothing to be said).
+# recorded: what the log must say between the attack's begin and that of the guest's next one (None: there is nothing to be said).
 Row = collections.namedtuple("Row", "attack guest verdict recorded", defaults=(None,))
 BLOCKED, TRIED, STOPS = "blocked", "tried", "stops"
 
@@ -107,18 +107,33 @@ class Speech:
 def answer(text, row):
     """(what became of an attack, where in the text it began and ended), or None as long as it has not ended."""
     speech = Speech(row.guest, text)
-    begins = speech.find(rf"attack {row.attack}: begins")
+    begins = speech.find(rf"attack {row.attack}: begins at \d+ ms")
     if not begins:
         return None
     said = speech.find(rf"attack {row.attack}: (blocked|tried|PASSED: .*?)(?=attack |$)")
     if said:
         return said[0][1], begins[1], said[1]
-    if row.verdict == STOPS:
-        stopped = re.search(texts.of(row.recorded, row.guest) + r"[^\n]*\n", text)
-        other = re.search(texts.of(texts.STOPS, row.guest), text)
-        ends = stopped or row not in (OF_RESTARTS, OF_THE_OPERATOR) and other
-        return ends and (STOPS if stopped else f"stops, but: {other['why']}", begins[1], ends.end())
+    over = row.verdict == STOPS and re.search(texts.of(texts.STOPPED, row.guest), text)
+    if over:
+        return STOPS if re.search(texts.of(row.recorded, row.guest), text) else f"stops, but: {over['why']}", begins[1], over.end()
     return None
+
+
+def begin_times(text, guest):
+    """{attack: when it began, in milliseconds of the hypervisor's clock} of one guest; of one that came again, the first time."""
+    found = re.findall(r"attack ([\w-]+): begins at (\d+) ms", Speech(guest, text).text)
+    return {name: int(ms) for name, ms in reversed(found)}
+
+
+def log_times(text, pattern):
+    """When the log said that, in the same milliseconds."""
+    return [int(m[1]) * 1000 + int(m[2]) for m in re.finditer(r"^\[ *(\d+)\.(\d{3})\d{3}\] ([^\n]*)\n", text, re.M) if re.search(pattern, m[3])]
+
+
+def is_silent(text, guest):
+    """Its VM is gone, and all that it said has been printed: the console takes a line of each guest in turn."""
+    stopped = re.search(texts.of(texts.STOPPED, guest), text)
+    return bool(stopped) and text.count("\n(ping) ", max(stopped.end(), text.rfind(f"\n({guest}) "))) > 2
 
 
 def given_up(text, row):
@@ -176,7 +191,7 @@ class Kit:
             over = host.left(1) < 0.5
             self.operate()
             for row in self.rows:
-                gone = over or row.verdict != STOPS and re.search(texts.of(texts.STOPPED, row.guest), host.text)
+                gone = over or row.verdict != STOPS and is_silent(host.text, row.guest)
                 ended = row.attack not in self.ended and (answer(host.text, row) or gone and given_up(host.text, row))
                 if ended:
                     self.ended[row.attack], self.sums[row.attack] = ended, self.checksum()
@@ -187,14 +202,15 @@ class Kit:
         host.line(r"bystander: \d+ pings", 90)
         return self
 
-    def recorded(self, row, begin, end):
+    def recorded(self, row):
+        """By the log's clock: what guests say is printed some time after the log."""
         if row.recorded is None:
             return None
-        # The log is printed at once, a guest's lines some time later: from the end of the attack before the last one on.
-        ends = sorted(self.ended[other.attack][2] for other in self.rows if other.guest == row.guest and other is not row)
-        ends = [end for end in ends if end < begin][-2:]
-        earlier = ends[0] if len(ends) == 2 else 0
-        return bool(re.search(texts.of(row.recorded, row.guest), self.host.text[earlier:end]))
+        began = begin_times(self.host.text, row.guest)
+        if row.attack not in began:
+            return False
+        over = min((ms for ms in began.values() if ms > began[row.attack]), default=float("inf"))
+        return any(began[row.attack] <= ms < over for ms in log_times(self.host.text, texts.of(row.recorded, row.guest)))
 
     def results(self):
         seen = reports(self.host.text)
@@ -202,7 +218,7 @@ class Kit:
             said, begin, end = self.ended[row.attack]
             first = [report for report in seen if report[0] <= begin][-1:] or seen[:1]
             last = [report for report in seen if report[0] >= end][:1] or seen[-1:]
-            yield Result(row, said, self.recorded(row, begin, end), last[0][2] - first[0][2], self.sums[row.attack] == self.before)
+            yield Result(row, said, self.recorded(row), last[0][2] - first[0][2], self.sums[row.attack] == self.before)
 
     def forged(self, boot_name):
         """How many of the forged interrupts reached a processor."""

@@ -64,7 +64,7 @@ static void run(struct kit *k, unsigned i)
 {
     verdict why;
 
-    print("attack %s: begins\n", attacks[i].name);
+    print("attack %s: begins at %lu ms\n", attacks[i].name, time_ms());
     why = attacks[i].run(k);
     if (!why)
         print("attack %s: blocked\n", attacks[i].name);
@@ -137,10 +137,10 @@ int main(const char *cmdline)
 
     k.seed = option(cmdline, "seed", 0x2545f4914f6cdd1d);
     k.vcpus = (unsigned)option(cmdline, "vcpus", 1);
+    wait_before(option(cmdline, "after", 0), &k, which); /* without the function: see restart-dma */
     k.has_vf = find_function(&k, cmdline);
     if (k.has_vf)
         vf_header(&k.vf, k.header);
-    wait_before(option(cmdline, "after", 0), &k, which);
     print("attack: begins, seed %lx, function %s\n", k.seed, k.is_pf ? "PF" : k.has_vf ? "VF" : "none");
     for (unsigned i = 0; i < ATTACKS; i++) {
         if (!wanted(&k, which, i))

@@ -2,7 +2,7 @@
 /*
  * The attack kit: one image, an attack a file, a question each, the table in attack.c. Each attack prints lines that a script can read:
  *
- *   attack NAME: begins
+ *   attack NAME: begins at T ms       T: as the hypervisor's log counts
  *   attack NAME: blocked              nothing came of it
  *   attack NAME: tried                the attacker cannot tell: whoever looks from outside can
  *   attack NAME: PASSED: what         it reached what it must not reach
