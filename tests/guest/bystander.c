@@ -2,7 +2,8 @@
 /*
  * Does anybody notice what others do? Two of these send frames to each other through their VFs for ever: `self=` and `peer=` are the last
  * bytes of their addresses 02:00:00:00:00:xx; with `ping=1` it asks and counts the answers, otherwise it answers. Memory that it does not
- * use holds a pattern, which is looked at before each report. `mailbox=0`: the PF's driver answers no mailbox.
+ * use holds a pattern, which is looked at before each report. `also=`: after each report the asking one sends a frame to that address, too,
+ * whether anybody is there or not. `mailbox=0`: the PF's driver answers no mailbox.
  */
 #include "tests/guest/lib/vf.h"
 
@@ -52,7 +53,13 @@ static const struct ping *take(struct vf *vf)
     return in && memory_equal(in->header + 6, out.header, 6) ? in : NULL;
 }
 
-static void report(void)
+static void address(uint8_t mac[6], uint64_t last)
+{
+    memcpy(mac, "\x02\0\0\0\0", 5);
+    mac[5] = (uint8_t)last;
+}
+
+static void report(struct vf *vf, uint64_t peer, uint64_t also)
 {
     static uint64_t last;
 
@@ -60,6 +67,11 @@ static void report(void)
         return;
     last = time_ms();
     print("bystander: %lu pings, %lu lost, %lu words of memory changed\n", sent, lost, pattern_changed());
+    if (!also)
+        return;
+    address(out.header, also);
+    send(vf);
+    address(out.header, peer);
 }
 
 /* True if the answer came. */
@@ -80,13 +92,13 @@ static bool ask(struct vf *vf, uint64_t number, uint64_t limit)
 }
 
 /* Counts from the first answer on: the other one may have come up later. */
-static void ask_for_ever(struct vf *vf)
+static void ask_for_ever(struct vf *vf, uint64_t peer, uint64_t also)
 {
     while (!ask(vf, 0, HELLO_MS))
         ;
     for (;;) {
         lost += !ask(vf, ++sent, ANSWER_MS);
-        report();
+        report(vf, peer, also);
     }
 }
 
@@ -103,12 +115,6 @@ static void answer(struct vf *vf)
     out.kind = 2;
     out.number = in->number;
     send(vf);
-}
-
-static void address(uint8_t mac[6], uint64_t last)
-{
-    memcpy(mac, "\x02\0\0\0\0", 5);
-    mac[5] = (uint8_t)last;
 }
 
 /* The PF's driver may be a hostile one that sets the VFs up and answers nobody. */
@@ -137,7 +143,7 @@ int main(const char *cmdline)
     pattern_write();
     print("bystander: starts\n");
     if (asks)
-        ask_for_ever(&vf);
+        ask_for_ever(&vf, option(cmdline, "peer", 0), option(cmdline, "also", 0));
     for (;;)
         answer(&vf);
 }

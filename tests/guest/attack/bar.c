@@ -11,7 +11,10 @@
 #define IOAPIC      0xfec00000u
 #define LAPIC       0xfee00000u
 #define WINDOW      0xc0000000u
+#define SPARE       0xc2000000u /* of the window: beyond what its functions have */
+#define MSIX_DATA   8u
 #define MSIX_MASKED 0xcu
+#define DATA        0x5au
 #define ROUNDS      400
 
 static void bar_set(const struct kit *k, unsigned bar, uint32_t v)
@@ -96,12 +99,28 @@ verdict attack_bar_bar(struct kit *k)
     return v ? v : kit_works(k) ? BLOCKED : "the function does not work any more";
 }
 
+/* The table of interrupts where the registers were, and these elsewhere: what answers is what was moved there, and nothing of what was there before. */
+static bool follow(const struct kit *k, unsigned other, const uint32_t home[2])
+{
+    uint32_t status = mmio_read(home[0] + VF_STATUS);
+    bool ok;
+
+    mmio_write(home[1] + MSIX_DATA, DATA);
+    bar_set(k, 0, SPARE);
+    bar_set(k, other, home[0]);
+    ok = mmio_read(home[0] + MSIX_DATA) == DATA && mmio_read(SPARE + VF_STATUS) == status;
+    bar_set(k, other, home[1]);
+    bar_set(k, 0, home[0]);
+    return ok && mmio_read(home[0] + VF_STATUS) == status && mmio_read(home[1] + MSIX_DATA) == DATA;
+}
+
 /* With frames under way, whose doorbell may be where it was a moment ago. The PF keeps its bus mastering: without it, its VFs receive nothing, which is the
  * I/O domain's to decide. */
 verdict attack_bar_fuzz(struct kit *k)
 {
     unsigned other = other_bar(k);
     uint32_t home[2] = {bar_get(k, 0), bar_get(k, other)};
+    bool ok = true;
 
     vf_start(&k->vf);
     for (unsigned i = 0; i < ROUNDS; i++) {
@@ -111,14 +130,17 @@ verdict attack_bar_fuzz(struct kit *k)
         if (r & 12)
             continue;
         bar_set(k, 0, home[0]);
+        bar_set(k, other, home[1]);
         pci_write(k->vf.bdf, COMMAND, 2, k->is_pf || r & 16 ? MEMORY_ON : 2);
-        if (bar_get(k, 0) == home[0] && mmio_read(home[0] + VF_STATUS) != 0xffffffff)
-            vf_write(&k->vf, VF_TDT, r >> 16 & 31);
+        ok &= follow(k, other, home);
+        vf_write(&k->vf, VF_TDT, r >> 16 & 31);
         pci_write(k->vf.bdf, COMMAND, 2, r & 32 ? MEMORY_ON : 4);
     }
     pci_write(k->vf.bdf, COMMAND, 2, 4);
     bar_set(k, 0, home[0]);
     bar_set(k, other, home[1]);
     pci_write(k->vf.bdf, COMMAND, 2, MEMORY_ON);
-    return kit_works(k) ? BLOCKED : "the function does not work any more";
+    return !ok            ? "registers where they were before"
+           : kit_works(k) ? BLOCKED
+                          : "the function does not work any more";
 }
