@@ -124,6 +124,7 @@ def check_memory(before, after, things, own):
 @lib.test("system attack amd: a guest's VF cannot read or write a byte outside that guest", on="attack-amd", limit=400)
 def outside(host):
     trace = kit.trace(host.build, "attack-amd")
+    host.expect(texts.of(texts.STOPPED, "attacker"), 60, start=0)  # its function goes back, which changes its device's entry
     start = len(host.text)
     hostile.set_off(host, ATTACKER, WORKS, ASKS)
     top = next(end for first, end, kind, _ in memory.regions(host) if kind == "ram" and first == 1 << 20)
