@@ -9,7 +9,7 @@ T     ?=
 JOBS  ?= $(shell nproc)
 
 # Passed on to tools/ and tests/: which emulator, firmware and size of machine a board gets.
-export QEMU OVMF BOCHS SMP MEM NETDEV QEMU_ARGS BUILD THIRD BOARD
+export QEMU OVMF BOCHS SMP MEM NETDEV QEMU_ARGS BUILD THIRD BOARD SLOW
 
 # `make V=1` shows whole commands, otherwise a line says what is made.
 ifeq ($(V),1)
@@ -42,7 +42,7 @@ help:
 
 #: make [all]                      install what is missing, build the images under build/
 #: make run [BOARD=amd] [CFG=file] boot the board with the operator's console on the terminal
-#: make test [T=pattern]           unit, lint, fuzz and system tests
+#: make test [T=pattern] [SLOW=1]  unit, lint, fuzz and system tests; SLOW=1: also those that take many minutes
 #: make attack [BOARD=amd]         what a hostile guest can do on the board: a table of attacks; ROWS=a,b: only those
 #: make bench [PARTS=a,b]          the benchmark table, and build/bench/results.json; PARTS=exits,services: only those
 #: make image CFG=file OUT=file    a bootable disk image with all that the file names

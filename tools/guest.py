@@ -96,10 +96,10 @@ def load_order(name, bodies, files, order):
     order.append(name)
 
 
-def add_modules(cpio, kernel):
+def add_modules(cpio, kernel, names=MODULES):
     files, bodies, loaded = module_files(kernel), {}, []
     cpio.add("modules", stat.S_IFDIR | 0o755)
-    for name in MODULES:
+    for name in names:
         order = []
         load_order(name, bodies, files, order)
         cpio.add(f"modules/{name}.list", stat.S_IFREG | 0o644, "".join(f"{m}.ko\n" for m in order).encode())
