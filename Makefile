@@ -42,7 +42,7 @@ help:
 
 #: make [all]                      install what is missing, build the images under build/
 #: make run [BOARD=amd] [CFG=file] boot the board with the operator's console on the terminal
-#: make test [T=pattern] [SLOW=1]  unit, lint, fuzz and system tests; SLOW=1: also those that take many minutes
+#: make test [T=pattern] [SLOW=1]  unit, lint, fuzz and system tests; SLOW=1: also those that take minutes each
 #: make attack [BOARD=amd]         what a hostile guest can do on the board: a table of attacks; ROWS=a,b: only those
 #: make bench [PARTS=a,b]          the benchmark table, and build/bench/results.json; PARTS=exits,services: only those
 #: make image CFG=file OUT=file    a bootable disk image with all that the file names

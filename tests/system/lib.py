@@ -7,7 +7,7 @@
     @test("system ping both ways", on="demo", limit=60)
     def ping(host): ...
 
-MODULES lists the modules whose tests run; those in SLOW take many minutes, and run where the environment has SLOW=1.
+MODULES lists the modules whose tests run; those in SLOW take minutes each, and run where the environment has SLOW=1.
 """
 import collections
 import importlib
@@ -22,7 +22,7 @@ from tests.system import texts
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MODULES = ("bare", "config", "acpi", "handover", "guests", "iodomain", "share", "own", "attack", "dma", "vtd", "vmx", "faults", "function", "migrate", "uplinks")
-SLOW = ("nested",)
+SLOW = ("nested", "ryzen")
 
 NO_MACHINE = "none"  # a test that boots its own
 
