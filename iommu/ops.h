@@ -60,11 +60,3 @@ struct iommu_ops {
     /* Takes the oldest fault that the unit holds; false if there is none. */
     bool (*next_fault)(unsigned unit, struct iommu_fault *out);
 };
-
-/* A zeroed table of a unit's, or NULL. */
-static inline void *iommu_table_alloc(unsigned order)
-{
-    hpa_t table = frame_alloc(order);
-
-    return table.a ? hpa_to_ptr(table) : NULL;
-}

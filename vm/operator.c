@@ -9,7 +9,6 @@
 #include "kernel/cpu/time.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
-#include "kernel/mm/heap.h"
 #include "vm/assign/assign.h"
 #include "vm/assign/vf.h"
 #include "vm/migrate/migrate.h"
@@ -204,11 +203,11 @@ static void restore(char **word)
         say("%s: not in quarantine, or in no guest that runs (error %d)\r\n", word[1], -rc);
 }
 
-/* What a leak would make grow; frames hold all tables. */
+/* What a leak would make grow; frames hold all tables and objects. */
 static void usage(UNUSED char **word)
 {
-    say("frames %lu heap %lu vectors %u devices %u\r\n", frame_bytes_used() / PAGE_SIZE, heap_bytes_used(),
-        irq_count(), iommu_device_count());
+    say("frames %lu vectors %u devices %u\r\n", frame_bytes_used() / PAGE_SIZE, irq_count(),
+        iommu_device_count());
 }
 
 static void exits(UNUSED char **word)

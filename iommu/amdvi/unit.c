@@ -35,9 +35,9 @@ static int stop(struct amdvi_unit *u)
  * not start. */
 int amdvi_unit_setup(struct amdvi_unit *u)
 {
-    u->devtab = iommu_table_alloc(FRAME_ORDER_2M);
-    u->cmd = iommu_table_alloc(FRAME_ORDER_4K);
-    u->log = iommu_table_alloc(FRAME_ORDER_4K);
+    u->devtab = heap_alloc(DEVTAB_SIZE);
+    u->cmd = heap_alloc(PAGE_SIZE);
+    u->log = heap_alloc(PAGE_SIZE);
     u->done = heap_alloc(sizeof(*u->done));
     u->mmio = mmio_map(hpa(u->is->base), AMDVI_MMIO_SIZE);
     if (!u->devtab || !u->cmd || !u->log || !u->done || !u->mmio)

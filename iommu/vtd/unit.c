@@ -6,13 +6,12 @@
 #include "kernel/mm/heap.h"
 
 #define TABLE_SIZE  (VTD_IDS * sizeof(struct vtd_entry))
-#define TABLE_ORDER 8
 #define BUSES       256
 #define LIMIT       (100 * NS_PER_MS)
 #define ECAP_NEEDED (ECAP_QI | ECAP_IR | ECAP_EIM)
 #define ND_NEEDED   2 /* 256 domains */
 
-_Static_assert(TABLE_SIZE == PAGE_SIZE << TABLE_ORDER && VTD_IDS == VTD_IRTES, "one block for each table");
+_Static_assert(TABLE_SIZE == BIT(20) && VTD_IDS == VTD_IRTES, "a power of two: heap_alloc() aligns it");
 _Static_assert(IOMMU_DEVS *IOMMU_IRQS == VTD_IRTES, "handles have 16 bits");
 _Static_assert(IOMMU_DOMAINS == 16 << 2 * ND_NEEDED, "as vtd_unit_setup() checks");
 _Static_assert(VTD_RING * sizeof(struct vtd_entry) == PAGE_SIZE, "one frame");
@@ -47,10 +46,10 @@ static int stop(struct vtd_unit *u)
  * not start. */
 int vtd_unit_setup(struct vtd_unit *u)
 {
-    u->root = iommu_table_alloc(FRAME_ORDER_4K);
-    u->context = iommu_table_alloc(TABLE_ORDER);
-    u->irt = iommu_table_alloc(TABLE_ORDER);
-    u->queue = iommu_table_alloc(FRAME_ORDER_4K);
+    u->root = heap_alloc(PAGE_SIZE);
+    u->context = heap_alloc(TABLE_SIZE);
+    u->irt = heap_alloc(TABLE_SIZE);
+    u->queue = heap_alloc(PAGE_SIZE);
     u->done = heap_alloc(sizeof(*u->done));
     u->mmio = mmio_map(hpa(u->is->base), VTD_MMIO_SIZE);
     if (!u->root || !u->context || !u->irt || !u->queue || !u->done || !u->mmio)

@@ -125,11 +125,6 @@ uint64_t frame_bytes_used(void)
     return 3 * PAGE_SIZE;
 }
 
-uint64_t heap_bytes_used(void)
-{
-    return 4;
-}
-
 unsigned irq_count(void)
 {
     return 6;
@@ -371,7 +366,7 @@ TEST(vfs_are_attached_and_detached)
 TEST(usage_in_one_line)
 {
     type("usage\r");
-    CHECK(shown("frames 3 heap 4 vectors 6 devices 7\r\n"));
+    CHECK(shown("frames 3 vectors 6 devices 7\r\n"));
 }
 
 TEST(power)

@@ -422,8 +422,8 @@ static void free_units(void)
 {
     for (unsigned i = 0; i < BOOT_UNITS_MAX; i++) {
         give_back(units[i].root, 0);
-        give_back(units[i].context, TABLE_ORDER);
-        give_back(units[i].irt, TABLE_ORDER);
+        give_back(units[i].context, 8);
+        give_back(units[i].irt, 8);
         give_back(units[i].queue, 0);
         free((void *)(uintptr_t)units[i].done);
     }

@@ -7,73 +7,50 @@
 
 TEST(objects_are_aligned_zeroed_and_apart)
 {
-    static const size_t sizes[] = {1,    31,   32,   33,   64,   100,  128,  500,
-                                   1024, 2047, 2048, 2049, 4096, 4097, 8192, 100000};
+    static const size_t sizes[] = {1, 31, 64, 2048, 4095, 4096, 4097, 8192, 100000, SIZE_2M};
 
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
-        unsigned char *p[64];
-        size_t align = 1;
+        unsigned char *p[8];
+        size_t align = PAGE_SIZE;
 
-        while (align < sizes[i] && align < PAGE_SIZE)
+        while (align < sizes[i])
             align *= 2;
-        for (unsigned j = 0; j < 64; j++) {
+        for (unsigned j = 0; j < 8; j++) {
             p[j] = heap_alloc(sizes[i]);
             CHECK(p[j] && IS_ALIGNED((uintptr_t)p[j], align));
             for (size_t k = 0; k < sizes[i]; k++)
                 CHECK_EQ(p[j][k], 0);
             memset(p[j], (int)j + 1, sizes[i]);
         }
-        for (unsigned j = 0; j < 64; j++) {
+        CHECK_EQ(fake_frames_out, 8);
+        for (unsigned j = 0; j < 8; j++) {
             CHECK_EQ(p[j][0], j + 1);
             CHECK_EQ(p[j][sizes[i] - 1], j + 1);
             heap_free(p[j], sizes[i]);
         }
+        CHECK_EQ(fake_frames_out, 0);
     }
 }
 
-TEST(freed_objects_are_used_again_and_zeroed)
+/* The frame allocator is told the order that it gave out. */
+TEST(orders)
 {
-    unsigned char *p = heap_alloc(40), *q;
-
-    memset(p, 0xee, 40);
-    heap_free(p, 40);
-    q = heap_alloc(64);
-    CHECK(p == q);
-    for (unsigned i = 0; i < 64; i++)
-        CHECK_EQ(q[i], 0);
-    heap_free(q, 64);
+    CHECK_EQ(order_of(1), 0);
+    CHECK_EQ(order_of(PAGE_SIZE), 0);
+    CHECK_EQ(order_of(PAGE_SIZE + 1), 1);
+    CHECK_EQ(order_of(2 * PAGE_SIZE), 1);
+    CHECK_EQ(order_of(2 * PAGE_SIZE + 1), 2);
+    CHECK_EQ(order_of(SIZE_2M), FRAME_ORDER_2M);
+    CHECK(order_of(SIZE_1G + 1) > FRAME_ORDER_MAX);
 }
 
-TEST(large_objects_go_back_to_the_frames)
+TEST(no_memory)
 {
-    long before = fake_frames_out;
-    void *p = heap_alloc(SIZE_2M);
-
-    CHECK(p != NULL);
-    CHECK_EQ(fake_frames_out, before + 1);
-    heap_free(p, SIZE_2M);
-    CHECK_EQ(fake_frames_out, before);
-}
-
-TEST(no_memory_and_sizes_out_of_range)
-{
-    CHECK(heap_alloc(0) == NULL);
-    CHECK(heap_alloc(SIZE_2M + 1) == NULL);
     heap_free(NULL, 10);
     fake_frame_fail_after = 0;
     CHECK(heap_alloc(4096) == NULL);
-    for (unsigned i = 0; i < 1000 && heap_alloc(2048); i++)
-        CHECK(i < 200);
-    CHECK(heap_alloc(2048) == NULL);
+    CHECK(heap_alloc(1) == NULL);
     fake_frame_fail_after = -1;
-    CHECK(heap_alloc(2048) != NULL);
-}
-
-/* The frames of small objects are never given back: they are what is left at the end. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
 }
 
 TEST_MAIN()
