@@ -263,7 +263,7 @@ struct boot_pci {
  * State at hand-off: long mode, interrupts off, the 8259s masked, one CPU; paging as kernel/mm/layout.h says, with the
  * stacks of the boot processor, a root below 4 GiB, and two pages mapped to their own addresses, to be executed: `jump`
  * and `trampoline`. RDI holds the direct-map address of this structure, RSP the end of the boot processor's main stack;
- * all else is undefined.
+ * all else is undefined. The other processors come to the same entry by way of the trampoline (SIPI), with RDI = 0 and no stack.
  */
 struct bootinfo {
     uint64_t magic;
@@ -282,7 +282,7 @@ struct bootinfo {
     uint64_t functions; /* struct boot_pci[function_count]: what all buses have */
     uint64_t function_count;
     uint64_t jump;              /* the page that jumped to the hypervisor */
-    uint64_t trampoline;        /* a page below 1 MiB, kept free for the start of the other CPUs */
+    uint64_t trampoline;        /* a page below 1 MiB, at which the other CPUs start in real mode */
     uint32_t tsc_khz, apic_khz; /* TSC, and the local APIC's timer without division; 0: not to be measured */
     uint64_t wall_base_ns;   /* since 1970, UTC, when the TSC was 0, by the firmware's clock; 0 if unknown */
     struct boot_guest iodom; /* started if there is a NIC */

@@ -9,6 +9,7 @@
 #include "kernel/cpu/x86.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/layout.h"
+#include <string.h>
 
 #define MAP_SLACK      64      /* descriptors that may appear between here and the end */
 #define LOW_END        0xa0000 /* what lies above is the BIOS's data area and the VGA hole */
@@ -16,6 +17,7 @@
 #define PIC2_MASK_PORT 0xa1
 
 void boot_jump(uint64_t bootinfo, uint64_t cr3, uint64_t stack, uint64_t entry);
+extern const char trampoline_start[], trampoline_cr3[], trampoline_entry[], trampoline_end[];
 
 static struct {
     struct fw_map map;
@@ -86,6 +88,16 @@ static bool build_tables(const struct bootinfo *info, const struct elf_image *im
            paging_map(&h.pt, info->trampoline, info->trampoline, PAGE_SIZE, 0);
 }
 
+/* For the other processors. */
+static void write_trampoline(char *to, uint64_t entry)
+{
+    uint32_t cr3 = (uint32_t)(uint64_t)h.pt.pool;
+
+    memcpy(to, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+    memcpy(to + (trampoline_cr3 - trampoline_start), &cr3, sizeof(cr3));
+    memcpy(to + (trampoline_entry - trampoline_start), &entry, sizeof(entry));
+}
+
 bool handoff_prepare(struct bootinfo *info, const struct elf_image *img, struct boot_error *err)
 {
     info->jump = ALIGN_DOWN((uint64_t)boot_jump, PAGE_SIZE);
@@ -97,6 +109,7 @@ bool handoff_prepare(struct bootinfo *info, const struct elf_image *img, struct 
         return error_set(err, "memory: no room for the hand-off");
     if (!build_tables(info, img))
         return error_set(err, "memory: no room for the hypervisor's page tables and stacks");
+    write_trampoline((char *)info->trampoline, img->entry);
     return true;
 }
 

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/console/log.h"
 #include "kernel/cpu/setup.h"
-#include "kernel/lib/string.h"
 #include "kernel/lib/wait.h"
 #include "kernel/mm/paging.h"
 
 #define START_TIMEOUT_NS NS_PER_S
 #define INIT_WAIT_NS     (10 * NS_PER_MS) /* SDM 3A 9.4.4.1 */
 #define SIPI_WAIT_NS     (200 * NS_PER_US)
-
-/* entry.S: what is copied to the trampoline's page, and in it the root of the page tables. */
-extern const char trampoline_start[], trampoline_cr3[], trampoline_end[];
 
 uint64_t smp_stack; /* of the CPU that is being started */
 _Noreturn void smp_ap_main(void);
@@ -30,15 +26,6 @@ _Noreturn void smp_ap_main(void)
     cpu_set_online();
     start.entry();
     panic("smp: cpu %u came back", cpu_id());
-}
-
-static void prepare_trampoline(hpa_t page)
-{
-    char *to = hpa_to_ptr(page);
-    uint32_t cr3 = (uint32_t)read_cr3();
-
-    memcpy(to, trampoline_start, (size_t)(trampoline_end - trampoline_start));
-    memcpy(to + (trampoline_cr3 - trampoline_start), &cr3, sizeof(cr3));
 }
 
 /* INIT, or a start-up interrupt whose vector is the trampoline's page. */
@@ -79,7 +66,6 @@ unsigned smp_start(const struct bootinfo *bi, void (*entry)(void))
 
     start.trampoline = page.a;
     start.entry = entry;
-    prepare_trampoline(page);
     for (unsigned i = 0; i < n; i++)
         if (ids[i] != self)
             send(ids[i], ICR_MODE_INIT);
