@@ -7,7 +7,7 @@
 #include "tests/unit/iommu/model.h"
 
 #include "tests/unit/fake/frame.c"
-#include "tests/unit/fake/heap.c"
+#include "kernel/mm/heap.c"
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/paging.c"
 #include "tests/unit/fake/pci.c"
@@ -311,7 +311,7 @@ static void free_units(void)
             frame_free(ptr_to_hpa(units[i].cmd), 0);
         if (units[i].log)
             frame_free(ptr_to_hpa(units[i].log), 0);
-        free((void *)(uintptr_t)units[i].done);
+        heap_free((void *)(uintptr_t)units[i].done, 8);
     }
     memset(units, 0, sizeof(units));
     if (amdvi_empty_pt.a)

@@ -10,7 +10,7 @@ static void mmio_write32(volatile void *base, reg32_t r, uint32_t v);
 
 #include "tests/unit/fake/cpu.c"
 #include "tests/unit/fake/frame.c"
-#include "tests/unit/fake/heap.c"
+#include "kernel/mm/heap.c"
 #include "tests/unit/fake/irq.c"
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/paging.c"
@@ -425,7 +425,7 @@ static void free_units(void)
         give_back(units[i].context, 8);
         give_back(units[i].irt, 8);
         give_back(units[i].queue, 0);
-        free((void *)(uintptr_t)units[i].done);
+        heap_free((void *)(uintptr_t)units[i].done, 8);
     }
     memset(units, 0, sizeof(units));
     memset(fake_irqs, 0, sizeof(fake_irqs));
