@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
-#define BOOTINFO_VERSION 10
+#define BOOTINFO_VERSION 11
 
 enum boot_mem_type {
     BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */
@@ -64,7 +64,7 @@ struct boot_vf {
     uint32_t on_fault; /* enum boot_on_fault */
 };
 
-/* How a function is reset before it is given to a guest. */
+/* How a function is reset before it is given to a guest; in struct boot_pci there is the way to do it. */
 enum boot_reset {
     BOOT_RESET_NONE,
     BOOT_RESET_FLR, /* function-level reset of the PCI Express capability */
@@ -143,10 +143,14 @@ struct boot_ecam {
 struct boot_power {
     uint16_t pm_timer;
     uint16_t pm1_cnt[2]; /* PM1a, PM1b; the first is 0 if the machine cannot be powered off */
-    uint8_t slp_typ[2];  /* their SLP_TYP of \_S5 */
-    uint16_t smi_cmd;    /* takes acpi_enable: the chip set goes to ACPI mode */
+    uint16_t off[2];     /* what they take, and then once more with SLP_EN */
     uint16_t reset;      /* takes reset_value */
-    uint8_t acpi_enable, reset_value;
+    uint8_t reset_value;
+    uint8_t
+        legacy; /* the firmware did not switch the chip set to ACPI mode, in which alone it obeys SLP_EN */
+    /* What boot/ makes `off` and `legacy` of: SLP_TYP of \_S5, and what the port takes to go to ACPI mode. */
+    uint8_t slp_typ[2];
+    uint16_t smi_cmd, acpi_enable;
 };
 
 #define BOOT_UNITS_MAX   16
@@ -206,6 +210,15 @@ struct boot_vmx {
 #define BOOT_MAPS_LENT  0x5000
 #define BOOT_MAPS_BYTES 0x7000
 
+#define BOOT_MSRS 15
+
+/* MSRs that do nothing for a guest: they read as `value`, or raise #GP with no line in the log; what is written is dropped, or #GP. */
+struct boot_msr {
+    uint32_t first, last;
+    uint32_t reads, writes; /* bool */
+    uint64_t value;
+};
+
 /* What the processors have, all alike, and what of it is for guests. */
 struct boot_cpu {
     uint32_t virt;   /* enum boot_virt, never BOOT_VIRT_NONE; the other one's structure is zero */
@@ -220,6 +233,7 @@ struct boot_cpu {
     uint64_t cr4_valid, xcr0_valid, efer_valid; /* what guests may set; EFER.LMA included */
     /* The guests' EAX, EBX, ECX and EDX, by bits 31:30 of the leaf (the usual ones, the hypervisor's, the extended) and its low bits. */
     uint32_t cpuid[4][BOOT_CPUID_LEAVES][4];
+    struct boot_msr msr[BOOT_MSRS];
 };
 
 /* What the processor and the machine's ACPI tables say. */
@@ -238,6 +252,14 @@ struct boot_bar {
     uint32_t io, wide64; /* bool */
 };
 
+/* Bits of a register that begin a function's reset; where `holds`, they are to be taken back to end it. */
+struct boot_reset_way {
+    uint32_t at; /* requester id of the function that has the register */
+    uint16_t reg;
+    uint16_t bits; /* 0: it is not reset */
+    uint32_t holds;
+};
+
 /*
  * A PCI function: no Bus Master (but for bridges), MSI or MSI-X is on. The configured VFs are enabled and decode memory;
  * those of a PF follow one another.
@@ -254,6 +276,26 @@ struct boot_pci {
     struct boot_bar bar[BOOT_VF_BARS]; /* VFs: their slice of the VF BARs; bridges: none */
     uint16_t cap_pcie, cap_msi, cap_msix, cap_pm, cap_af, cap_sriov; /* offsets; 0: absent */
     uint16_t num_vfs, first_vf; /* PF: VFs enabled, and the first one's place in the list */
+    uint64_t regs; /* address of its configuration space, 4 KiB that lie over no RAM; 0: behind ports */
+    struct boot_reset_way reset; /* of VFs, and of functions that guests have */
+    uint16_t msix_vectors;       /* of MSI-X; 0: it has none */
+    uint16_t msix_bar;
+    uint32_t msix_offset; /* of the table in that BAR, where all of it is */
+};
+
+#define BOOT_SHOWN_BYTES 256
+
+/* Where the capabilities stand that a VM sees. */
+#define BOOT_SHOWN_PCIE 0x40
+#define BOOT_SHOWN_MSIX 0x80
+#define BOOT_SHOWN_MSI  0x90
+
+/*
+ * The configuration space that a VM sees of a function that it has, and the bits of it that it may write: conventional,
+ * MSI in the 64-bit format without masks, FLR only where the function is reset by it, no other capability. BARs are 0.
+ */
+struct boot_shown {
+    uint8_t cfg[BOOT_SHOWN_BYTES], wmask[BOOT_SHOWN_BYTES];
 };
 
 #define BOOT_NO_BRIDGE     UINT32_MAX
@@ -281,6 +323,7 @@ struct bootinfo {
     uint64_t image_size;
     uint64_t functions; /* struct boot_pci[function_count]: what all buses have */
     uint64_t function_count;
+    uint64_t shown;             /* struct boot_shown[function_count], in the same order */
     uint64_t jump;              /* the page that jumped to the hypervisor */
     uint64_t trampoline;        /* a page below 1 MiB, at which the other CPUs start in real mode */
     uint32_t tsc_khz, apic_khz; /* TSC, and the local APIC's timer without division; 0: not to be measured */

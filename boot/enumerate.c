@@ -159,7 +159,11 @@ static struct boot_pci *scan_function(uint32_t rid)
     if (count++ == room)
         return NULL;
     d = &list[count - 1];
-    *d = (struct boot_pci){.rid = rid, .pf = rid, .vendor = vendor, .device = pci_read16(rid, PCI_DEVICE_ID)};
+    *d = (struct boot_pci){.rid = rid,
+                           .pf = rid,
+                           .vendor = vendor,
+                           .device = pci_read16(rid, PCI_DEVICE_ID),
+                           .regs = pci_address(rid)};
     read_header(d);
     if (d->header_type == PCI_LAYOUT_BRIDGE)
         read_bridge(d);
@@ -215,6 +219,34 @@ size_t enumerate(const struct boot_machine *m, struct boot_pci *to, size_t max)
         return 0;
     note_bridges();
     return count;
+}
+
+/* --- resets --- */
+
+/* The function has what the method needs. */
+static struct boot_reset_way way_of(const struct boot_pci *d, uint32_t reset)
+{
+    switch (reset) {
+    case BOOT_RESET_FLR:
+        return (struct boot_reset_way){d->rid, d->cap_pcie + PCIE_DEVCTL, PCIE_DEVCTL_FLR, 0};
+    case BOOT_RESET_AF:
+        return (struct boot_reset_way){d->rid, d->cap_af + PCI_AF_CTRL, PCI_AF_CTRL_FLR, 0};
+    case BOOT_RESET_PM:
+        return (struct boot_reset_way){d->rid, d->cap_pm + PCI_PM_CSR, PCI_PM_CSR_D3HOT, 1};
+    case BOOT_RESET_BUS:
+        return (struct boot_reset_way){d->bridge, PCI_BRIDGE_CTRL, PCI_BRIDGE_CTRL_RESET, 1};
+    default:
+        return (struct boot_reset_way){0};
+    }
+}
+
+void enumerate_resets(const struct boot_config *cfg)
+{
+    for (const struct boot_guest *g = cfg->guest; g < cfg->guest + cfg->nguests; g++)
+        for (const struct boot_function *f = g->function; f < g->function + g->nfunctions; f++)
+            for (struct boot_pci *d = list; d < list + count; d++)
+                if (d->rid == f->rid && d->pf == d->rid && !d->header_type && !d->num_vfs)
+                    d->reset = way_of(d, f->reset);
 }
 
 /* --- VFs --- */
@@ -328,6 +360,7 @@ static bool make_vfs(const struct enable *e, const struct boot_pci *pf, unsigned
         }
         if (!vf_rid(pf, i, &vf->rid))
             return complain(e, "PCI: %s: there is no address for VF %u", name_of(pf->rid, name), i);
+        vf->regs = pci_address(vf->rid);
     }
     return true;
 }
@@ -345,6 +378,8 @@ static bool switch_on(const struct enable *e, struct boot_pci *pf, unsigned n, u
             return complain(e, "PCI: %s: VF %u does not answer", name_of(pf->rid, name), i);
     for (unsigned i = 0; i < n; i++) {
         read_header(&vf[i]);
+        if (vf[i].cap_pcie && (pci_read32(vf[i].rid, vf[i].cap_pcie + PCIE_DEVCAP) & PCIE_DEVCAP_FLR))
+            vf[i].reset = way_of(&vf[i], BOOT_RESET_FLR);
         pci_write16(vf[i].rid, PCI_COMMAND, PCI_COMMAND_MEM);
     }
     pf->first_vf = (uint16_t)count;

@@ -28,9 +28,12 @@ struct enable {
 /*
  * Enables each NIC's VFs: puts their BARs to the addresses nic.vf_bar (0: the BAR stays where it is; SR-IOV 3.3.14), sets
  * NumVFs, VF Enable and VF MSE, waits, and puts them at the end of the list, whose length it returns. Each VF has
- * Command.MEM set and Bus Master clear. Of a NIC with which that fails (a warning says why) none is enabled.
+ * Command.MEM set and Bus Master clear, and is reset by FLR if it can be. Of a NIC with which that fails (a warning says why) none is enabled.
  */
 size_t enumerate_enable_vfs(const struct boot_config *cfg, const struct enable *e);
+
+/* Notes down how the guests' whole functions are reset, as boot/function.c has found. */
+void enumerate_resets(const struct boot_config *cfg);
 
 /*
  * Clears Bus Master, MSI and MSI-X Enable of every function: nothing that the firmware left running goes on. Bridges keep

@@ -7,6 +7,7 @@
 #include "boot/iommu.h"
 #include "boot/memmap.h"
 #include "boot/pci.h"
+#include "boot/shown.h"
 #include "kernel/lib/types.h"
 #include <string.h>
 
@@ -74,6 +75,21 @@ static void wait_ms(unsigned ms)
     fw->BootServices->Stall(ms * 1000);
 }
 
+static bool show_functions(struct bootinfo *info, struct boot_pci *list, struct boot_error *err)
+{
+    struct boot_shown *shown = fw_pages(info->function_count * sizeof(*shown), PAGE_SIZE);
+
+    if (!shown)
+        return error_set(err, "memory: no room for what guests see of PCI functions");
+    for (uint64_t i = 0; i < info->function_count; i++)
+        if (!shown_fill(&list[i], &shown[i]))
+            fw_print("lastmile: warning: PCI: %02x:%02x.%x: its MSI-X table is outside of its BARs: it is "
+                     "shown without\n",
+                     list[i].rid >> 8, list[i].rid >> 3 & 0x1f, list[i].rid & 7);
+    info->shown = (uint64_t)shown;
+    return true;
+}
+
 bool machine_functions(struct bootinfo *info, struct boot_error *err)
 {
     const struct enable e = {(const struct boot_mem *)info->mem, info->mem_count, warn, wait_ms};
@@ -92,7 +108,8 @@ bool machine_functions(struct bootinfo *info, struct boot_error *err)
                          BOOT_FUNCTIONS_MAX);
     enumerate_stop_vfs(wait_ms);
     info->function_count = enumerate_enable_vfs(&info->config, &e);
-    return true;
+    enumerate_resets(&info->config);
+    return show_functions(info, list, err);
 }
 
 /* VT-d specification 4.1, section 11.4.3: queued invalidation, interrupt remapping, x2APIC destinations. */

@@ -16,16 +16,22 @@ void pci_use(const struct boot_machine *m)
     machine = m;
 }
 
-/* The register, or NULL outside all windows: reads as all ones then, as on the bus. */
-static volatile void *ecam_reg(uint32_t rid, unsigned off)
+uint64_t pci_address(uint32_t rid)
 {
     unsigned bus = rid >> 8 & 0xff;
 
     for (const struct boot_ecam *w = machine->ecam; w < machine->ecam + machine->necam; w++)
         if (w->segment == rid >> 16 && bus >= w->first_bus && bus <= w->last_bus)
-            return (volatile char *)(uintptr_t)(w->base + ((uint64_t)(rid & UINT16_MAX) << ECAM_FN_SHIFT)) +
-                   (off & PAGE_MASK);
-    return NULL;
+            return w->base + ((uint64_t)(rid & UINT16_MAX) << ECAM_FN_SHIFT);
+    return 0;
+}
+
+/* The register, or NULL outside all windows: reads as all ones then, as on the bus. */
+static volatile void *ecam_reg(uint32_t rid, unsigned off)
+{
+    uint64_t at = pci_address(rid);
+
+    return at ? (volatile char *)(uintptr_t)at + (off & PAGE_MASK) : NULL;
 }
 
 static bool has_ports(uint32_t rid, unsigned off)

@@ -11,6 +11,9 @@
 /* Whose windows are used. */
 void pci_use(const struct boot_machine *m);
 
+/* Where a function's 4 KiB are in memory; 0: behind the ports, or nowhere. */
+uint64_t pci_address(uint32_t rid);
+
 uint8_t pci_read8(uint32_t rid, unsigned off);
 uint16_t pci_read16(uint32_t rid, unsigned off);
 uint32_t pci_read32(uint32_t rid, unsigned off);

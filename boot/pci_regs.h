@@ -5,22 +5,28 @@
 #include "kernel/pci/regs.h"
 
 /* Common header, 7.5.1.1. */
-#define PCI_VENDOR_ID     0x00
-#define PCI_DEVICE_ID     0x02
-#define PCI_COMMAND_IO    BIT32(0)
-#define PCI_HEADER_TYPE   0x0e
-#define PCI_HEADER_LAYOUT GENMASK32(6, 0)
-#define PCI_HEADER_MULTI  BIT32(7)
-#define PCI_ABSENT        0xffff /* Vendor ID where there is no function; a VF's too */
-#define PCI_LAYOUT_BRIDGE 1
+#define PCI_VENDOR_ID       0x00
+#define PCI_DEVICE_ID       0x02
+#define PCI_COMMAND_IO      BIT32(0)
+#define PCI_STATUS          0x06
+#define PCI_STATUS_CAP_LIST BIT32(4)
+#define PCI_HEADER_TYPE     0x0e
+#define PCI_HEADER_LAYOUT   GENMASK32(6, 0)
+#define PCI_HEADER_MULTI    BIT32(7)
+#define PCI_SUBSYSTEM       0x2c
+#define PCI_CAP_PTR         0x34
+#define PCI_ABSENT          0xffff /* Vendor ID where there is no function; a VF's too */
+#define PCI_LAYOUT_BRIDGE   1
 
 /* BAR, 7.5.1.2.1. */
 #define PCI_BAR_IO      BIT32(0)
 #define PCI_BAR_IO_ATTR GENMASK32(1, 0)
 
 /* Type 1 header, 7.5.1.3. */
-#define PCI_SECONDARY_BUS   0x19
-#define PCI_SUBORDINATE_BUS 0x1a
+#define PCI_SECONDARY_BUS     0x19
+#define PCI_SUBORDINATE_BUS   0x1a
+#define PCI_BRIDGE_CTRL       0x3e
+#define PCI_BRIDGE_CTRL_RESET BIT32(6)
 
 /* Capabilities. */
 #define PCI_CAP_BASE         0x40
@@ -34,6 +40,17 @@
 #define PCI_EXT_CAP_ID_SRIOV 0x0010
 #define PCI_EXT_CAP_BASE     0x100
 #define PCI_EXT_CAP_NEXT     GENMASK32(31, 20)
+
+/* MSI-X, 7.7.2.2 and 7.7.2.3. */
+#define PCI_MSIX_SIZE  GENMASK32(10, 0)
+#define PCI_MSIX_TABLE 0x04
+#define PCI_MSIX_BIR   GENMASK32(2, 0)
+
+/* Power management, 7.5.2; Advanced Features (ECN of 2006). */
+#define PCI_PM_CSR       0x04
+#define PCI_PM_CSR_D3HOT GENMASK32(1, 0)
+#define PCI_AF_CTRL      0x04
+#define PCI_AF_CTRL_FLR  BIT32(0)
 
 /* PCI Express capability, 7.5.3. */
 #define PCIE_DEVCAP2         0x24

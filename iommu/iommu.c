@@ -145,7 +145,7 @@ static const struct boot_ids *note_of(const struct boot_ids *list, unsigned coun
 static int find(struct iommu_dev *dev)
 {
     const struct pci_dev *d = pci_find(dev->rid);
-    rid_t named = machine->vfs_with_pf && d ? d->pf : dev->rid;
+    rid_t named = machine->vfs_with_pf && d ? (rid_t){d->is->pf} : dev->rid;
     const struct boot_ids *scope = note_of(machine->scope, machine->nscopes, named),
                           *alias = note_of(machine->alias, machine->naliases, dev->rid);
 

@@ -25,7 +25,7 @@ static struct {
     struct vm *iodom_vm;
     uint32_t patience; /* calls of watch() that it may still be silent, atomic */
     struct pci_dev *pf[BOOT_NICS_MAX];
-    struct vf *vf[BOOT_NICS_MAX]; /* pf->num_vfs of them */
+    struct vf *vf[BOOT_NICS_MAX]; /* pf->is->num_vfs of them */
     bool complete;                /* every guest has been built, or has failed to be */
     struct ratelimit calls;       /* log lines that the I/O domain's hypercalls can cause */
     struct spinlock lock;
@@ -47,42 +47,39 @@ static struct pci_dev *nic_enable(const struct boot_nic *n, struct vf **vfs)
         log_error("%s: there is no function %s", n->name, at);
     if (!pf || n->vfs == 0)
         return pf;
-    rc = pf->num_vfs == n->vfs ? 0 : -EIO; /* boot/ has said why */
+    rc = pf->is->num_vfs == n->vfs ? 0 : -EIO; /* boot/ has said why */
     if (rc == 0)
         rc = (*vfs = vf_add(pf, n->name)) ? 0 : -ENOMEM;
     if (rc != 0) {
         log_error("%s: %u VFs cannot be enabled (error %d)", n->name, n->vfs, -rc);
         return NULL;
     }
-    log_info("%s: %s %04x:%04x, %u VFs at %s to %s", n->name, at, pf->vendor, pf->device, n->vfs,
-             pci_name(pf->vf[0]->rid, first), pci_name(pf->vf[n->vfs - 1]->rid, last));
-    for (unsigned i = 0; i < pf->num_vfs; i++)
-        if (pci_reset_start(pf->vf[i]) != 0)
+    log_info("%s: %s %04x:%04x, %u VFs at %s to %s", n->name, at, pf->is->vendor, pf->is->device, n->vfs,
+             pci_name(pf->vf[0].rid, first), pci_name(pf->vf[n->vfs - 1].rid, last));
+    for (unsigned i = 0; i < pf->is->num_vfs; i++)
+        if (pci_reset_start(&pf->vf[i]) != 0)
             log_warn("%s: VF %u has no function-level reset", n->name, i);
     return pf;
 }
 
 /* --- whole functions --- */
 
-/* NULL if functions_reset() has refused it. */
+/* NULL if boot/ has not found that it can be reset. */
 static struct pci_dev *function_dev(const struct boot_function *fn)
 {
     struct pci_dev *d = pci_find((rid_t){fn->rid});
 
-    return d && d->reset ? d : NULL;
+    return d && d->is->reset.bits ? d : NULL;
 }
 
 /* All at once, too. That they can be isolated is what boot/ has found. */
 static void functions_reset(const struct boot_guest *g)
 {
     for (const struct boot_function *fn = g->function; fn < g->function + g->nfunctions; fn++) {
-        struct pci_dev *d = pci_find((rid_t){fn->rid});
+        struct pci_dev *d = function_dev(fn);
         char name[PCI_NAME_LEN];
 
-        if (!d || d->header_type != 0 || d->is_vf || d->num_vfs)
-            continue;
-        d->reset = fn->reset;
-        if (pci_reset_start(d) != 0)
+        if (d && pci_reset_start(d) != 0)
             log_error("%s: cannot be reset", pci_name(d->rid, name));
     }
 }
@@ -197,7 +194,7 @@ static int give_vfs(struct vm *vm)
 {
     for (const struct boot_vf *c = vm->cfg->vf; c < vm->cfg->vf + vm->cfg->nvfs; c++) {
         const struct pci_dev *pf = setup.pf[c->nic];
-        struct vf *f = pf && c->index < pf->num_vfs ? &setup.vf[c->nic][c->index] : NULL;
+        struct vf *f = pf && c->index < pf->is->num_vfs ? &setup.vf[c->nic][c->index] : NULL;
 
         if (!f || vf_give(f, vm) != 0) {
             log_error("[%s] not started: %s/%u cannot be had", vm->name, setup.cfg->nic[c->nic].name,
@@ -272,7 +269,7 @@ int setup_nic_ready(struct vm *caller, uint64_t nic)
         return i;
     if (ratelimit_ok(&setup.calls))
         log_info("%s: %s is up", caller->name, setup.cfg->nic[i].name);
-    for (unsigned n = 0; n < setup.pf[i]->num_vfs; n++)
+    for (unsigned n = 0; n < setup.pf[i]->is->num_vfs; n++)
         setup.vf[i][n].up_ns = time_ns();
     return 0;
 }
@@ -281,7 +278,7 @@ struct vf *setup_vf(uint64_t nic, uint64_t vf)
 {
     int i = nic_index(nic);
 
-    return i >= 0 && vf < setup.pf[i]->num_vfs ? &setup.vf[i][vf] : NULL;
+    return i >= 0 && vf < setup.pf[i]->is->num_vfs ? &setup.vf[i][vf] : NULL;
 }
 
 void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *vf)

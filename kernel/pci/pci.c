@@ -5,11 +5,8 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/paging.h"
-#include "kernel/pci/internal.h"
 
 static struct pci_dev *first;
-
-_Static_assert(BOOT_FUNCTIONS_MAX * sizeof(struct pci_dev *) <= SIZE_2M, "heap_alloc()'s largest");
 
 struct pci_dev *pci_first(void)
 {
@@ -35,44 +32,25 @@ char *pci_name(rid_t r, char buf[PCI_NAME_LEN])
     return buf;
 }
 
-static void describe(struct pci_dev *d, const struct boot_pci *f)
-{
-    *d = (struct pci_dev){
-        .rid = {f->rid},
-        .pf = {f->pf},
-        .bridge = {f->bridge},
-        .vendor = f->vendor,
-        .device = f->device,
-        .class_rev = f->class_rev,
-        .header_type = f->header_type,
-        .is_vf = f->pf != f->rid,
-        .cap_pcie = f->cap_pcie,
-        .cap_msi = f->cap_msi,
-        .cap_msix = f->cap_msix,
-        .cap_pm = f->cap_pm,
-        .cap_af = f->cap_af,
-        .num_vfs = f->num_vfs,
-        .reset = f->pf != f->rid ? BOOT_RESET_FLR : BOOT_RESET_NONE,
-    };
-    for (unsigned i = 0; i < PCI_BARS; i++)
-        d->bar[i] = (struct pci_bar){hpa(f->bar[i].base), f->bar[i].size, f->bar[i].io, f->bar[i].wide64};
-}
-
 int pci_init(const struct bootinfo *bi)
 {
     const struct boot_pci *f = hpa_to_ptr(hpa(bi->functions));
-    struct pci_dev **list = heap_alloc(bi->function_count * sizeof(*list)), **last = &first;
+    const struct boot_shown *shown = hpa_to_ptr(hpa(bi->shown));
+    struct pci_dev *devs = heap_alloc(bi->function_count * sizeof(*devs)), **last = &first;
 
-    for (uint64_t i = 0; list && i < bi->function_count; i++, f++) {
-        struct pci_dev *d = list[i] = heap_alloc(sizeof(*d));
-
-        if (!d)
+    if (!devs)
+        return -ENOMEM;
+    for (struct pci_dev *d = devs; d < devs + bi->function_count; d++, f++) {
+        d->is = f;
+        d->shown = shown++;
+        d->rid = (rid_t){f->rid};
+        d->vf = devs + f->first_vf;
+        d->regs = f->regs ? mmio_map(hpa(f->regs), PAGE_SIZE) : NULL;
+        if (f->regs && !d->regs)
             return -ENOMEM;
-        describe(d, f);
-        d->vf = list + f->first_vf;
         *last = d;
         last = &d->next;
     }
     log_info("PCI: %lu functions", bi->function_count);
-    return list ? ecam_init(bi) : -ENOMEM;
+    return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reset of one function, by any of four methods. */
+/* Reset of one function: by bits of a register that begin it; those that hold the function down are taken back to end it. */
 #include "kernel/console/log.h"
 #include "kernel/lib/wait.h"
 #include "kernel/pci/pci.h"
@@ -10,43 +10,13 @@
 #define RESET_TIME  (100 * NS_PER_MS) /* 6.6.1, 6.6.2 */
 #define ANSWER_WAIT NS_PER_S          /* 6.6.1: a function may ask for retries that long after its reset */
 
-/* Bits of a register that begin a reset. Those that hold the function down are taken back to end it. */
-struct method {
-    const struct pci_dev *at;
-    unsigned reg;
-    uint16_t bits;
-    bool hold;
-};
-
-/* Without `at` where the function has not what its method needs. */
-static struct method method_of(const struct pci_dev *d)
+static void change(const struct pci_dev *d, bool begin)
 {
-    switch (d->reset) {
-    case BOOT_RESET_FLR:
-        if (d->cap_pcie && (pci_read32(d, d->cap_pcie + PCIE_DEVCAP) & PCIE_DEVCAP_FLR))
-            return (struct method){d, d->cap_pcie + PCIE_DEVCTL, PCIE_DEVCTL_FLR, false};
-        break;
-    case BOOT_RESET_AF:
-        if (d->cap_af)
-            return (struct method){d, d->cap_af + PCI_AF_CTRL, PCI_AF_CTRL_FLR, false};
-        break;
-    case BOOT_RESET_PM:
-        if (d->cap_pm)
-            return (struct method){d, d->cap_pm + PCI_PM_CSR, PCI_PM_CSR_D3HOT, true};
-        break;
-    case BOOT_RESET_BUS:
-        return (struct method){pci_find(d->bridge), PCI_BRIDGE_CTRL, PCI_BRIDGE_CTRL_RESET, true};
-    default:
-        break;
-    }
-    return (struct method){0};
-}
+    const struct boot_reset_way *way = &d->is->reset;
+    const struct pci_dev *at = pci_find((rid_t){way->at});
+    uint16_t v = pci_read16(at, way->reg);
 
-static void change(const struct method *m, bool begin)
-{
-    uint16_t v = pci_read16(m->at, m->reg);
-
-    pci_write16(m->at, m->reg, (uint16_t)(begin ? v | m->bits : v & ~m->bits));
+    pci_write16(at, way->reg, (uint16_t)(begin ? v | way->bits : v & ~way->bits));
 }
 
 /* Clearing Command has ended new requests; a completion that arrives after the reset could be taken for that of
@@ -55,10 +25,10 @@ int pci_reset_start(struct pci_dev *d)
 {
     int rc;
 
-    if (!method_of(d).at)
+    if (!d->is->reset.bits)
         return -EOPNOTSUPP;
-    if (d->cap_pcie)
-        d->devctl = pci_read16(d, d->cap_pcie + PCIE_DEVCTL);
+    if (d->is->cap_pcie)
+        d->devctl = pci_read16(d, d->is->cap_pcie + PCIE_DEVCTL);
     pci_write16(d, PCI_COMMAND, 0);
     d->reset_ns = time_ns();
     d->reset_step = PCI_RESET_ASKED;
@@ -68,13 +38,12 @@ int pci_reset_start(struct pci_dev *d)
 
 bool pci_transactions_pending(const struct pci_dev *d)
 {
-    return d->cap_pcie && (pci_read16(d, d->cap_pcie + PCIE_DEVSTA) & PCIE_DEVSTA_TRPND);
+    return d->is->cap_pcie && (pci_read16(d, d->is->cap_pcie + PCIE_DEVSTA) & PCIE_DEVSTA_TRPND);
 }
 
 /* From asked to held (or straight to over), and on to over; true there. */
 static bool advance(struct pci_dev *d)
 {
-    const struct method m = method_of(d);
     uint64_t now = time_ns();
     char name[PCI_NAME_LEN];
 
@@ -85,12 +54,12 @@ static bool advance(struct pci_dev *d)
             log_warn("PCI: %s: transactions pending before its reset", pci_name(d->rid, name));
         }
         __atomic_fetch_add(&d->resets, 1, __ATOMIC_SEQ_CST); /* first: who sees the reset finds its number */
-        change(&m, true);
+        change(d, true);
         d->reset_ns = now;
-        d->reset_step = m.hold ? PCI_RESET_HELD : PCI_RESET_OVER;
+        d->reset_step = d->is->reset.holds ? PCI_RESET_HELD : PCI_RESET_OVER;
     }
     if (d->reset_step == PCI_RESET_HELD && now >= d->reset_ns + HOLD_TIME) {
-        change(&m, false);
+        change(d, false);
         d->reset_ns = now;
         d->reset_step = PCI_RESET_OVER;
     }
@@ -100,18 +69,18 @@ static bool advance(struct pci_dev *d)
 /* What the firmware has set up: addresses, and the payload size that the port above expects. A VF has neither. */
 static void restore(const struct pci_dev *d)
 {
-    if (d->is_vf)
+    if (d->is->pf != d->rid.id)
         return;
     for (unsigned i = 0; i < PCI_BARS; i++) {
-        const struct pci_bar *b = &d->bar[i];
+        const struct boot_bar *b = &d->is->bar[i];
 
         if (b->size)
-            pci_write32(d, PCI_BAR0 + 4 * i, (uint32_t)b->base.a);
+            pci_write32(d, PCI_BAR0 + 4 * i, (uint32_t)b->base);
         if (b->wide64)
-            pci_write32(d, PCI_BAR0 + 4 * (i + 1), (uint32_t)(b->base.a >> 32));
+            pci_write32(d, PCI_BAR0 + 4 * (i + 1), (uint32_t)(b->base >> 32));
     }
-    if (d->cap_pcie)
-        pci_write16(d, d->cap_pcie + PCIE_DEVCTL, d->devctl);
+    if (d->is->cap_pcie)
+        pci_write16(d, d->is->cap_pcie + PCIE_DEVCTL, d->devctl);
 }
 
 /* A VF's Vendor ID reads as all ones even when it is there: Command and Status tell whether it answers. */

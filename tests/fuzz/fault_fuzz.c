@@ -100,8 +100,8 @@ static void start(enum boot_on_fault policy)
     if (!hw) {
         vm.iommu = iommu_domain_create("web");
         hw = fake_pci_add((rid_t){VF}, 0x8086, 0x10ca);
-        hw->dev.is_vf = true;
-        hw->dev.bar[0] = (struct pci_bar){.base = hpa(0xfe000000), .size = 0x4000};
+        hw->is.pf = 0x28;
+        hw->is.bar[0] = (struct boot_bar){.base = 0xfe000000, .size = 0x4000};
         must(p2m_init(&vm.p2m, 1 << 20) == 0 && vpci_create(&vm) == 0);
         assign_init();
     }

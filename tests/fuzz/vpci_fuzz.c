@@ -14,6 +14,7 @@
 #include "tests/unit/fake/p2m.c"
 #include "tests/unit/fake/paging.c"
 #include "tests/unit/fake/pci.c"
+#include "tests/unit/fake/shown.c"
 #include "tests/unit/fake/strlcpy.c"
 #include "tests/unit/fake/time.c"
 
@@ -114,13 +115,13 @@ static struct pci_dev *add_function(unsigned i)
     struct fake_pci *hw = fake_pci_add(rid(0, 0, 0x30 + 8 * i), 0x8086, 0x10d3);
     struct pci_dev *d = &hw->dev;
 
-    d->bar[0] = (struct pci_bar){.base = hpa(0xfe000000 + i * 0x10000), .size = 0x4000};
-    d->bar[1] = (struct pci_bar){.base = hpa(0xfe008000 + i * 0x10000), .size = 0x2000};
-    d->bar[4] = (struct pci_bar){.base = hpa(0x8000000000 + i * SIZE_1G), .size = SIZE_1G, .wide64 = true};
-    d->reset = BOOT_RESET_FLR;
-    d->cap_msi = HW_MSI;
-    d->cap_msix = HW_MSIX;
-    d->cap_pcie = HW_PCIE;
+    hw->is.bar[0] = (struct boot_bar){.base = 0xfe000000 + i * 0x10000, .size = 0x4000};
+    hw->is.bar[1] = (struct boot_bar){.base = 0xfe008000 + i * 0x10000, .size = 0x2000};
+    hw->is.bar[4] = (struct boot_bar){.base = 0x8000000000 + i * SIZE_1G, .size = SIZE_1G, .wide64 = true};
+    hw->is.reset = (struct boot_reset_way){hw->is.rid, HW_PCIE + PCIE_DEVCTL, PCIE_DEVCTL_FLR, 0};
+    hw->is.cap_msi = HW_MSI;
+    hw->is.cap_msix = HW_MSIX;
+    hw->is.cap_pcie = HW_PCIE;
     d->msix_table = table[i];
     hw->cfg[HW_MSI] = PCI_CAP_ID_MSI;
     hw->cfg[HW_MSI + 2] = PCI_MSI_64BIT | 2 << 1;
@@ -129,6 +130,7 @@ static struct pci_dev *add_function(unsigned i)
     hw->cfg[HW_MSIX + 4] = 1;
     hw->cfg[HW_PCIE] = PCI_CAP_ID_PCIE;
     hw->cfg[HW_PCIE + 7] = 0x10;
+    must(fake_shown(d));
     return d;
 }
 

@@ -30,8 +30,8 @@ static enum fault_class class_of(const struct vm *vm, const struct iommu_fault *
     if (frame_is_ram(hpa(at & ~(uint64_t)PAGE_MASK), PAGE_SIZE))
         return FAULT_HYPERVISOR;
     for (const struct pci_dev *d = pci_first(); d; d = d->next)
-        for (const struct pci_bar *b = d->bar; b < d->bar + PCI_BARS; b++)
-            if (at - b->base.a < b->size)
+        for (const struct boot_bar *b = d->is->bar; b < d->is->bar + PCI_BARS; b++)
+            if (at - b->base < b->size)
                 return FAULT_MMIO;
     return at < SIZE_4G ? FAULT_MMIO : FAULT_UNMAPPED; /* below, what is not RAM is the chip set's */
 }
@@ -71,7 +71,7 @@ static void hold(struct vfunction *f)
     msix_refresh(f);
     if (iommu_detach(f->vm->iommu, d->rid) != 0)
         log_error("%s: the IOMMU did not confirm that it is closed", f->label);
-    if (d->reset && d->reset_ns == 0 && pci_reset_start(d) != 0)
+    if (d->is->reset.bits && d->reset_ns == 0 && pci_reset_start(d) != 0)
         log_error("%s: cannot be reset", f->label);
     log_error("%s: of %s: in quarantine after %u faults within a second; `vf %s restore` gives it back",
               f->label, f->vm->name, FAULTS_MAX, f->label);

@@ -4,10 +4,7 @@
 #include "kernel/console/log.h"
 #include "kernel/lib/string.h"
 
-#define CAP_NEXT       0x01
-#define PCIE_CAP_BYTES 0x3c
-#define MSIX_CAP_BYTES 12
-#define MSI_CAP_BYTES  16
+#define MSI_CAP_BYTES 16
 
 /* --- BARs --- */
 
@@ -121,68 +118,25 @@ static int bars_init(struct vfunction *f)
     int rc = -ENODEV;
 
     for (unsigned i = 0; i < PCI_BARS; i++) {
-        const struct pci_bar *hw = &f->dev->bar[i];
+        const struct boot_bar *hw = &f->dev->is->bar[i];
         struct vbar *b = &f->bar[i];
         uint64_t at;
 
-        if (hw->size == 0 || hw->io || hw->base.a == 0 || !IS_ALIGNED(hw->base.a | hw->size, PAGE_SIZE))
+        if (hw->size == 0 || hw->io || hw->base == 0 || !IS_ALIGNED(hw->base | hw->size, PAGE_SIZE))
             continue;
-        b->target = hw->base;
+        b->target = hpa(hw->base);
         b->size = hw->size;
         at = place(f->vm->vpci, b, hw->wide64);
         if (!at)
             return -ENOSPC;
         bar_show(f, i, at);
-        if (f->vectors && f->table_bar == i) {
-            b->table = ALIGN_DOWN(f->table_offset, PAGE_SIZE);
-            b->table_size = ALIGN_UP(f->table_offset + f->table_bytes, PAGE_SIZE) - b->table;
+        if (f->vectors && f->dev->is->msix_bar == i) {
+            b->table = ALIGN_DOWN(f->dev->is->msix_offset, PAGE_SIZE);
+            b->table_size = ALIGN_UP(f->dev->is->msix_offset + msix_bytes(f->dev), PAGE_SIZE) - b->table;
         }
         rc = 0;
     }
     return rc;
-}
-
-/* Copies a capability of the hardware's to `at` and puts it in front of the list. */
-static void add_cap(struct vfunction *f, unsigned at, unsigned hw, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i += 4)
-        cfg_set(f->cfg, at + i, 4, pci_read32(f->dev, hw + i));
-    f->cfg[at + CAP_NEXT] = f->cfg[PCI_CAP_PTR];
-    f->cfg[PCI_CAP_PTR] = (uint8_t)at;
-    f->cfg[PCI_STATUS] = PCI_STATUS_CAP_LIST;
-}
-
-/* In the 64-bit format and without masks, whatever the hardware's has. */
-static void add_msi(struct vfunction *f)
-{
-    unsigned mmc = FIELD_GET(PCI_MSI_MMC, pci_read16(f->dev, f->dev->cap_msi + PCI_MSI_CTRL));
-
-    add_cap(f, VCAP_MSI, f->dev->cap_msi, 4);
-    cfg_set(f->cfg, VCAP_MSI + PCI_MSI_CTRL, 2,
-            PCI_MSI_64BIT | FIELD_PREP(PCI_MSI_MMC, MIN(mmc, PCI_MSI_MMC_MAX)));
-    cfg_set(f->wmask, VCAP_MSI + PCI_MSI_CTRL, 2, PCI_MSI_ENABLE | PCI_MSI_MME);
-    cfg_set(f->wmask, VCAP_MSI + PCI_MSI_MESSAGE, 4, ~3u);
-    cfg_set(f->wmask, VCAP_MSI + PCI_MSI_MESSAGE + 4, 4, UINT32_MAX);
-    cfg_set(f->wmask, VCAP_MSI + PCI_MSI_MESSAGE + 8, 2, UINT16_MAX);
-}
-
-static void caps_init(struct vfunction *f)
-{
-    uint32_t devcap;
-
-    if (f->dev->cap_msi)
-        add_msi(f);
-    if (f->vectors) {
-        add_cap(f, VCAP_MSIX, f->dev->cap_msix, MSIX_CAP_BYTES);
-        cfg_set(f->wmask, VCAP_MSIX + PCI_MSIX_CTRL, 2, PCI_MSIX_ENABLE | PCI_MSIX_MASK);
-    }
-    if (f->dev->cap_pcie) {
-        add_cap(f, VCAP_PCIE, f->dev->cap_pcie, PCIE_CAP_BYTES);
-        devcap = cfg_get(f->cfg, VCAP_PCIE + PCIE_DEVCAP, 4);
-        f->may_reset = f->dev->reset == BOOT_RESET_FLR;
-        if (!f->may_reset)
-            cfg_set(f->cfg, VCAP_PCIE + PCIE_DEVCAP, 4, devcap & ~PCIE_DEVCAP_FLR);
-    }
 }
 
 int function_init(struct vfunction *f, struct vm *vm, struct pci_dev *dev, const char *label)
@@ -192,17 +146,10 @@ int function_init(struct vfunction *f, struct vm *vm, struct pci_dev *dev, const
     f->vm = vm;
     f->dev = dev;
     strlcpy(f->label, label, sizeof(f->label));
+    memcpy(f->cfg, dev->shown->cfg, sizeof(f->cfg));
+    memcpy(f->wmask, dev->shown->wmask, sizeof(f->wmask));
     rc = msix_init(f);
-    if (rc == 0)
-        rc = bars_init(f);
-    if (rc != 0)
-        return rc;
-    cfg_set(f->cfg, 0, 4, (uint32_t)dev->device << 16 | dev->vendor);
-    cfg_set(f->cfg, PCI_CLASS_REV, 4, dev->class_rev);
-    cfg_set(f->cfg, PCI_SUBSYSTEM, 4, pci_read32(dev, PCI_SUBSYSTEM));
-    cfg_set(f->wmask, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM | PCI_COMMAND_INTX);
-    caps_init(f);
-    return 0;
+    return rc ? rc : bars_init(f);
 }
 
 void function_destroy(struct vfunction *f)
@@ -227,7 +174,7 @@ void function_show(struct vfunction *f, struct pci_dev *dev, const char *label)
 {
     for (unsigned i = 0; i < PCI_BARS; i++) {
         bar_unmap(f, &f->bar[i]);
-        f->bar[i].target = dev->bar[i].base;
+        f->bar[i].target = hpa(dev->is->bar[i].base);
     }
     f->dev = dev;
     strlcpy(f->label, label, sizeof(f->label));
@@ -238,8 +185,8 @@ void function_reset_state(struct vfunction *f)
 {
     cfg_set(f->cfg, PCI_COMMAND, 2, 0);
     if (f->vectors)
-        cfg_set(f->cfg, VCAP_MSIX + PCI_MSIX_CTRL, 2, f->vectors - 1);
-    for (unsigned i = VCAP_MSI; i < VCAP_MSI + MSI_CAP_BYTES; i++)
+        cfg_set(f->cfg, BOOT_SHOWN_MSIX + PCI_MSIX_CTRL, 2, f->vectors - 1);
+    for (unsigned i = BOOT_SHOWN_MSI; i < BOOT_SHOWN_MSI + MSI_CAP_BYTES; i++)
         f->cfg[i] &= (uint8_t)~f->wmask[i];
     command_update(f);
     msix_reset(f);
@@ -265,7 +212,8 @@ static void cfg_write(struct vfunction *f, unsigned off, unsigned size, uint32_t
     if (off < PCI_BAR0 + 4 * PCI_BARS)
         command_update(f);
     msix_update(f);
-    if (f->may_reset && off == VCAP_PCIE + PCIE_DEVCTL && size >= 2 && (val & PCIE_DEVCTL_FLR)) {
+    if (off == BOOT_SHOWN_PCIE + PCIE_DEVCTL && size >= 2 && (val & PCIE_DEVCTL_FLR) &&
+        (cfg_get(f->cfg, BOOT_SHOWN_PCIE + PCIE_DEVCAP, 4) & PCIE_DEVCAP_FLR)) {
         function_reset_state(f);
         if (pci_reset_start(f->dev) != 0)
             vm_complain(f->vm, "%s: cannot be reset", f->label);

@@ -14,27 +14,8 @@
 #include "kernel/pci/regs.h"
 #include "vm/vm.h"
 
-#define VPCI_SLOTS    32
-#define VPCI_CFG_SIZE 256
-
-/* Beyond kernel/pci/regs.h: PCIe base 7.5.1.1, 7.5.1.2, 7.7.2. */
-#define PCI_COMMAND_INTX 0x0400u
-#define PCI_SUBSYSTEM    0x2c
-#define PCI_MSIX_SIZE    GENMASK32(10, 0)
-#define PCI_MSIX_MASK    BIT32(14)
+#define VPCI_SLOTS       32
 #define MSIX_ENTRY_BYTES 16
-
-/* 7.7.1: Message Control, and what follows it in the 64-bit format. */
-#define PCI_MSI_MMC     GENMASK32(3, 1)
-#define PCI_MSI_MME     GENMASK32(6, 4)
-#define PCI_MSI_64BIT   BIT32(7)
-#define PCI_MSI_MESSAGE 0x04
-#define PCI_MSI_MMC_MAX 5 /* 32 vectors */
-
-/* Where the allowed capabilities stand in every virtual configuration space. */
-#define VCAP_PCIE 0x40
-#define VCAP_MSIX 0x80
-#define VCAP_MSI  0x90
 
 /* A memory BAR in the guest's address space. It is shown as a 32-bit one where it fits into the window below 4 GiB. */
 struct vbar {
@@ -59,17 +40,13 @@ struct vfunction {
     struct pci_dev *dev;
     char label[FAULT_NAME_MAX];
     enum boot_on_fault on_fault;
-    uint8_t cfg[VPCI_CFG_SIZE];   /* what the guest reads */
-    uint8_t wmask[VPCI_CFG_SIZE]; /* bits of it that the guest may write */
-    bool may_reset;               /* FLR is the guest's to use */
+    uint8_t cfg[BOOT_SHOWN_BYTES];   /* what the guest reads */
+    uint8_t wmask[BOOT_SHOWN_BYTES]; /* bits of it that the guest may write */
     struct vbar bar[PCI_BARS];
-    unsigned vectors;      /* of MSI-X that the guest sees; 0: the function has none */
-    unsigned table_bytes;  /* of all vectors that there are */
-    unsigned table_bar;    /* that holds the table */
-    uint64_t table_offset; /* of the table in it */
-    uint16_t ctrl;         /* the guest's Enable and Function Mask */
-    unsigned msi;          /* MSI vectors that the guest has enabled; never together with MSI-X */
-    uint32_t message[3];   /* the guest's for them: address, upper half of it, data */
+    unsigned vectors;    /* of MSI-X that the guest sees; 0: the function has none */
+    uint16_t ctrl;       /* the guest's Enable and Function Mask */
+    unsigned msi;        /* MSI vectors that the guest has enabled; never together with MSI-X */
+    uint32_t message[3]; /* the guest's for them: address, upper half of it, data */
     struct msix_vector vec[IOMMU_IRQS];
 };
 
@@ -97,8 +74,8 @@ static inline void cfg_set(uint8_t *cfg, unsigned off, unsigned size, uint32_t v
 }
 
 /*
- * Fills the configuration space from the hardware's, capability by capability from the allow-list, and chooses
- * the guest addresses of all BARs, as a firmware would: from the bottom of the window, function after function.
+ * Takes over the configuration space that boot/ has made of the hardware's, and chooses the guest addresses of all BARs,
+ * as a firmware would: from the bottom of the window, function after function.
  * -ENODEV: no usable memory BAR; -ENOSPC: no room in the window; or what msix_init() says.
  */
 MUST_USE int function_init(struct vfunction *f, struct vm *vm, struct pci_dev *dev, const char *label);
@@ -123,12 +100,17 @@ void function_reset_state(struct vfunction *f);
  * select the function's own interrupt-remapping entries.
  */
 
-/* Reads the capability, maps the table, masks every entry. 0 also without MSI-X. -EINVAL: nonsense in the
- * capability. -ENOMEM. */
+/* Maps the table, masks every entry. 0 also without MSI-X. -ENOMEM. */
 MUST_USE int msix_init(struct vfunction *f);
 
-/* Maps the table of a function that is like `f`'s, once. -ENOMEM. */
-MUST_USE int msix_map(const struct vfunction *f, struct pci_dev *dev);
+/* Maps the table of a function that has one, once. -ENOMEM. */
+MUST_USE int msix_map(struct pci_dev *dev);
+
+/* Bytes of the table, with all vectors that there are. */
+static inline uint64_t msix_bytes(const struct pci_dev *d)
+{
+    return (uint64_t)d->is->msix_vectors * MSIX_ENTRY_BYTES;
+}
 
 /* The guest wrote to its configuration space: makes the hardware agree with both capabilities. */
 void msix_update(struct vfunction *f);

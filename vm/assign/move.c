@@ -14,10 +14,12 @@ static struct vfunction *function_of(const struct vm *vm, const struct pci_dev *
     return NULL;
 }
 
-static bool alike(const struct pci_dev *a, const struct pci_dev *b)
+static bool alike(const struct boot_pci *a, const struct boot_pci *b)
 {
     bool same = a->vendor == b->vendor && a->device == b->device && a->class_rev == b->class_rev &&
-                a->cap_msix == b->cap_msix && a->cap_pcie == b->cap_pcie && a->cap_msi == b->cap_msi;
+                a->cap_msix == b->cap_msix && a->cap_pcie == b->cap_pcie && a->cap_msi == b->cap_msi &&
+                a->msix_vectors == b->msix_vectors && a->msix_bar == b->msix_bar &&
+                a->msix_offset == b->msix_offset;
 
     for (unsigned i = 0; i < PCI_BARS; i++)
         same &= a->bar[i].size == b->bar[i].size && a->bar[i].io == b->bar[i].io;
@@ -38,7 +40,7 @@ int assign_can_move(struct vm *vm, const struct pci_dev *from, struct pci_dev *t
         return -EAGAIN;
     if (!to)
         return 0;
-    return alike(from, to) ? msix_map(f, to) : -ENODEV;
+    return alike(from->is, to->is) ? msix_map(to) : -ENODEV;
 }
 
 int assign_quiesce(struct vm *vm, struct pci_dev *d)

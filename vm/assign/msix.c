@@ -9,9 +9,7 @@
 #include "vm/emul/lapic.h"
 #include "vm/vcpu.h"
 
-/* Capability and table entry, PCIe base 7.7.2.2 to 7.7.2.8. */
-#define CAP_TABLE    0x04
-#define CAP_BIR      GENMASK32(2, 0)
+/* Table entry, PCIe base 7.7.2.5 to 7.7.2.8. */
 #define ENTRY_ADDR   0 /* in dwords */
 #define ENTRY_UPPER  1
 #define ENTRY_DATA   2
@@ -99,7 +97,9 @@ static bool may_have_more(const struct vm *vm)
  * many must not use up what others need there. */
 static void vector_alloc(struct msix_vector *v, unsigned best)
 {
-    for (unsigned i = 0; i < cpu_count() && v->vector < 0 && may_have_more(v->f->vm); i++) {
+    unsigned tries = may_have_more(v->f->vm) ? cpu_count() : 0;
+
+    for (unsigned i = 0; i < tries && v->vector < 0; i++) {
         v->cpu = (best + i) % cpu_count();
         v->vector = irq_alloc(v->cpu, msix_fire, v);
         v->f->vm->vpci->irqs += v->vector >= 0;
@@ -109,7 +109,7 @@ static void vector_alloc(struct msix_vector *v, unsigned best)
 /* The message of vector 0 stands for all of MSI. Later ones are the same. */
 static void msi_program(const struct vfunction *f, const struct iommu_msi *msi)
 {
-    unsigned at = f->dev->cap_msi;
+    unsigned at = f->dev->is->cap_msi;
     bool wide = pci_read16(f->dev, at + PCI_MSI_CTRL) & PCI_MSI_64BIT;
 
     pci_write32(f->dev, at + PCI_MSI_MESSAGE, (uint32_t)msi->address);
@@ -182,10 +182,10 @@ static void vector_update(struct msix_vector *v)
 
 void msix_refresh(struct vfunction *f)
 {
-    unsigned msi = f->dev->cap_msi + PCI_MSI_CTRL;
+    unsigned msi = f->dev->is->cap_msi + PCI_MSI_CTRL;
 
     if (f->vectors)
-        pci_write16(f->dev, f->dev->cap_msix + PCI_MSIX_CTRL, f->ctrl & PCI_MSIX_ENABLE);
+        pci_write16(f->dev, f->dev->is->cap_msix + PCI_MSIX_CTRL, f->ctrl & PCI_MSIX_ENABLE);
     for (unsigned i = 0; i < MAX(f->vectors, f->msi); i++)
         vector_update(&f->vec[i]);
     if (f->msi)
@@ -205,10 +205,10 @@ static void set_control(struct vfunction *f, uint16_t ctrl)
 /* MSI with `n` vectors and the message in the guest's capability. */
 static void set_msi(struct vfunction *f, unsigned n)
 {
-    unsigned reg = f->dev->cap_msi + PCI_MSI_CTRL;
+    unsigned reg = f->dev->is->cap_msi + PCI_MSI_CTRL;
     uint32_t message[3];
 
-    memcpy(message, f->cfg + VCAP_MSI + PCI_MSI_MESSAGE, sizeof(message));
+    memcpy(message, f->cfg + BOOT_SHOWN_MSI + PCI_MSI_MESSAGE, sizeof(message));
     if (n == f->msi && (n == 0 || memcmp(message, f->message, sizeof(message)) == 0))
         return;
     memcpy(f->message, message, sizeof(message));
@@ -225,12 +225,12 @@ static void set_msi(struct vfunction *f, unsigned n)
 /* Of the two, the one that is on keeps the other off (7.7.1.2). */
 void msix_update(struct vfunction *f)
 {
-    uint32_t msi = cfg_get(f->cfg, VCAP_MSI + PCI_MSI_CTRL, 2);
+    uint32_t msi = cfg_get(f->cfg, BOOT_SHOWN_MSI + PCI_MSI_CTRL, 2);
     unsigned bits = MIN(FIELD_GET(PCI_MSI_MME, msi), FIELD_GET(PCI_MSI_MMC, msi));
 
     set_msi(f, (msi & PCI_MSI_ENABLE) && !(f->ctrl & PCI_MSIX_ENABLE) ? 1u << bits : 0);
     set_control(f, f->msi ? 0
-                          : (uint16_t)(cfg_get(f->cfg, VCAP_MSIX + PCI_MSIX_CTRL, 2) &
+                          : (uint16_t)(cfg_get(f->cfg, BOOT_SHOWN_MSIX + PCI_MSIX_CTRL, 2) &
                                        (PCI_MSIX_ENABLE | PCI_MSIX_MASK)));
 }
 
@@ -240,7 +240,8 @@ void msix_table_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
 {
     static const uint32_t writable[4] = {~3u, ~0u, ~0u, ENTRY_MASKED};
     struct vfunction *f = dev;
-    uint64_t bytes = (uint64_t)f->vectors * MSIX_ENTRY_BYTES, off = a->addr - (f->table_offset & PAGE_MASK);
+    uint64_t bytes = (uint64_t)f->vectors * MSIX_ENTRY_BYTES,
+             off = a->addr - (f->dev->is->msix_offset & PAGE_MASK);
     struct msix_vector *vec;
     unsigned dword;
 
@@ -277,35 +278,20 @@ void msix_reset(struct vfunction *f)
     }
 }
 
-int msix_map(const struct vfunction *f, struct pci_dev *dev)
+int msix_map(struct pci_dev *dev)
 {
-    if (f->vectors && !dev->msix_table)
-        dev->msix_table = mmio_map(hpa(dev->bar[f->table_bar].base.a + f->table_offset), f->table_bytes);
-    return f->vectors && !dev->msix_table ? -ENOMEM : 0;
+    if (dev->is->msix_vectors && !dev->msix_table)
+        dev->msix_table =
+            mmio_map(hpa(dev->is->bar[dev->is->msix_bar].base + dev->is->msix_offset), msix_bytes(dev));
+    return dev->is->msix_vectors && !dev->msix_table ? -ENOMEM : 0;
 }
 
 int msix_init(struct vfunction *f)
 {
-    struct pci_dev *dev = f->dev;
-    const struct pci_bar *bar;
-    uint32_t table;
-
+    f->vectors = MIN(f->dev->is->msix_vectors, IOMMU_IRQS);
     for (unsigned i = 0; i < IOMMU_IRQS; i++)
         f->vec[i] = (struct msix_vector){.f = f, .vector = -1};
-    if (!dev->cap_msix)
-        return 0;
-    f->vectors = (pci_read16(dev, dev->cap_msix + PCI_MSIX_CTRL) & PCI_MSIX_SIZE) + 1u;
-    f->table_bytes = f->vectors * MSIX_ENTRY_BYTES;
-    f->vectors = MIN(f->vectors, IOMMU_IRQS);
-    table = pci_read32(dev, dev->cap_msix + CAP_TABLE);
-    f->table_bar = FIELD_GET(CAP_BIR, table);
-    f->table_offset = table & ~CAP_BIR;
-    if (f->table_bar >= PCI_BARS)
-        return -EINVAL;
-    bar = &dev->bar[f->table_bar];
-    if (bar->io || f->table_offset + f->table_bytes > bar->size)
-        return -EINVAL;
-    if (msix_map(f, dev) != 0)
+    if (msix_map(f->dev) != 0)
         return -ENOMEM;
     msix_reset(f);
     return 0;

@@ -10,10 +10,10 @@ static struct vf *first, **last = &first;
 
 struct vf *vf_add(const struct pci_dev *pf, const char *nic)
 {
-    struct vf *f = heap_alloc(pf->num_vfs * sizeof(*f));
+    struct vf *f = heap_alloc(pf->is->num_vfs * sizeof(*f));
 
-    for (unsigned i = 0; f && i < pf->num_vfs; i++) {
-        f[i].dev = pf->vf[i];
+    for (unsigned i = 0; f && i < pf->is->num_vfs; i++) {
+        f[i].dev = &pf->vf[i];
         snprintf(f[i].label, sizeof(f[i].label), "%s/%u", nic, i);
         *last = &f[i];
         last = &f[i].next;

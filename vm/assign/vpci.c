@@ -33,7 +33,7 @@ static void address_access(UNUSED struct vcpu *v, void *dev, struct io_access *a
 
 static void data_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
 {
-    static const uint32_t bridge[VPCI_CFG_SIZE / 4] = {BRIDGE_ID, [PCI_CLASS_REV / 4] = BRIDGE_CLASS};
+    static const uint32_t bridge[BOOT_SHOWN_BYTES / 4] = {BRIDGE_ID, [PCI_CLASS_REV / 4] = BRIDGE_CLASS};
     struct vpci *p = dev;
     unsigned slot, reg;
     spin_guard(&p->lock);
@@ -97,7 +97,7 @@ static int make_clean(struct pci_dev *d)
 {
     int rc = 0;
 
-    if (d->reset && d->reset_ns == 0)
+    if (d->is->reset.bits && d->reset_ns == 0)
         rc = pci_reset_start(d);
     if (rc == 0)
         rc = pci_reset_wait(d);
@@ -143,7 +143,7 @@ static void release(struct vfunction *f)
     function_destroy(f);
     if (!f->dev->faults.held && iommu_detach(vm->iommu, f->dev->rid) != 0)
         log_error("%s: the IOMMU did not confirm that it was taken from %s", f->label, vm->name);
-    if (f->dev->reset && pci_reset_start(f->dev) != 0)
+    if (f->dev->is->reset.bits && pci_reset_start(f->dev) != 0)
         log_error("%s: cannot be reset", f->label);
     heap_free(f, sizeof(*f));
 }

@@ -13,12 +13,39 @@ static struct boot_machine machine;
 static struct boot_pci functions[600];
 static size_t room_for = 600;
 static char warned[200];
+static struct boot_config cfg;
 static const struct boot_mem mem[] = {{0, 0x80000000, BOOT_MEM_USABLE, 0},
                                       {0xf0000000, 0x1000, BOOT_MEM_RESERVED, 0}};
 
 void pci_use(const struct boot_machine *m)
 {
     CHECK(m == &machine);
+}
+
+uint64_t pci_address(uint32_t rid)
+{
+    return 0xb0000000 + ((uint64_t)rid << 12);
+}
+
+static struct model *model_at(uint32_t rid)
+{
+    for (unsigned i = 0; i < model_count; i++)
+        if (models[i].rid == rid && !models[i].hidden)
+            return &models[i];
+    return NULL;
+}
+
+static void poke(struct model *m, unsigned off, unsigned size, uint32_t v)
+{
+    memcpy(m->cfg + off, &v, size);
+}
+
+static uint32_t peek(struct model *m, unsigned off, unsigned size)
+{
+    uint32_t v = 0;
+
+    memcpy(&v, m->cfg + off, size);
+    return v;
 }
 
 static struct model *add(uint32_t rid, uint32_t ids, uint32_t class_rev, uint8_t layout)
@@ -45,6 +72,7 @@ static void vfs_appear(struct model *pf)
         poke(vf, PCI_CAP_PTR, 1, 0x70);
         poke(vf, 0x70, 2, 0xa000 | PCI_CAP_ID_MSIX);
         poke(vf, 0xa0, 2, PCI_CAP_ID_PCIE);
+        poke(vf, 0xa0 + PCIE_DEVCAP, 4, i == 3 ? 0 : PCIE_DEVCAP_FLR);
     }
     pf->vfs_made = n;
 }
@@ -141,7 +169,6 @@ static void wait_ms(unsigned ms)
 /* `n` VFs of the NIC 00:05.0 at these addresses. */
 static size_t enable_vfs(unsigned n, uint64_t bar0, uint64_t bar3)
 {
-    static struct boot_config cfg;
     const struct enable e = {mem, 2, warn, wait_ms};
 
     cfg = (struct boot_config){.nnics = 1,
@@ -219,6 +246,56 @@ TEST(capability_lists_that_loop)
     CHECK_EQ(find_cap(find(0x28), PCI_CAP_ID_MSI), 0);
     CHECK_EQ(find_ext_cap(find(0x28), PCI_EXT_CAP_ID_SRIOV), 0);
     CHECK_EQ(find_ext_cap(find(0x28), 2), 0x200);
+}
+
+static bool is_way(uint32_t rid, uint32_t at, unsigned reg, unsigned bits, bool holds)
+{
+    const struct boot_reset_way *w = &find(rid)->reset;
+
+    return w->at == at && w->reg == reg && w->bits == bits && w->holds == holds;
+}
+
+TEST(how_functions_are_reset)
+{
+    struct boot_guest *g = &cfg.guest[0];
+
+    reset();
+    add_igb(0x28);
+    add_bridge(0x08, 1, 1);
+    poke(add(0x100, 0x11112222, 0x02000000, 0), PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
+    poke(model_at(0x100), PCI_CAP_PTR, 1, 0x40);
+    poke(model_at(0x100), 0x40, 2, 0x5000 | PCI_CAP_ID_PM);
+    poke(model_at(0x100), 0x50, 2, 0x6000 | PCI_CAP_ID_AF);
+    poke(model_at(0x100), 0x60, 2, PCI_CAP_ID_PCIE);
+    CHECK_EQ(scan(), 4);
+    CHECK_EQ(find(0x100)->regs, pci_address(0x100));
+    CHECK_EQ(enable_vfs(4, 0xc0220000, 0xc0260000), 8);
+    CHECK(is_way(0xa8, 0xa8, 0xa0 + PCIE_DEVCTL, PCIE_DEVCTL_FLR, false));
+    CHECK(is_way(0xae, 0, 0, 0, false)); /* has no FLR */
+    CHECK_EQ(find(0xa8)->regs, pci_address(0xa8));
+    cfg.nguests = 1;
+    g->nfunctions = 4;
+    g->function[1].rid = 0x28; /* a PF, a bridge, a VF: none of them */
+    g->function[2].rid = 0x08;
+    g->function[3].rid = 0xae;
+    for (unsigned i = 0; i < 4; i++)
+        g->function[i].reset = BOOT_RESET_PM;
+    g->function[0].rid = 0x100;
+    enumerate_resets(&cfg);
+    CHECK(is_way(0x100, 0x100, 0x40 + PCI_PM_CSR, PCI_PM_CSR_D3HOT, true));
+    CHECK(is_way(0x28, 0, 0, 0, false) && is_way(0x08, 0, 0, 0, false) && is_way(0xae, 0, 0, 0, false));
+    g->function[0].reset = BOOT_RESET_FLR;
+    enumerate_resets(&cfg);
+    CHECK(is_way(0x100, 0x100, 0x60 + PCIE_DEVCTL, PCIE_DEVCTL_FLR, false));
+    g->function[0].reset = BOOT_RESET_AF;
+    enumerate_resets(&cfg);
+    CHECK(is_way(0x100, 0x100, 0x50 + PCI_AF_CTRL, PCI_AF_CTRL_FLR, false));
+    g->function[0].reset = BOOT_RESET_BUS;
+    enumerate_resets(&cfg);
+    CHECK(is_way(0x100, 0x08, PCI_BRIDGE_CTRL, PCI_BRIDGE_CTRL_RESET, true));
+    g->function[0].reset = BOOT_RESET_NONE;
+    enumerate_resets(&cfg);
+    CHECK(is_way(0x100, 0, 0, 0, false));
 }
 
 TEST(silence_stops_what_firmware_left_running)

@@ -4,15 +4,18 @@
  * space that is plain memory. fake_pci_wr, if set, sees each write after it has been done. Include once,
  * before the file under test.
  */
-#include "boot/pci_regs.h"
 #include "kernel/pci/pci.h"
+#include "boot/pci_regs.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct fake_pci {
-    struct pci_dev dev;
+    struct boot_pci is;
+    struct boot_shown shown;
     uint8_t cfg[4096];
+    struct pci_dev dev;  /* not of VFs, which stand in the array of their PF */
+    struct pci_dev *vfs; /* that array, to be given back */
 };
 
 static struct pci_dev *fake_pci_first __attribute__((unused));
@@ -24,36 +27,52 @@ static bool fake_pci_in_reset __attribute__((unused));   /* the last one's end h
 
 static inline struct fake_pci *fake_pci_of(const struct pci_dev *d)
 {
-    return (struct fake_pci *)(uintptr_t)d;
+    return (struct fake_pci *)(uintptr_t)d->is;
+}
+
+static inline struct fake_pci *fake_pci_add_as(struct pci_dev *d, rid_t rid_, uint16_t vendor,
+                                               uint16_t device)
+{
+    struct fake_pci *f = calloc(1, sizeof(*f));
+    struct pci_dev **last = &fake_pci_first;
+
+    if (!d)
+        d = &f->dev;
+    f->is.rid = f->is.pf = rid_.id;
+    f->is.vendor = vendor;
+    f->is.device = device;
+    d->is = &f->is;
+    d->shown = &f->shown;
+    d->rid = rid_;
+    memcpy(f->cfg, &vendor, 2);
+    memcpy(f->cfg + 2, &device, 2);
+    while (*last)
+        last = &(*last)->next;
+    *last = d;
+    return f;
 }
 
 /* Fills in the ids of the configuration space too; the caller sets what else it needs. */
 static inline struct fake_pci *fake_pci_add(rid_t rid_, uint16_t vendor, uint16_t device)
 {
-    struct fake_pci *f = calloc(1, sizeof(*f));
-    struct pci_dev **last = &fake_pci_first;
-
-    f->dev.rid = rid_;
-    f->dev.pf = rid_;
-    f->dev.vendor = vendor;
-    f->dev.device = device;
-    memcpy(f->cfg, &vendor, 2);
-    memcpy(f->cfg + 2, &device, 2);
-    while (*last)
-        last = &(*last)->next;
-    *last = &f->dev;
-    return f;
+    return fake_pci_add_as(NULL, rid_, vendor, device);
 }
 
 static inline void fake_pci_free_all(void)
 {
-    while (fake_pci_first) {
-        struct pci_dev *d = fake_pci_first;
+    struct pci_dev *arrays[16] = {NULL};
+    unsigned n = 0;
 
-        fake_pci_first = d->next;
-        free(d->vf);
-        free(d);
+    while (fake_pci_first) {
+        struct fake_pci *f = fake_pci_of(fake_pci_first);
+
+        fake_pci_first = fake_pci_first->next;
+        if (f->vfs)
+            arrays[n++] = f->vfs;
+        free(f);
     }
+    while (n)
+        free(arrays[--n]);
 }
 
 int pci_init(const struct bootinfo *bi)
@@ -122,15 +141,14 @@ int pci_reset_wait(struct pci_dev *d)
 /* VFs as the 82576 has them: offset 0x80, stride 2, one memory BAR of 16 KiB at 0 and one at 3. */
 static inline void fake_pci_add_vfs(struct pci_dev *pf, unsigned n)
 {
-    pf->vf = calloc(n, sizeof(pf->vf[0]));
-    pf->num_vfs = n;
+    pf->vf = fake_pci_of(pf)->vfs = calloc(n, sizeof(pf->vf[0]));
+    fake_pci_of(pf)->is.num_vfs = (uint16_t)n;
     for (unsigned i = 0; i < n; i++) {
-        struct fake_pci *f = fake_pci_add((rid_t){pf->rid.id + 0x80 + 2 * i}, pf->vendor, 0x10ca);
+        struct fake_pci *f =
+            fake_pci_add_as(&pf->vf[i], (rid_t){pf->rid.id + 0x80 + 2 * i}, pf->is->vendor, 0x10ca);
 
-        f->dev.is_vf = true;
-        f->dev.pf = pf->rid;
-        f->dev.bar[0] = (struct pci_bar){hpa(0xe0000000 + i * 0x4000), 0x4000, false, true};
-        f->dev.bar[3] = (struct pci_bar){hpa(0xe0100000 + i * 0x4000), 0x4000, false, true};
-        pf->vf[i] = &f->dev;
+        f->is.pf = pf->rid.id;
+        f->is.bar[0] = (struct boot_bar){0xe0000000 + i * 0x4000, 0x4000, 0, 1};
+        f->is.bar[3] = (struct boot_bar){0xe0100000 + i * 0x4000, 0x4000, 0, 1};
     }
 }

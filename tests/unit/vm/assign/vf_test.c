@@ -77,7 +77,7 @@ static void all_clean(void)
 TEST(names)
 {
     set_up();
-    CHECK(vf_find("lan0/2")->dev == pf->vf[2]);
+    CHECK(vf_find("lan0/2")->dev == &pf->vf[2]);
     CHECK(vf_find("lan0/3") == NULL && vf_find("") == NULL && vf_find("lan0/") == NULL);
     tear_down();
 }

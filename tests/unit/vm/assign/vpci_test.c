@@ -11,6 +11,7 @@
 #include "tests/unit/fake/p2m.c"
 #include "tests/unit/fake/paging.c"
 #include "tests/unit/fake/pci.c"
+#include "tests/unit/fake/shown.c"
 #include "tests/unit/fake/strlcpy.c"
 #include "tests/unit/fake/time.c"
 
@@ -100,6 +101,13 @@ void vm_complain(struct vm *m, const char *fmt, ...)
 /* --- helpers --- */
 
 static struct pci_dev *vf;
+static struct boot_pci *is; /* the same */
+
+static int assign(struct pci_dev *d, const char *label, enum boot_on_fault on_fault)
+{
+    fake_shown(d);
+    return assign_function(&vm, d, label, on_fault);
+}
 
 static void set_up(void)
 {
@@ -113,13 +121,14 @@ static void set_up(void)
     vm.iommu = iommu_domain_create("web");
     hw = fake_pci_add(rid(0, 0, 0xa8), 0x8086, 0x10ca);
     vf = &hw->dev;
-    vf->class_rev = 0x02000001;
-    vf->is_vf = true;
-    vf->reset = BOOT_RESET_FLR;
-    vf->bar[0] = (struct pci_bar){.base = hpa(0xfe000000), .size = 0x4000, .wide64 = true};
-    vf->bar[3] = (struct pci_bar){.base = hpa(0xfe100000), .size = 0x4000, .wide64 = true};
-    vf->cap_pcie = 0xa0;
-    vf->cap_msix = 0x70;
+    is = &hw->is;
+    is->class_rev = 0x02000001;
+    is->pf = 0x28;
+    is->reset = (struct boot_reset_way){is->rid, 0xa8, PCIE_DEVCTL_FLR, 0};
+    is->bar[0] = (struct boot_bar){.base = 0xfe000000, .size = 0x4000, .wide64 = true};
+    is->bar[3] = (struct boot_bar){.base = 0xfe100000, .size = 0x4000, .wide64 = true};
+    is->cap_pcie = 0xa0;
+    is->cap_msix = 0x70;
     hw->cfg[0xa0] = PCI_CAP_ID_PCIE;
     hw->cfg[0x70] = PCI_CAP_ID_MSIX;
     hw->cfg[0x72] = 2; /* three vectors */
@@ -227,7 +236,7 @@ TEST(empty_bus_reads_ones_and_has_a_bridge)
 TEST(function_is_reset_attached_and_shown)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     CHECK(fake_log_has("web: has lan0/0"));
     CHECK_EQ(fake_pci_resets, 1);
     CHECK(fake_iommu_dev(vf->rid)->domain == vm.iommu);
@@ -243,7 +252,7 @@ TEST(attach_failure_leaves_nothing)
 {
     set_up();
     fake_iommu_rc = -EBUSY;
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), -EBUSY);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), -EBUSY);
     CHECK_EQ(cfg_r(1, 0), 0xffffffff);
     tear_down();
 }
@@ -252,7 +261,7 @@ TEST(failed_reset_refuses_the_assignment)
 {
     set_up();
     fake_pci_reset_rc = -ETIMEDOUT;
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), -ETIMEDOUT);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), -ETIMEDOUT);
     CHECK(!fake_iommu_dev(vf->rid));
     tear_down();
 }
@@ -260,18 +269,18 @@ TEST(failed_reset_refuses_the_assignment)
 TEST(capability_list_has_only_allowed_ones)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
-    CHECK_EQ(cfg_r(1, PCI_CAP_PTR) & 0xff, VCAP_PCIE);
-    CHECK_EQ(cfg_r(1, VCAP_PCIE) & 0xffff, VCAP_MSIX << 8 | PCI_CAP_ID_PCIE);
-    CHECK_EQ(cfg_r(1, VCAP_MSIX) & 0xffff, PCI_CAP_ID_MSIX);
-    CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 16, 2);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(cfg_r(1, PCI_CAP_PTR) & 0xff, BOOT_SHOWN_PCIE);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_PCIE) & 0xffff, BOOT_SHOWN_MSIX << 8 | PCI_CAP_ID_PCIE);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_MSIX) & 0xffff, PCI_CAP_ID_MSIX);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_MSIX) >> 16, 2);
     tear_down();
 }
 
 TEST(bar_sizing_and_mapping_follow_command)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_BAR0, 4, 0xffffffff);
     CHECK_EQ(cfg_r(1, PCI_BAR0), 0xffffc000);
     cfg_w(1, PCI_BAR0, 4, 0xc0100000);
@@ -292,7 +301,7 @@ TEST(bar_sizing_and_mapping_follow_command)
 TEST(bar_over_ram_another_bar_or_the_apic_is_not_decoded)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
     cfg_w(1, PCI_BAR0, 4, 0x00100000);
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
@@ -314,7 +323,7 @@ TEST(bar_over_ram_another_bar_or_the_apic_is_not_decoded)
 TEST(bus_master_passes_through_and_nothing_else_does)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, 0xffff);
     CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, PCI_COMMAND_MEM | PCI_COMMAND_BM | PCI_COMMAND_INTX);
     CHECK_EQ(pci_read16(vf, PCI_COMMAND), PCI_COMMAND_MEM | PCI_COMMAND_BM | PCI_COMMAND_INTX);
@@ -328,12 +337,12 @@ TEST(msix_entry_becomes_an_own_remapping_entry)
     volatile uint32_t *table;
 
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
     table = vf->msix_table;
     table_w(1, 0, 0xfee01000);
     table_w(1, 8, 0x4041);
-    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, PCI_MSIX_ENABLE);
     CHECK(!irte(1)->routed); /* still masked */
     table_w(1, 12, 0);
     CHECK(irte(1)->routed);
@@ -358,7 +367,7 @@ TEST(msix_table_ignores_odd_accesses)
     struct io_access a = {.addr = 1, .size = 4, .write = true, .data = 0x55};
 
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
     msix_table_access(NULL, vm.vpci->fn[1], &a);
     a = (struct io_access){.addr = 8, .size = 2, .write = true, .data = 0x55};
@@ -380,7 +389,7 @@ TEST(msix_table_inside_its_page)
 
     set_up();
     hw->cfg[0x74] = 0x23; /* BAR 3 at 0x20 */
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     f = vm.vpci->fn[1];
     msix_table_access(NULL, f, &a); /* ends where the table starts */
     a = (struct io_access){.addr = 0x1c, .size = 4, .data = ~0ull};
@@ -402,11 +411,11 @@ TEST(msix_table_inside_its_page)
 TEST(a_full_cpu_passes_the_vector_on)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     for (unsigned i = 0; i < 192; i++)
         CHECK_EQ(irq_alloc(2, msix_fire, NULL), 0x20 + i);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
-    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, PCI_MSIX_ENABLE);
     table_w(0, 12, 0);
     CHECK(irte(0)->routed);
     CHECK_EQ(irte(0)->apic_id, cpu_get(3)->apic_id);
@@ -424,9 +433,9 @@ TEST(a_vm_leaves_the_others_their_share_of_vectors)
     vm.next = others;
     for (unsigned i = 1; i < ARRAY_SIZE(others); i++)
         others[i - 1].next = &others[i];
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
-    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, PCI_MSIX_ENABLE);
     for (unsigned i = 0; i < 3; i++)
         table_w(i, 12, 0);
     CHECK(irte(0)->routed && irte(1)->routed && !irte(2)->routed);
@@ -441,9 +450,9 @@ TEST(a_vm_leaves_the_others_their_share_of_vectors)
 TEST(a_function_without_msix)
 {
     set_up();
-    vf->cap_msix = 0;
+    is->cap_msix = 0;
     hw->cfg[2] = 0xca;
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     CHECK_EQ(hw->cfg[2], 0xca); /* nothing is written where a capability would be */
     tear_down();
 }
@@ -454,9 +463,9 @@ TEST(a_table_with_too_many_vectors)
     set_up();
     hw->cfg[0x72] = 0xff;
     hw->cfg[0x73] = 0x03; /* 1024 */
-    vf->bar[3].size = 0x10000;
-    CHECK_EQ(assign_function(&vm, vf, "00:06.0", BOOT_FAULT_QUARANTINE), 0);
-    CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 16, IOMMU_IRQS - 1);
+    is->bar[3].size = 0x10000;
+    CHECK_EQ(assign(vf, "00:06.0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_MSIX) >> 16, IOMMU_IRQS - 1);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM);
     CHECK_EQ(vm.io[IO_MEM][0].size, 0x4000);
     tear_down();
@@ -466,23 +475,23 @@ TEST(a_table_with_too_many_vectors)
 static void set_up_msi(unsigned mmc)
 {
     set_up();
-    vf->cap_msi = 0x50;
+    is->cap_msi = 0x50;
     hw->cfg[0x50] = PCI_CAP_ID_MSI;
     hw->cfg[0x52] = (uint8_t)(mmc << 1);
-    CHECK_EQ(assign_function(&vm, vf, "00:06.0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "00:06.0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
-    cfg_w(1, VCAP_MSI + 4, 4, 0xfee01003);
-    cfg_w(1, VCAP_MSI + 8, 4, 0);
-    cfg_w(1, VCAP_MSI + 12, 4, 0xffff4051);
+    cfg_w(1, BOOT_SHOWN_MSI + 4, 4, 0xfee01003);
+    cfg_w(1, BOOT_SHOWN_MSI + 8, 4, 0);
+    cfg_w(1, BOOT_SHOWN_MSI + 12, 4, 0xffff4051);
 }
 
 TEST(msi_is_shown_without_masks_and_with_64_bits)
 {
     set_up_msi(7); /* reserved */
-    CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 8 & 0xff, VCAP_MSI);
-    CHECK_EQ(cfg_r(1, VCAP_MSI), 0x008a0000 | PCI_CAP_ID_MSI);
-    CHECK_EQ(cfg_r(1, VCAP_MSI + 4), 0xfee01000);
-    CHECK_EQ(cfg_r(1, VCAP_MSI + 12), 0x4051);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_MSIX) >> 8 & 0xff, BOOT_SHOWN_MSI);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_MSI), 0x008a0000 | PCI_CAP_ID_MSI);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_MSI + 4), 0xfee01000);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_MSI + 12), 0x4051);
     tear_down();
 }
 
@@ -490,8 +499,8 @@ TEST(msi_becomes_own_remapping_entries)
 {
     set_up_msi(2);
     CHECK(!irte(0)->routed);
-    CHECK_EQ(pci_read32(vf, 0x54), 0);                  /* nothing of the guest's is in the hardware */
-    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE | 2 << 4); /* four vectors */
+    CHECK_EQ(pci_read32(vf, 0x54), 0);                        /* nothing of the guest's is in the hardware */
+    cfg_w(1, BOOT_SHOWN_MSI + 2, 2, PCI_MSI_ENABLE | 2 << 4); /* four vectors */
     for (unsigned i = 0; i < 4; i++)
         CHECK(irte(i)->routed);
     CHECK(!irte(4)->routed);
@@ -502,10 +511,10 @@ TEST(msi_becomes_own_remapping_entries)
     CHECK(messages == 1 && message_address == 0xfee01000 && message_data == 0x4053);
     CHECK(fake_irq_raise(2, irte(0)->vector));
     CHECK_EQ(message_data, 0x4050);
-    cfg_w(1, VCAP_MSI + 12, 2, 0x4060); /* the guest moves it */
+    cfg_w(1, BOOT_SHOWN_MSI + 12, 2, 0x4060); /* the guest moves it */
     CHECK(fake_irq_raise(2, irte(1)->vector));
     CHECK_EQ(message_data, 0x4061);
-    cfg_w(1, VCAP_MSI + 2, 2, 0);
+    cfg_w(1, BOOT_SHOWN_MSI + 2, 2, 0);
     for (unsigned i = 0; i < 4; i++)
         CHECK(!irte(i)->routed);
     CHECK_EQ(pci_read16(vf, 0x52) & PCI_MSI_ENABLE, 0);
@@ -518,7 +527,7 @@ TEST(msi_in_the_64_bit_format)
     set_up_msi(0);
     hw->cfg[0x52] = (uint8_t)PCI_MSI_64BIT;
     hw->cfg[0x58] = hw->cfg[0x5c] = 0xaa;
-    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE | 5 << 4); /* more than it has: one */
+    cfg_w(1, BOOT_SHOWN_MSI + 2, 2, PCI_MSI_ENABLE | 5 << 4); /* more than it has: one */
     CHECK(irte(0)->routed && !irte(1)->routed);
     CHECK_EQ(pci_read32(vf, 0x58), 0);
     CHECK_EQ(pci_read16(vf, 0x5c), 0);
@@ -529,10 +538,10 @@ TEST(msi_in_the_64_bit_format)
 TEST(an_msi_that_moves_is_not_lost)
 {
     set_up_msi(0);
-    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSI + 2, 2, PCI_MSI_ENABLE);
     CHECK_EQ(messages, 0);
     target.cpu = 1;
-    cfg_w(1, VCAP_MSI + 12, 2, 0x4070);
+    cfg_w(1, BOOT_SHOWN_MSI + 12, 2, 0x4070);
     CHECK_EQ(irte(0)->apic_id, cpu_get(1)->apic_id);
     CHECK(messages == 1 && message_data == 0x4070);
     target.cpu = 2;
@@ -544,18 +553,18 @@ TEST(msi_and_msix_are_never_on_together)
     set_up_msi(0);
     table_w(0, 0, 0xfee02000);
     table_w(0, 12, 0);
-    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE);
-    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSI + 2, 2, PCI_MSI_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, PCI_MSIX_ENABLE);
     CHECK_EQ(pci_read16(vf, 0x72) & PCI_MSIX_ENABLE, 0);
     CHECK(fake_irq_raise(2, irte(0)->vector));
     CHECK_EQ(message_address, 0xfee01000);
     table_w(2, 12, 0); /* a vector that MSI has not */
     CHECK(!irte(2)->routed);
-    cfg_w(1, VCAP_MSI + 2, 2, 0); /* now MSI-X comes through */
+    cfg_w(1, BOOT_SHOWN_MSI + 2, 2, 0); /* now MSI-X comes through */
     CHECK(pci_read16(vf, 0x72) & PCI_MSIX_ENABLE);
     CHECK(fake_irq_raise(2, irte(0)->vector));
     CHECK_EQ(message_address, 0xfee02000);
-    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSI + 2, 2, PCI_MSI_ENABLE);
     CHECK_EQ(pci_read16(vf, 0x52) & PCI_MSI_ENABLE, 0);
     CHECK(fake_irq_raise(2, irte(0)->vector));
     CHECK_EQ(message_address, 0xfee02000);
@@ -566,10 +575,10 @@ TEST(msi_after_msix_programs_the_capability)
 {
     set_up_msi(0);
     table_w(0, 12, 0);
-    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, PCI_MSIX_ENABLE);
     CHECK(irte(0)->routed);
-    cfg_w(1, VCAP_MSIX + 2, 2, 0);
-    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, 0);
+    cfg_w(1, BOOT_SHOWN_MSI + 2, 2, PCI_MSI_ENABLE);
     CHECK_EQ(pci_read32(vf, 0x54), 0xfee00000);
     CHECK(pci_read16(vf, 0x52) & PCI_MSI_ENABLE);
     CHECK(irte(0)->routed);
@@ -579,12 +588,12 @@ TEST(msi_after_msix_programs_the_capability)
 TEST(guest_reset_clears_msi)
 {
     set_up_msi(1);
-    cfg_w(1, VCAP_MSI + 2, 2, PCI_MSI_ENABLE | 1 << 4);
+    cfg_w(1, BOOT_SHOWN_MSI + 2, 2, PCI_MSI_ENABLE | 1 << 4);
     CHECK(irte(1)->routed);
-    cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
+    cfg_w(1, BOOT_SHOWN_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
     CHECK(!irte(0)->routed && !irte(1)->routed);
-    CHECK_EQ(cfg_r(1, VCAP_MSI), 0x00820000 | PCI_CAP_ID_MSI);
-    CHECK_EQ(cfg_r(1, VCAP_MSI + 4) | cfg_r(1, VCAP_MSI + 12), 0);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_MSI), 0x00820000 | PCI_CAP_ID_MSI);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_MSI + 4) | cfg_r(1, BOOT_SHOWN_MSI + 12), 0);
     tear_down();
 }
 
@@ -594,8 +603,8 @@ TEST(a_bar_that_only_the_upper_window_has_room_for)
     struct vbar *b;
 
     set_up();
-    vf->bar[0] = (struct pci_bar){.base = hpa(0x8000000000), .size = SIZE_1G, .wide64 = true};
-    CHECK_EQ(assign_function(&vm, vf, "00:06.0", BOOT_FAULT_QUARANTINE), 0);
+    is->bar[0] = (struct boot_bar){.base = 0x8000000000, .size = SIZE_1G, .wide64 = true};
+    CHECK_EQ(assign(vf, "00:06.0", BOOT_FAULT_QUARANTINE), 0);
     b = &vm.vpci->fn[1]->bar[0];
     CHECK_EQ(cfg_r(1, PCI_BAR0), 4);
     CHECK_EQ(cfg_r(1, PCI_BAR0 + 4), high >> 32);
@@ -623,23 +632,23 @@ TEST(a_bar_that_only_the_upper_window_has_room_for)
 TEST(a_bar_that_no_window_has_room_for)
 {
     set_up();
-    vf->bar[0] = (struct pci_bar){.base = hpa(0x80000000), .size = SIZE_1G};
-    CHECK_EQ(assign_function(&vm, vf, "00:06.0", BOOT_FAULT_QUARANTINE), -ENOSPC);
-    vf->bar[0] = (struct pci_bar){.base = hpa(0x8000000000), .size = 2 * GPA_PCI_HIGH_SIZE, .wide64 = true};
-    CHECK_EQ(assign_function(&vm, vf, "00:06.0", BOOT_FAULT_QUARANTINE), -ENOSPC);
+    is->bar[0] = (struct boot_bar){.base = 0x80000000, .size = SIZE_1G};
+    CHECK_EQ(assign(vf, "00:06.0", BOOT_FAULT_QUARANTINE), -ENOSPC);
+    is->bar[0] = (struct boot_bar){.base = 0x8000000000, .size = 2 * GPA_PCI_HIGH_SIZE, .wide64 = true};
+    CHECK_EQ(assign(vf, "00:06.0", BOOT_FAULT_QUARANTINE), -ENOSPC);
     tear_down();
 }
 
 TEST(guest_reset_of_a_vf_clears_its_state)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
     table_w(0, 8, 0x41);
     table_w(0, 12, 0);
-    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, PCI_MSIX_ENABLE);
     CHECK(irte(0)->routed);
-    cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
+    cfg_w(1, BOOT_SHOWN_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
     CHECK_EQ(fake_pci_resets, 2);
     CHECK(!irte(0)->routed);
     fake_pci_reset_rc = -EAGAIN;
@@ -648,7 +657,7 @@ TEST(guest_reset_of_a_vf_clears_its_state)
     fake_pci_reset_rc = 0;
     CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, 0);
     CHECK_EQ(vm.vpci->fn[1]->bar[0].at, 0);
-    CHECK_EQ(cfg_r(1, VCAP_MSIX) >> 16, 2);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_MSIX) >> 16, 2);
     tear_down();
 }
 
@@ -663,7 +672,7 @@ TEST(the_time_of_a_reset_is_waited_for_elsewhere)
     CHECK(!assign_must_wait(vf));
     fake_pci_reset_rc = 0;
     CHECK(!assign_must_wait(vf));
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     CHECK_EQ(fake_pci_resets, 0); /* no second one */
     CHECK_EQ(vf->reset_ns, 0);
     tear_down();
@@ -673,8 +682,8 @@ TEST(the_time_of_a_reset_is_waited_for_elsewhere)
 TEST(release_of_a_vf_in_reset)
 {
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
-    cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    cfg_w(1, BOOT_SHOWN_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
     CHECK_EQ(fake_pci_resets, 2);
     CHECK(fake_pci_in_reset);
     fake_pci_wr = in_order;
@@ -687,12 +696,12 @@ TEST(release_of_a_vf_in_reset)
 TEST(a_pf_is_not_reset_and_cannot_be)
 {
     set_up();
-    vf->is_vf = false;
-    vf->reset = BOOT_RESET_NONE;
-    CHECK_EQ(assign_function(&vm, vf, "lan0", BOOT_FAULT_QUARANTINE), 0);
+    is->pf = is->rid;
+    is->reset.bits = 0;
+    CHECK_EQ(assign(vf, "lan0", BOOT_FAULT_QUARANTINE), 0);
     CHECK_EQ(fake_pci_resets, 0);
-    CHECK_EQ(cfg_r(1, VCAP_PCIE + PCIE_DEVCAP) & PCIE_DEVCAP_FLR, 0);
-    cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_PCIE + PCIE_DEVCAP) & PCIE_DEVCAP_FLR, 0);
+    cfg_w(1, BOOT_SHOWN_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
     CHECK_EQ(fake_pci_resets, 0);
     tear_down();
     CHECK_EQ(fake_pci_resets, 0);
@@ -705,21 +714,29 @@ TEST(two_functions_get_their_own_slots_and_addresses)
     set_up();
     second = fake_pci_add(rid(0, 0, 0xaa), 0x8086, 0x10ca);
     memcpy(second->cfg, hw->cfg, sizeof(hw->cfg));
-    second->dev.is_vf = true;
-    memcpy(second->dev.bar, vf->bar, sizeof(vf->bar));
-    second->dev.cap_pcie = vf->cap_pcie;
-    second->dev.cap_msix = vf->cap_msix;
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
-    CHECK_EQ(assign_function(&vm, &second->dev, "lan0/1", BOOT_FAULT_QUARANTINE), 0);
+    second->is.pf = 0x28;
+    memcpy(second->is.bar, is->bar, sizeof(is->bar));
+    second->is.cap_pcie = is->cap_pcie;
+    second->is.cap_msix = is->cap_msix;
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(&second->dev, "lan0/1", BOOT_FAULT_QUARANTINE), 0);
     CHECK_EQ(cfg_r(2, PCI_BAR0), GPA_PCI_WINDOW + 0x8000);
     tear_down();
 }
 
-TEST(nonsense_in_the_msix_capability_is_refused)
+TEST(nonsense_in_the_msix_capability_is_left_out)
 {
     set_up();
     hw->cfg[0x74] = 5; /* a BAR that is not there */
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), -EINVAL);
+    CHECK(!fake_shown(vf));
+    hw->cfg[0x74] = 3;
+    CHECK(fake_shown(vf));
+    hw->cfg[0x75] = 0x40; /* behind the BAR's end */
+    CHECK(!fake_shown(vf));
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(cfg_r(1, PCI_CAP_PTR) & 0xff, BOOT_SHOWN_PCIE);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_PCIE) >> 8 & 0xff, 0);
+    CHECK_EQ(cfg_r(1, BOOT_SHOWN_MSIX), 0);
     tear_down();
 }
 
@@ -750,8 +767,8 @@ TEST(a_record_gets_its_owner_and_what_is_at_the_address)
     other.p2m.chunks = &chunk;
     other.p2m.nchunks = 1;
     other.vpci = &(struct vpci){.slots = 1};
-    vf->bar[1] = (struct pci_bar){.base = hpa(0x4000000000), .size = 0x4000};
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_LOG), 0);
+    is->bar[1] = (struct boot_bar){.base = 0x4000000000, .size = 0x4000};
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_LOG), 0);
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         struct fault_record got = fault_at(1, rows[i].addr);
 
@@ -766,7 +783,7 @@ TEST(a_record_gets_its_owner_and_what_is_at_the_address)
     CHECK_EQ(vf->faults.total, ARRAY_SIZE(rows));
     CHECK(!vf->faults.held && stops == 0);
     vm.next = NULL;
-    vf->bar[1].size = 0;
+    is->bar[1].size = 0;
     tear_down();
 }
 
@@ -774,9 +791,9 @@ static void give(enum boot_on_fault policy)
 {
     set_up();
     assign_init();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", policy), 0);
+    CHECK_EQ(assign(vf, "lan0/0", policy), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
-    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, PCI_MSIX_ENABLE);
     table_w(1, 0, 0xfee01000);
     table_w(1, 12, 0);
     CHECK(irte(1)->routed);
@@ -814,12 +831,12 @@ TEST(quarantine_holds_whatever_the_guest_writes)
     CHECK_EQ(cfg_r(1, PCI_COMMAND) & 0xffff, PCI_COMMAND_MEM | PCI_COMMAND_BM); /* as it has set it */
     CHECK(pci_read16(vf, PCI_COMMAND) & PCI_COMMAND_MEM);
     cfg_w(1, PCI_COMMAND, 2, 0xffff);
-    cfg_w(1, VCAP_MSIX + 2, 2, 0);
-    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, 0);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, PCI_MSIX_ENABLE);
     table_w(0, 12, 0);
     table_w(1, 12, 1);
     table_w(1, 12, 0);
-    cfg_w(1, VCAP_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
+    cfg_w(1, BOOT_SHOWN_PCIE + PCIE_DEVCTL, 2, PCIE_DEVCTL_FLR);
     cfg_w(1, PCI_COMMAND, 2, 0xffff);
     CHECK(!bus_master() && !irte(0)->routed && !irte(1)->routed && !fake_iommu_dev(vf->rid)->domain);
     CHECK(table[3] == 1 && table[7] == 1);
@@ -827,7 +844,7 @@ TEST(quarantine_holds_whatever_the_guest_writes)
     CHECK_EQ(fake_pci_resets, 3);
     assign_release_all(&vm);
     CHECK(!fake_log_has("did not confirm"));
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0); /* its VM restarts */
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0); /* its VM restarts */
     cfg_w(1, PCI_COMMAND, 2, 0xffff);
     CHECK(vf->faults.held && !bus_master() && !fake_iommu_dev(vf->rid)->domain);
     tear_down();
@@ -889,12 +906,12 @@ TEST(interrupts_for_a_lent_apic_go_straight)
     volatile uint32_t *table;
 
     set_up();
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
     table = vf->msix_table;
     table_w(1, 0, 0xfee01000);
     table_w(1, 8, 0x41);
-    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, PCI_MSIX_ENABLE);
     table_w(1, 12, 0);
     CHECK(irte(1)->routed && irte(1)->vector != 0x41);
     CHECK_EQ(fake_irqs_out, 1);
@@ -941,23 +958,17 @@ static struct fake_pci *set_up_two(void)
     set_up();
     second = fake_pci_add(rid(0, 0, 0xaa), 0x8086, 0x10ca);
     memcpy(second->cfg, hw->cfg, sizeof(hw->cfg));
-    second->dev = (struct pci_dev){.rid = second->dev.rid,
-                                   .vendor = vf->vendor,
-                                   .device = vf->device,
-                                   .class_rev = vf->class_rev,
-                                   .is_vf = true,
-                                   .reset = BOOT_RESET_FLR,
-                                   .cap_pcie = vf->cap_pcie,
-                                   .cap_msix = vf->cap_msix,
-                                   .next = second->dev.next};
-    memcpy(second->dev.bar, vf->bar, sizeof(vf->bar));
-    second->dev.bar[0].base = hpa(0xfe200000);
-    second->dev.bar[3].base = hpa(0xfe300000);
-    CHECK_EQ(assign_function(&vm, vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
+    second->is = *is;
+    second->is.rid = second->dev.rid.id;
+    second->is.reset.at = second->is.rid;
+    second->is.bar[0].base = 0xfe200000;
+    second->is.bar[3].base = 0xfe300000;
+    CHECK(fake_shown(&second->dev));
+    CHECK_EQ(assign(vf, "lan0/0", BOOT_FAULT_QUARANTINE), 0);
     cfg_w(1, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_BM);
     table_w(1, 8, 0x4041);
     table_w(1, 12, 0);
-    cfg_w(1, VCAP_MSIX + 2, 2, PCI_MSIX_ENABLE);
+    cfg_w(1, BOOT_SHOWN_MSIX + 2, 2, PCI_MSIX_ENABLE);
     CHECK(irte(1)->routed);
     return second;
 }
@@ -1005,10 +1016,10 @@ TEST(only_what_is_alike_takes_its_place)
 {
     struct fake_pci *second = set_up_two();
 
-    second->dev.bar[3].size = 0x8000;
+    second->is.bar[3].size = 0x8000;
     CHECK_EQ(assign_can_move(&vm, vf, &second->dev), -ENODEV);
-    second->dev.bar[3].size = 0x4000;
-    second->dev.device = 0x1520;
+    second->is.bar[3].size = 0x4000;
+    second->is.device = 0x1520;
     CHECK_EQ(assign_can_move(&vm, vf, &second->dev), -ENODEV);
     CHECK_EQ(assign_can_move(&vm, &second->dev, NULL), -ESRCH);
     vf->reset_ns = 1;
