@@ -21,8 +21,6 @@ int svm_cpu_on(void)
     c->host_vmcb = frame_alloc(FRAME_ORDER_4K);
     if (save.a == 0 || c->host_vmcb.a == 0)
         return -ENOMEM;
-    c->next_asid = 1;
-    c->asid_generation = 1;
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
     wrmsr(MSR_VM_HSAVE_PA, save.a);
     /* The host's GS and TR never change again on this CPU, so one VMSAVE serves all exits. */

@@ -32,7 +32,6 @@
 /* VMCB 0C0h (15.15.3): what the CPU may have cached and is unchanged */
 #define CLEAN_ALL       GENMASK32(11, 0)
 #define CLEAN_INTERCEPT BIT32(0)
-#define CLEAN_ASID      BIT32(2)
 #define CLEAN_TPR       BIT32(3)
 
 /* EXITCODE (appendix C); those below C0h are also the numbers of intercept bits */

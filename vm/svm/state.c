@@ -89,39 +89,17 @@ void svm_reset(struct vcpu *v)
     hw->tlb_flush = true;
 }
 
-/* --- address space ids (15.16) --- */
+/* --- translations under the vCPU's address space id (15.16) --- */
 
 void svm_flush(struct vcpu *v)
 {
     v->hw->tlb_flush = true;
 }
 
-/*
- * Without flush-by-ASID a fresh id is the cheap flush; when they run out, one flush of everything makes all
- * of them fresh, and the generation tells the other vCPUs that theirs is void.
- */
-static void asid_renew(struct vcpu *v)
-{
-    struct svm_cpu *c = svm_this_cpu();
-    struct vmcb_control *b = &v->hw->vmcb->control;
-
-    if (c->next_asid >= hvm_cpu.svm.asids) {
-        c->next_asid = 1;
-        c->asid_generation++;
-        b->tlb_control = TLB_FLUSH_ALL;
-    }
-    b->asid = c->next_asid++;
-    b->clean &= ~CLEAN_ASID;
-    v->hw->asid_generation = c->asid_generation;
-}
-
 void svm_flush_now(struct vcpu *v)
 {
     v->hw->tlb_flush = false;
-    if (hvm_cpu.svm.flush_by_asid && v->hw->asid_generation == svm_this_cpu()->asid_generation)
-        v->hw->vmcb->control.tlb_control = TLB_FLUSH_GUEST;
-    else
-        asid_renew(v);
+    v->hw->vmcb->control.tlb_control = hvm_cpu.svm.flush_by_asid ? TLB_FLUSH_GUEST : TLB_FLUSH_ALL;
 }
 
 /* --- switching vCPUs --- */
@@ -129,12 +107,12 @@ void svm_flush_now(struct vcpu *v)
 void svm_load(struct vcpu *v)
 {
     struct vcpu_hw *hw = v->hw;
-    struct svm_cpu *c = svm_this_cpu();
+    const struct vcpu **owner = &svm_this_cpu()->owner[hw->vmcb->control.asid];
 
-    hw->host_hpa = c->host_vmcb;
-    if (hw->cpu != cpu_id() || hw->asid_generation != c->asid_generation) {
+    hw->host_hpa = svm_this_cpu()->host_vmcb;
+    if (hw->cpu != cpu_id() || *owner != v) {
         hw->cpu = cpu_id();
-        hw->asid_generation = 0;
+        *owner = v;
         hw->tlb_flush = true;
         hw->vmcb->control.clean = 0; /* this CPU has not seen the VMCB (15.15.1) */
     }

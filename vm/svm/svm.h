@@ -19,8 +19,7 @@ struct vcpu_hw {
     bool lent;                /* physical interrupts are the guest's, by way of the CPU's own local APIC */
     bool nmi_blocked;         /* an NMI was injected, and no IRET seen since */
     uint64_t nmi_iret;        /* RIP of the IRET that ends the handler of an NMI, or ~0 */
-    unsigned cpu;             /* whose ASID it has */
-    uint64_t asid_generation;
+    unsigned cpu;             /* where it was last */
     struct cpustate state;
 };
 
@@ -31,11 +30,13 @@ extern const struct hvm_ops svm_ops;
 HVM_OPS(SVM_OP)
 #undef SVM_OP
 
+#define SVM_ASIDS 64 /* that are used, where the CPU has as many */
+
 /* One per CPU; only that CPU touches it. */
 struct svm_cpu {
     hpa_t host_vmcb;
-    uint32_t next_asid;
-    uint64_t asid_generation; /* ASIDs of older ones are void */
+    const struct vcpu
+        *owner[SVM_ASIDS]; /* whose translations there may be under each ASID: vCPUs may share one */
 };
 
 /* cpu.c */

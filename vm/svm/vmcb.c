@@ -23,6 +23,8 @@ bool svm_lend_apic(struct vcpu *v, bool lend)
 
 int svm_vcpu_create(struct vcpu *v)
 {
+    static uint32_t vcpus;
+    uint32_t nth = __atomic_fetch_add(&vcpus, 1, __ATOMIC_RELAXED);
     struct vcpu_hw *hw = heap_alloc(sizeof(*hw));
 
     if (!hw)
@@ -35,6 +37,7 @@ int svm_vcpu_create(struct vcpu *v)
     hw->vmcb = hpa_to_ptr(hw->vmcb_hpa);
     hw->vmcb->control = (struct vmcb_control){.iopm_base = hvm_cpu.maps,
                                               .msrpm_base = hvm_cpu.maps + BOOT_MAPS_MSR,
+                                              .asid = 1 + nth % (MIN(hvm_cpu.svm.asids, SVM_ASIDS) - 1),
                                               .np_enable = NP_ENABLE,
                                               .n_cr3 = v->vm->p2m.table.root.a};
     svm_init_intercepts(&hw->vmcb->control);
