@@ -170,7 +170,7 @@ static void read_fadt(const struct reader *r, const struct acpi_table *t)
     struct acpi_table d;
 
     *p = (struct boot_power){.pm_timer = port_at(t, FADT_PM_TMR, 4)};
-    p->acpi_enable = (uint8_t)acpi_field(t, FADT_ACPI_ENABLE, 1);
+    p->acpi_enable = (uint16_t)acpi_field(t, FADT_ACPI_ENABLE, 1);
     if (p->acpi_enable)
         p->smi_cmd = port_at(t, FADT_SMI_CMD, 4);
     if ((acpi_field(t, FADT_FLAGS, 4) & FADT_RESET_REG_SUP) &&
@@ -181,7 +181,7 @@ static void read_fadt(const struct reader *r, const struct acpi_table *t)
         dsdt = acpi_field(t, FADT_DSDT, 4);
     if (dsdt && fetch_table(r, dsdt, &d) && find_s5(&d, p->slp_typ)) {
         p->pm1_cnt[0] = port_at(t, FADT_PM1A_CNT, 4);
-        p->pm1_cnt[1] = port_at(t, FADT_PM1B_CNT, 4);
+        p->pm1_cnt[1] = p->pm1_cnt[0] ? port_at(t, FADT_PM1B_CNT, 4) : 0;
     }
 }
 

@@ -5,6 +5,7 @@
 #include "boot/firmware.h"
 #include "boot/memmap.h"
 #include "boot/paging.h"
+#include "boot/power.h"
 #include "kernel/cpu/regs.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/lib/types.h"
@@ -127,6 +128,7 @@ void handoff_go(struct bootinfo *info, const struct elf_image *img)
     convert_map(info, &h.map);
     clock_measure(info->machine.power.pm_timer, info);
     clock_set_wall(wall_seconds, tsc_wall, info);
+    power_prepare(&info->machine.power, info->tsc_khz);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
     boot_jump(direct(info), (uint64_t)h.pt.pool, stack_top(0, STACK_MAIN), img->entry);
 }
