@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/cpu.h"
+#include "boot/msrs.h"
 #include "kernel/cpu/regs.h"
 #include "kernel/cpu/x86.h"
 
@@ -295,4 +296,5 @@ void cpu_look(struct boot_facts *f)
     look_at_state(&f->machine.processor);
     fill_cpuid(&f->machine.processor);
     fill_valid(&f->machine.processor);
+    msrs_fill(&f->machine.processor);
 }

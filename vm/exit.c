@@ -18,10 +18,10 @@ static enum then on_msr(struct vcpu *v, const struct vm_exit *e)
 {
     uint64_t val = v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX];
 
-    if (e->msr.write)
-        return msr_write(v, e->msr.index, val) ? THEN_GP : THEN_SKIP;
-    if (msr_read(v, e->msr.index, &val))
+    if (msr_access(v, e->msr.index, e->msr.write, &val))
         return THEN_GP;
+    if (e->msr.write)
+        return THEN_SKIP;
     v->gpr[RAX] = (uint32_t)val;
     v->gpr[RDX] = val >> 32;
     return THEN_SKIP;

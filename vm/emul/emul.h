@@ -31,9 +31,8 @@ MUST_USE int power_create(struct vm *vm);
 /* cpuid.c: the guest's CPUID (allow-list). Reads RAX, RCX; writes RAX..RDX. */
 enum then emul_cpuid(struct vcpu *v, const struct vm_exit *e);
 
-/* msr.c: reads and writes by the allow-list. 0, or -EINVAL: the caller injects #GP. */
-MUST_USE int msr_read(struct vcpu *v, uint32_t msr, uint64_t *val);
-MUST_USE int msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
+/* msr.c: reads and writes by the allow-list. 0, or -EINVAL: the caller injects #GP. *val is undefined after a write. */
+MUST_USE int msr_access(struct vcpu *v, uint32_t msr, bool write, uint64_t *val);
 
 /* pvclock.c: KVM's paravirtual clock (MSRs 0x4b564d00/01; Linux Documentation/virt/kvm/x86/msr.rst). 0, or -EINVAL. */
 MUST_USE int pvclock_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);

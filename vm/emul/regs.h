@@ -82,30 +82,9 @@
 
 /* MSRs */
 #define MSR_TSC             0x010
-#define MSR_PATCH_LEVEL     0x08b
-#define MSR_MTRRCAP         0x0fe
-#define MTRRCAP_WC          BIT(10)
-#define MSR_MCG_CAP         0x179
-#define MSR_MCG_STATUS      0x17a
-#define MSR_MISC_ENABLE     0x1a0
 #define MSR_DEBUGCTL        0x1d9
 #define DEBUGCTL_VALID      GENMASK(1, 0) /* LBR, BTF */
-#define MSR_MTRR_DEF_TYPE   0x2ff
-#define MTRR_DEF_TYPE_WB    (BIT(11) | 6) /* enabled, all of memory write-back */
 #define MSR_X2APIC_LAST     0x8ff
-#define MSR_K7_EVNTSEL0     0xc0010000
-#define MSR_K7_PERFCTR3     0xc0010007
-#define MSR_SYSCFG          0xc0010010
-#define MSR_HWCR            0xc0010015
-#define HWCR_TSC_FREQ_SEL   BIT(24) /* the TSC counts at the frequency of P-state 0 */
-#define MSR_TOP_MEM         0xc001001a
-#define MSR_TOP_MEM2        0xc001001d
-#define MSR_NB_CFG          0xc001001f
-#define MSR_LS_CFG          0xc0011020
-#define MSR_DC_CFG          0xc0011022
-#define MSR_FP_CFG          0xc0011028
-#define MSR_DE_CFG          0xc0011029
-#define DE_CFG_LFENCE       BIT(1) /* LFENCE waits for all that is before it */
 #define MSR_KVM_WALL_CLOCK  0x4b564d00
 #define MSR_KVM_SYSTEM_TIME 0x4b564d01
 #define MSR_KVM_PV_EOI      0x4b564d04
