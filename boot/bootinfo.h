@@ -105,6 +105,8 @@ struct boot_start {
     struct boot_piece piece[BOOT_PIECES_MAX];
 };
 
+#define BOOT_CPUID_LEAVES 16
+
 struct boot_guest {
     char name[BOOT_NAME_MAX];
     uint64_t memory;   /* bytes, a multiple of 2 MiB */
@@ -119,6 +121,9 @@ struct boot_guest {
     struct boot_vf vf[BOOT_GUEST_VFS];
     struct boot_function function[BOOT_GUEST_FUNCTIONS];
     struct boot_start start;
+    /* What it sees of CPUID but for the vCPU's id: EAX, EBX, ECX and EDX by bits 31:30 of the leaf (the usual ones, the hypervisor's, the extended) and
+     * its low bits; of leaf 0Bh subleaf 1. */
+    uint32_t cpuid[4][BOOT_CPUID_LEAVES][4];
 };
 
 struct boot_config {
@@ -186,9 +191,10 @@ struct boot_iommu {
     uint32_t nunits, nscopes, naliases, nunities;
     uint32_t vfs_with_pf; /* a VF is in the scope that its PF is in */
     struct boot_unit unit[BOOT_UNITS_MAX];
+    struct boot_unity unity[BOOT_UNITIES_MAX];
+    /* What boot/ makes struct boot_pci's unit and alias of. */
     struct boot_ids scope[BOOT_SCOPES_MAX];  /* the unit with this number translates them */
     struct boot_ids alias[BOOT_ALIASES_MAX]; /* their requests may bear this id instead */
-    struct boot_unity unity[BOOT_UNITIES_MAX];
 };
 
 enum boot_virt { BOOT_VIRT_NONE, BOOT_VIRT_SVM, BOOT_VIRT_VMX };
@@ -202,8 +208,6 @@ struct boot_vmx {
     uint32_t revision;                      /* of the VMCS */
     uint32_t pin, proc, proc2, exit, entry; /* controls as they are to be, windows and IA-32e mode left out */
 };
-
-#define BOOT_CPUID_LEAVES 16
 
 /* Of SVM's permission maps: behind that for I/O ports that for MSRs, and that for the MSRs of a vCPU which has its CPU's local APIC. */
 #define BOOT_MAPS_MSR   0x3000
@@ -231,8 +235,6 @@ struct boot_cpu {
     struct boot_svm svm;
     struct boot_vmx vmx;
     uint64_t cr4_valid, xcr0_valid, efer_valid; /* what guests may set; EFER.LMA included */
-    /* The guests' EAX, EBX, ECX and EDX, by bits 31:30 of the leaf (the usual ones, the hypervisor's, the extended) and its low bits. */
-    uint32_t cpuid[4][BOOT_CPUID_LEAVES][4];
     struct boot_msr msr[BOOT_MSRS];
 };
 
@@ -276,6 +278,8 @@ struct boot_pci {
     struct boot_bar bar[BOOT_VF_BARS]; /* VFs: their slice of the VF BARs; bridges: none */
     uint16_t cap_pcie, cap_msi, cap_msix, cap_pm, cap_af, cap_sriov; /* offsets; 0: absent */
     uint16_t num_vfs, first_vf; /* PF: VFs enabled, and the first one's place in the list */
+    uint32_t unit;              /* number of the IOMMU that translates it; BOOT_NO_UNIT: none does */
+    uint32_t alias;             /* the id that its requests may bear as well, or its own */
     uint64_t regs; /* address of its configuration space, 4 KiB that lie over no RAM; 0: behind ports */
     struct boot_reset_way reset; /* of VFs, and of functions that guests have */
     uint16_t msix_vectors;       /* of MSI-X; 0: it has none */
@@ -299,6 +303,7 @@ struct boot_shown {
 };
 
 #define BOOT_NO_BRIDGE     UINT32_MAX
+#define BOOT_NO_UNIT       UINT32_MAX
 #define BOOT_FUNCTIONS_MAX 4096
 
 /*

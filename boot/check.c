@@ -44,8 +44,11 @@ static bool check_iommu(const struct config *cfg, const struct boot_facts *f, st
     if (!f->remapping)
         return error_set(err,
                          "IOMMU: %s does not remap interrupts as needed, accepted: interrupt remapping "
-                         "(with x2APIC destinations) switched on",
-                         f->machine.iommu.kind == BOOT_IOMMU_AMDVI ? "AMD-Vi" : "VT-d");
+                         "(with x2APIC destinations%s) switched on",
+                         f->machine.iommu.kind == BOOT_IOMMU_AMDVI ? "AMD-Vi" : "VT-d",
+                         f->machine.iommu.kind == BOOT_IOMMU_AMDVI
+                             ? ", 128-bit entries and INVALIDATE_IOMMU_ALL"
+                             : ", queued invalidation, 256 domains and no write buffer");
     if (!f->ecam)
         return error_set(err, "PCI: no valid MCFG table, accepted: memory-mapped configuration space");
     return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/clock.h"
-#include "kernel/cpu/regs.h"
+#include "boot/regs.h"
 #include "kernel/cpu/x86.h"
 
 #define PM_TIMER_HZ   3579545 /* ACPI 6.5 section 4.8.3.3 */

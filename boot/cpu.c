@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/cpu.h"
 #include "boot/msrs.h"
-#include "kernel/cpu/regs.h"
+#include "boot/regs.h"
 #include "kernel/cpu/x86.h"
+#include <string.h>
 
 #define CR4_LA57 BIT(12)
 
@@ -180,7 +181,7 @@ static void look_at_state(struct boot_cpu *c)
 /*
  * --- the guests' CPUID: what the host has, cut to what guests may use (AMD APM 3 appendix E, Intel SDM 2A CPUID) ---
  *
- * What depends on the vCPU or on what it does is put in by vm/emul/cpuid.c. All that is not named here is zero.
+ * What depends on the number of vCPUs is put in by cpu_show(), what on the vCPU or on what it does by vm/emul/cpuid.c. All that is not named here is zero.
  */
 
 #define LEAF_FEATURES 0x07
@@ -237,20 +238,47 @@ static const struct {
     {LEAF_SIZES, LEAF_SIZES, {GENMASK32(15, 0), BIT32(0) | BIT32(2), 0, 0}, {0, 0, 0, 0}},
 };
 
-static void fill_cpuid(struct boot_cpu *c)
+static uint32_t table[4][BOOT_CPUID_LEAVES][4]; /* of all guests */
+
+static void fill_cpuid(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
         for (uint32_t leaf = rules[i].first; leaf <= rules[i].last; leaf++) {
             const struct cpuid_regs *mask = &rules[i].host, *always = &rules[i].always;
             bool has = cpuid(leaf & GENMASK32(31, 30), 0).eax >= leaf;
             struct cpuid_regs host = has ? cpuid(leaf, 0) : (struct cpuid_regs){0, 0, 0, 0};
-            uint32_t *to = c->cpuid[leaf >> 30][leaf & GENMASK32(29, 0)];
+            uint32_t *to = table[leaf >> 30][leaf & GENMASK32(29, 0)];
 
             to[0] = (host.eax & mask->eax) | always->eax;
             to[1] = (host.ebx & mask->ebx) | always->ebx;
             to[2] = (host.ecx & mask->ecx) | always->ecx;
             to[3] = (host.edx & mask->edx) | always->edx;
         }
+}
+
+#define F1_EBX_COUNT      GENMASK32(23, 16)
+#define F1_EDX_HTT        BIT32(28)
+#define LEAF_TOPOLOGY     0x0b
+#define TOPOLOGY_CORES    (2 << 8 | 1) /* ECX: subleaf 1 is of cores */
+#define E1_ECX_CMP_LEGACY BIT32(1)
+#define E8_ECX_NC         GENMASK32(7, 0)
+#define E8_ECX_ID_SIZE    GENMASK32(15, 12)
+
+/* One thread a core, all cores in one package. */
+void cpu_show(struct boot_guest *g)
+{
+    uint32_t n = g->vcpus, id_bits = n > 1 ? 32 - (uint32_t)__builtin_clz(n - 1) : 0;
+    uint32_t *cores = g->cpuid[0][LEAF_TOPOLOGY];
+
+    memcpy(g->cpuid, table, sizeof(table));
+    g->cpuid[0][1][1] |= (uint32_t)FIELD_PREP(F1_EBX_COUNT, n);
+    g->cpuid[0][1][3] |= n > 1 ? F1_EDX_HTT : 0;
+    cores[0] = id_bits;
+    cores[1] = n;
+    cores[2] = TOPOLOGY_CORES;
+    g->cpuid[2][LEAF_EXTENDED & 0xf][2] |= n > 1 ? E1_ECX_CMP_LEGACY : 0;
+    g->cpuid[2][LEAF_SIZES & 0xf][2] =
+        (uint32_t)(FIELD_PREP(E8_ECX_NC, n - 1) | FIELD_PREP(E8_ECX_ID_SIZE, id_bits));
 }
 
 /* --- what follows from it for the control registers --- */
@@ -269,8 +297,8 @@ static void fill_cpuid(struct boot_cpu *c)
 
 static void fill_valid(struct boot_cpu *c)
 {
-    uint32_t f7_ebx = c->cpuid[0][LEAF_FEATURES][1], f7_ecx = c->cpuid[0][LEAF_FEATURES][2];
-    uint32_t e1_edx = c->cpuid[LEAF_EXTENDED >> 30][1][3];
+    uint32_t f7_ebx = table[0][LEAF_FEATURES][1], f7_ecx = table[0][LEAF_FEATURES][2];
+    uint32_t e1_edx = table[LEAF_EXTENDED >> 30][1][3];
 
     c->cr4_valid = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |
                    CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | (f7_ebx & F7_EBX_FSGSBASE ? CR4_FSGSBASE : 0) |
@@ -294,7 +322,7 @@ void cpu_look(struct boot_facts *f)
     if (!f->cpu_lacks && !(ecx & CPUID_1_ECX_XSAVE))
         f->cpu_lacks = "XSAVE";
     look_at_state(&f->machine.processor);
-    fill_cpuid(&f->machine.processor);
+    fill_cpuid();
     fill_valid(&f->machine.processor);
     msrs_fill(&f->machine.processor);
 }

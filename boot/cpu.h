@@ -7,3 +7,6 @@
 /* Fills in what `f` says of the processor, f->machine.processor included: what the hypervisor's back ends switch on, what moves with a vCPU, and
  * what guests see and may set. */
 void cpu_look(struct boot_facts *f);
+
+/* Fills in what a guest sees of CPUID; its vCPUs are known. After cpu_look(). */
+void cpu_show(struct boot_guest *g);

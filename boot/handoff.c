@@ -6,7 +6,7 @@
 #include "boot/memmap.h"
 #include "boot/paging.h"
 #include "boot/power.h"
-#include "kernel/cpu/regs.h"
+#include "boot/regs.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/layout.h"

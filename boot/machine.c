@@ -7,6 +7,7 @@
 #include "boot/iommu.h"
 #include "boot/memmap.h"
 #include "boot/pci.h"
+#include "boot/place.h"
 #include "boot/shown.h"
 #include "kernel/lib/types.h"
 #include <string.h>
@@ -109,20 +110,8 @@ bool machine_functions(struct bootinfo *info, struct boot_error *err)
     enumerate_stop_vfs(wait_ms);
     info->function_count = enumerate_enable_vfs(&info->config, &e);
     enumerate_resets(&info->config);
+    place_functions(&info->machine.iommu, list, info->function_count);
     return show_functions(info, list, err);
-}
-
-/* VT-d specification 4.1, section 11.4.3: queued invalidation, interrupt remapping, x2APIC destinations. */
-#define DRHD_ECAP        0x10
-#define DRHD_ECAP_NEEDED (BIT(1) | BIT(3) | BIT(4))
-
-static bool vtd_units_remap(const struct acpi_facts *a)
-{
-    uint64_t have = DRHD_ECAP_NEEDED;
-
-    for (unsigned i = 0; i < a->machine.iommu.nunits; i++)
-        have &= *(const volatile uint64_t *)(uintptr_t)(a->machine.iommu.unit[i].base + DRHD_ECAP);
-    return have == DRHD_ECAP_NEEDED;
 }
 
 bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *err)
@@ -139,7 +128,7 @@ bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *e
     f->machine = acpi.machine;
     cpu_look(f);
     f->cpus = acpi.machine.ncpus;
-    f->remapping = acpi.remapping && (acpi.machine.iommu.kind != BOOT_IOMMU_VTD || vtd_units_remap(&acpi));
+    f->remapping = acpi.remapping && place_units_of_use(&acpi.machine.iommu);
     f->ecam = acpi.machine.necam != 0;
     f->xsdt = acpi.xsdt;
     if (!f->remapping && !config_has_devices(cfg)) {

@@ -6,6 +6,7 @@
  */
 #include "boot/check.h"
 #include "boot/config.h"
+#include "boot/cpu.h"
 #include "boot/elf.h"
 #include "boot/firmware.h"
 #include "boot/handoff.h"
@@ -160,6 +161,9 @@ static bool prepare(struct boot_error *err)
     info->machine = facts.machine;
     info->machine.processor.maps = (uint64_t)maps;
     permissions_fill(maps, &info->machine.processor);
+    cpu_show(&info->iodom);
+    for (unsigned i = 0; i < info->config.nguests; i++)
+        cpu_show(&info->config.guest[i]);
     if (!handoff_prepare(info, &image, err))
         return false;
     machine_isolate();

@@ -12,7 +12,7 @@
  * Names of the Intel SDM and the AMD APM. Memory types are the nested page table's business, so MTRRs only say that there are none: all write-back;
  * machine checks are the host's: no banks; the rest is AMD's, which Linux reads by family.
  */
-static const struct boot_msr msrs[] = {
+static const struct boot_msr idle_msrs[] = {
     {0x0000008b, 0x0000008b, 1, 1, 0},                 /* PATCH_LEVEL */
     {0x000000fe, 0x000000fe, 1, 0, MTRRCAP_WC},        /* MTRRCAP */
     {0x00000179, 0x00000179, 1, 0, 0},                 /* MCG_CAP */
@@ -31,10 +31,10 @@ static const struct boot_msr msrs[] = {
     {0xc0011029, 0xc0011029, 1, 1, DE_CFG_LFENCE},     /* DE_CFG */
 };
 
-_Static_assert(ARRAY_SIZE(msrs) == BOOT_MSRS, "all of them");
+_Static_assert(ARRAY_SIZE(idle_msrs) == BOOT_MSRS, "all of them");
 
 void msrs_fill(struct boot_cpu *c)
 {
     for (unsigned i = 0; i < BOOT_MSRS; i++)
-        c->msr[i] = msrs[i];
+        c->msr[i] = idle_msrs[i];
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/permissions.h"
-#include "kernel/cpu/regs.h"
+#include "boot/regs.h"
 #include <string.h>
 
 /*

@@ -7,7 +7,7 @@
 #define CAP_NEXT         0x01
 #define PCIE_CAP_BYTES   0x3c
 #define MSIX_CAP_BYTES   12
-#define MSI_CAP_BYTES    4
+#define MSI_HEAD_BYTES   4
 #define MSI_MMC_MAX      5 /* 32 vectors */
 #define MSIX_ENTRY_BYTES 16
 
@@ -31,7 +31,7 @@ static void add_msi(const struct boot_pci *d, struct boot_shown *s)
 {
     uint32_t mmc = (uint32_t)FIELD_GET(PCI_MSI_MMC, pci_read16(d->rid, d->cap_msi + PCI_MSI_CTRL));
 
-    add_cap(d, s, BOOT_SHOWN_MSI, d->cap_msi, MSI_CAP_BYTES);
+    add_cap(d, s, BOOT_SHOWN_MSI, d->cap_msi, MSI_HEAD_BYTES);
     set(s->cfg, BOOT_SHOWN_MSI + PCI_MSI_CTRL, 2,
         PCI_MSI_64BIT | (uint32_t)FIELD_PREP(PCI_MSI_MMC, MIN(mmc, MSI_MMC_MAX)));
     set(s->wmask, BOOT_SHOWN_MSI + PCI_MSI_CTRL, 2, PCI_MSI_ENABLE | PCI_MSI_MME);

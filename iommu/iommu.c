@@ -132,30 +132,6 @@ static struct iommu_dev *user_of(rid_t id)
     return NULL;
 }
 
-/* What boot/ has noted down about an id, or NULL. */
-static const struct boot_ids *note_of(const struct boot_ids *list, unsigned count, rid_t id)
-{
-    for (const struct boot_ids *i = list; i < list + count; i++)
-        if (id.id >= i->first && id.id <= i->last)
-            return i;
-    return NULL;
-}
-
-/* Fills in the unit and the alias; -ENODEV if no unit translates the id. */
-static int find(struct iommu_dev *dev)
-{
-    const struct pci_dev *d = pci_find(dev->rid);
-    rid_t named = machine->vfs_with_pf && d ? (rid_t){d->is->pf} : dev->rid;
-    const struct boot_ids *scope = note_of(machine->scope, machine->nscopes, named),
-                          *alias = note_of(machine->alias, machine->naliases, dev->rid);
-
-    if (!scope)
-        return -ENODEV;
-    dev->unit = scope->value;
-    dev->alias = alias ? (rid_t){alias->value} : dev->rid;
-    return 0;
-}
-
 /* The next unity range of this very id from *u on; false behind the last. */
 static bool next_unity(const struct boot_unity **u, rid_t dev)
 {
@@ -218,21 +194,23 @@ static int close_dev(struct iommu_dev *dev)
 
 int iommu_attach(struct iommu_domain *d, rid_t id)
 {
-    struct iommu_dev found = {.rid = id, .alias = id, .domain = d}, *dev = devs;
+    const struct pci_dev *function = pci_find(id);
+    struct iommu_dev *dev = devs;
+    rid_t alias;
     int rc;
 
+    if (!function || function->is->unit >= machine->nunits)
+        return -ENODEV;
+    alias = (rid_t){function->is->alias};
     spin_guard(&lock);
-    rc = find(&found);
-    if (rc)
-        return rc;
-    if (user_of(found.rid) || user_of(found.alias) || !unity_is_clear(d, id))
+    if (user_of(id) || user_of(alias) || !unity_is_clear(d, id))
         return -EBUSY;
     while (dev < devs + IOMMU_DEVS && dev->domain)
         dev++;
     if (dev == devs + IOMMU_DEVS)
         return -ENOMEM;
-    *dev = found;
-    dev->slot = (unsigned)(dev - devs);
+    *dev = (struct iommu_dev){
+        .rid = id, .alias = alias, .slot = (unsigned)(dev - devs), .unit = function->is->unit, .domain = d};
     rc = set_unity(d, id, true);
     if (!rc)
         rc = ops->open(dev);

@@ -260,15 +260,15 @@ static int nic_index(uint64_t nic)
     return -EINVAL;
 }
 
-int setup_nic_ready(struct vm *caller, uint64_t nic)
+int64_t setup_nic_ready(struct vcpu *v, const uint64_t arg[3])
 {
-    int i = nic_index(nic);
+    int i = nic_index(arg[0]);
     spin_guard(&setup.lock);
 
     if (i < 0)
         return i;
     if (ratelimit_ok(&setup.calls))
-        log_info("%s: %s is up", caller->name, setup.cfg->nic[i].name);
+        log_info("%s: %s is up", v->vm->name, setup.cfg->nic[i].name);
     for (unsigned n = 0; n < setup.pf[i]->is->num_vfs; n++)
         setup.vf[i][n].up_ns = time_ns();
     return 0;
@@ -303,27 +303,27 @@ void setup_vf_moved(const struct vf *from, const struct vf *to)
     *b = t;
 }
 
-int64_t setup_vf_status(uint64_t nic, uint64_t vf)
+int64_t setup_vf_status(UNUSED struct vcpu *v, const uint64_t arg[3])
 {
-    const struct vf *f = setup_vf(nic, vf);
+    const struct vf *f = setup_vf(arg[0], arg[1]);
 
-    if (!f)
+    if (!f || arg[2] > 1)
         return -EINVAL;
     return assign_is_held(f->dev) ? -EBUSY : (int64_t)vf_reset_number(f);
 }
 
-int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number)
+int64_t setup_vf_clean(UNUSED struct vcpu *v, const uint64_t arg[3])
 {
-    struct vf *f = setup_vf(nic, vf);
+    struct vf *f = setup_vf(arg[0], arg[1]);
 
-    return f ? vf_set_clean(f, number) : -EINVAL;
+    return f ? vf_set_clean(f, arg[2]) : -EINVAL;
 }
 
-int setup_alive(uint64_t ms)
+int64_t setup_alive(UNUSED struct vcpu *v, const uint64_t arg[3])
 {
-    if (ms == 0 || ms > UINT32_MAX)
+    if (arg[0] == 0 || arg[0] > UINT32_MAX)
         return -EINVAL;
-    __atomic_store_n(&setup.patience, (uint32_t)(ms / WATCH_MS + 2), __ATOMIC_SEQ_CST);
+    __atomic_store_n(&setup.patience, (uint32_t)(arg[0] / WATCH_MS + 2), __ATOMIC_SEQ_CST);
     return 0;
 }
 

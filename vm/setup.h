@@ -6,6 +6,7 @@
 #include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
 
+struct vcpu;
 struct vf;
 struct vm;
 
@@ -36,12 +37,12 @@ void setup_vf_place(const struct vf *f, uint32_t *nic, uint32_t *vf);
 void setup_vf_moved(const struct vf *from, const struct vf *to);
 
 /*
- * Hypercalls HC_NIC_READY, HC_VF_STATUS and HC_VF_CLEAN. -EINVAL: no such NIC or VF; or the VF was reset again since,
+ * Hypercalls HC_NIC_READY, HC_VF_STATUS and HC_VF_CLEAN, with their arguments as they come. -EINVAL: no such NIC or VF; or the VF was reset again since,
  * or is used.
  */
-int setup_nic_ready(struct vm *caller, uint64_t nic);
-int64_t setup_vf_status(uint64_t nic, uint64_t vf);
-int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number);
+int64_t setup_nic_ready(struct vcpu *v, const uint64_t arg[3]);
+int64_t setup_vf_status(struct vcpu *v, const uint64_t arg[3]);
+int64_t setup_vf_clean(struct vcpu *v, const uint64_t arg[3]);
 
 /* HC_ALIVE: the I/O domain is stopped, as for a crash of it, if it does not call again in time. -EINVAL: not 1 to 2^32 - 1. */
-int setup_alive(uint64_t ms);
+int64_t setup_alive(struct vcpu *v, const uint64_t arg[3]);

@@ -38,13 +38,13 @@ struct vcpu {
     uint32_t requests; /* VCPU_REQ_*, atomic */
     uint8_t sipi_vector;
     bool nmi_pending;
-    struct vm_event inject;  /* to be delivered at the next entry (exception, or a re-injection); .valid */
-    uint8_t queued;          /* vector that the CPU delivers by itself, 0: none; only from an entry to its exit */
-    bool halted;             /* executed HLT; ends with the next deliverable event */
-    bool wait_sipi;          /* after INIT: VCPU_OFF until a SIPI comes */
-    bool own_cpu;            /* nobody else ever runs on its CPU, which is set apart */
-    bool lent;               /* it has its CPU's local APIC; written by its own CPU, atomic */
-    bool recheck;            /* own CPU: what is pending must be looked at before the next entry */
+    struct vm_event inject; /* to be delivered at the next entry (exception, or a re-injection); .valid */
+    uint8_t queued; /* vector that the CPU delivers by itself, 0: none; only from an entry to its exit */
+    bool halted;    /* executed HLT; ends with the next deliverable event */
+    bool wait_sipi; /* after INIT: VCPU_OFF until a SIPI comes */
+    bool own_cpu;   /* nobody else ever runs on its CPU, which is set apart */
+    bool lent;      /* it has its CPU's local APIC; written by its own CPU, atomic */
+    bool recheck;   /* own CPU: what is pending must be looked at before the next entry */
     uint64_t p2m_generation; /* of the nested translations that its CPU may have cached */
     /* scheduling: owned by sched.c */
     enum vcpu_state state;

@@ -17,7 +17,6 @@ static const reg64_t EVT_LOG_BASE = {0x0010};  /* RW; resets head and tail */
 static const reg64_t IOMMU_CONTROL = {0x0018}; /* RW */
 static const reg64_t EXCL_BASE = {0x0020};     /* RW */
 static const reg64_t EXCL_LIMIT = {0x0028};    /* RW */
-static const reg64_t EXT_FEATURE = {0x0030};   /* RO */
 static const reg64_t CMD_BUF_HEAD = {0x2000};  /* RW */
 static const reg64_t CMD_BUF_TAIL = {0x2008};  /* RW */
 static const reg64_t EVT_LOG_HEAD = {0x2010};  /* RW */
@@ -39,10 +38,6 @@ static const reg64_t IOMMU_STATUS = {0x2020};  /* RO and W1C */
 #define CONTROL_CMD_BUF_EN  BIT(12)
 #define CONTROL_GA_EN       BIT(17) /* with GAMEn = 0: 128-bit interrupt-remapping entries, no guest mode */
 #define CONTROL_XT_EN       BIT(50) /* 32-bit destinations */
-
-#define EFR_XT_SUP BIT(2)
-#define EFR_IA_SUP BIT(6)
-#define EFR_GA_SUP BIT(7)
 
 #define STATUS_EVT_OVERFLOW BIT(0) /* W1C */
 #define STATUS_EVT_LOG_RUN  BIT(3) /* RO */
@@ -75,8 +70,7 @@ _Static_assert(sizeof(struct amdvi_dte) == 32, "2.2.2.1");
 /* --- I/O page table entry, 2.2.3 --- */
 #define PTE_PR         BIT(0)
 #define PTE_NEXT_LEVEL GENMASK(11, 9) /* 0: a leaf of this level's size */
-#define PTE_ADDR       GENMASK(51, 12)
-#define PTE_FC         BIT(60) /* the device's no-snoop request is overridden */
+#define PTE_FC         BIT(60)        /* the device's no-snoop request is overridden */
 #define PTE_IR         BIT(61)
 #define PTE_IW         BIT(62)
 

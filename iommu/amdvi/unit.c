@@ -10,7 +10,6 @@
 
 #define DEVTAB_SIZE (AMDVI_IDS * sizeof(struct amdvi_dte))
 #define STOP_LIMIT  (100 * NS_PER_MS)
-#define EFR_NEEDED  (EFR_GA_SUP | EFR_XT_SUP | EFR_IA_SUP)
 
 _Static_assert(DEVTAB_SIZE == SIZE_2M, "one large frame");
 _Static_assert(AMDVI_RING * sizeof(struct amdvi_entry) == PAGE_SIZE, "one frame");
@@ -42,12 +41,6 @@ int amdvi_unit_setup(struct amdvi_unit *u)
     u->mmio = mmio_map(hpa(u->is->base), AMDVI_MMIO_SIZE);
     if (!u->devtab || !u->cmd || !u->log || !u->done || !u->mmio)
         return -ENOMEM;
-    if ((mmio_read64(u->mmio, EXT_FEATURE) & EFR_NEEDED) != EFR_NEEDED) {
-        log_error("AMD-Vi: the unit at %#lx has no 128-bit interrupt remapping to x2APIC ids, or no "
-                  "INVALIDATE_IOMMU_ALL",
-                  u->is->base);
-        return -ENODEV;
-    }
     return stop(u);
 }
 

@@ -9,18 +9,13 @@ static struct radix_format pt_format = {
     .flag = {SS_R, SS_W},
 };
 
-unsigned vtd_pt_levels(void)
-{
-    return vtd_cap & CAP_SAGAW_48 ? 4 : vtd_cap & CAP_SAGAW_39 ? 3 : 0;
-}
-
 /* A device's request not to snoop is overridden, where all units can. */
 int vtd_pt_init(struct radix *t)
 {
     pt_format.leaf = vtd_ecap & ECAP_SC ? SS_SNP : 0;
     *t = (struct radix){
         .format = &pt_format,
-        .levels = vtd_pt_levels(),
+        .levels = vtd_cap & CAP_SAGAW_48 ? 4 : 3,
         .max_leaf_level = !(vtd_cap & CAP_SLLPS_2M)   ? 0
                           : !(vtd_cap & CAP_SLLPS_1G) ? 1
                                                       : 2,

@@ -26,8 +26,6 @@ static const reg64_t IQT = {0x88};     /* RW */
 static const reg64_t IQA = {0x90};     /* RW */
 static const reg64_t IRTA = {0xb8};    /* RW */
 
-#define CAP_ND       GENMASK(2, 0) /* 16 << 2 * ND domains */
-#define CAP_RWBF     BIT(4)
 #define CAP_PLMR     BIT(5)
 #define CAP_PHMR     BIT(6)
 #define CAP_SAGAW_39 BIT(9) /* three levels */
@@ -41,11 +39,8 @@ static const reg64_t IRTA = {0xb8};    /* RW */
 #define CAP_DWD      BIT(54)
 #define CAP_DRD      BIT(55)
 
-#define ECAP_C   BIT(0) /* the unit's reads of its tables are snooped */
-#define ECAP_QI  BIT(1)
-#define ECAP_IR  BIT(3)
-#define ECAP_EIM BIT(4)
-#define ECAP_SC  BIT(7)
+#define ECAP_C  BIT(0) /* the unit's reads of its tables are snooped */
+#define ECAP_SC BIT(7)
 
 /* The same bits of GCMD and GSTS; where the command says "set", the status says "is set". */
 #define G_TE      BIT32(31)

@@ -5,15 +5,13 @@
 #include "kernel/lib/wait.h"
 #include "kernel/mm/heap.h"
 
-#define TABLE_SIZE  (VTD_IDS * sizeof(struct vtd_entry))
-#define BUSES       256
-#define LIMIT       (100 * NS_PER_MS)
-#define ECAP_NEEDED (ECAP_QI | ECAP_IR | ECAP_EIM)
-#define ND_NEEDED   2 /* 256 domains */
+#define TABLE_SIZE (VTD_IDS * sizeof(struct vtd_entry))
+#define BUSES      256
+#define LIMIT      (100 * NS_PER_MS)
 
 _Static_assert(TABLE_SIZE == BIT(20) && VTD_IDS == VTD_IRTES, "a power of two: heap_alloc() aligns it");
 _Static_assert(IOMMU_DEVS *IOMMU_IRQS == VTD_IRTES, "handles have 16 bits");
-_Static_assert(IOMMU_DOMAINS == 16 << 2 * ND_NEEDED, "as vtd_unit_setup() checks");
+_Static_assert(IOMMU_DOMAINS == 256, "as boot/place.c checks");
 _Static_assert(VTD_RING * sizeof(struct vtd_entry) == PAGE_SIZE, "one frame");
 
 /* One thing at a time (11.4.4): switched on or off, or done once, and confirmed. */
@@ -56,14 +54,6 @@ int vtd_unit_setup(struct vtd_unit *u)
         return -ENOMEM;
     u->cap = mmio_read64(u->mmio, CAP);
     u->ecap = mmio_read64(u->mmio, ECAP);
-    if ((u->ecap & ECAP_NEEDED) != ECAP_NEEDED || FIELD_GET(CAP_ND, u->cap) < ND_NEEDED ||
-        u->cap & CAP_RWBF) {
-        log_error("VT-d: the unit at %#lx has no interrupt remapping to x2APIC ids, no queued invalidation, "
-                  "too few "
-                  "domains, or a write buffer",
-                  u->is->base);
-        return -ENODEV;
-    }
     return stop(u);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The back end as iommu/ops.h sees it. Section numbers in this folder are of the VT-d specification. */
 #include "iommu/vtd/vtd.h"
-#include "kernel/console/log.h"
 
 static struct vtd_unit units[BOOT_UNITS_MAX];
 uint64_t vtd_cap, vtd_ecap;
@@ -28,10 +27,6 @@ static int vtd_init(const struct boot_unit *unit, unsigned count)
         rc = vtd_unit_setup(&units[i]);
         vtd_cap &= units[i].cap;
         vtd_ecap &= units[i].ecap;
-    }
-    if (!rc && !vtd_pt_levels()) {
-        log_error("VT-d: the units have no page table format of 3 or 4 levels in common");
-        return -ENODEV;
     }
     for (unsigned i = 0; i < count && !rc; i++)
         rc = vtd_unit_on(&units[i]);

@@ -45,7 +45,6 @@ void ctxtab_close(struct vtd_unit *u, rid_t id);
 void ctxtab_open(struct vtd_unit *u, rid_t id, const struct iommu_domain *d);
 
 /* pt.c */
-unsigned vtd_pt_levels(void); /* 0: the units have none in common */
 MUST_USE int vtd_pt_init(struct radix *t);
 
 /* irtab.c: an entry of a device's. vtd.c invalidates afterwards. */

@@ -25,7 +25,6 @@
 #define CR4_OSFXSR     BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
 #define CR4_UMIP       BIT(11)
-#define CR4_FSGSBASE   BIT(16)
 #define CR4_OSXSAVE    BIT(18)
 #define CR4_SMEP       BIT(20)
 #define CR4_SMAP       BIT(21)
@@ -45,14 +44,10 @@
 #define EFER_LMA           BIT(10) /* RO */
 #define EFER_NXE           BIT(11)
 #define EFER_SVME          BIT(12)
-#define MSR_SYSENTER_CS    0x174
-#define MSR_SYSENTER_ESP   0x175
-#define MSR_SYSENTER_EIP   0x176
 #define MSR_STAR           0xc0000081
 #define MSR_LSTAR          0xc0000082
 #define MSR_CSTAR          0xc0000083
 #define MSR_SFMASK         0xc0000084
-#define MSR_FS_BASE        0xc0000100
 #define MSR_GS_BASE        0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX        0xc0000103
@@ -82,18 +77,16 @@
 #define MSR_X2APIC_LVT_LINT0    0x835
 #define MSR_X2APIC_LVT_ERROR    0x837
 #define MSR_X2APIC_TIMER_INIT   0x838
-#define MSR_X2APIC_TIMER_COUNT  0x839 /* RO */
 #define MSR_X2APIC_TIMER_DIVIDE 0x83e
 #define MSR_X2APIC_SELF_IPI     0x83f /* WO */
 #define TIMER_DIVIDE_BY_1       0xb
 
 /* CPUID, SDM 2A table 3-17 */
-#define CPUID_1_ECX_X2APIC    BIT32(21)
-#define CPUID_1_ECX_XSAVE     BIT32(26)
-#define CPUID_7_EBX_SMEP      BIT32(7)
-#define CPUID_7_EBX_SMAP      BIT32(20)
-#define CPUID_7_ECX_UMIP      BIT32(2)
-#define CPUID_80000001_EDX_1G BIT32(26)
+#define CPUID_1_ECX_X2APIC BIT32(21)
+#define CPUID_1_ECX_XSAVE  BIT32(26)
+#define CPUID_7_EBX_SMEP   BIT32(7)
+#define CPUID_7_EBX_SMAP   BIT32(20)
+#define CPUID_7_ECX_UMIP   BIT32(2)
 
 /* Page-table entries, SDM 3A 4.5 */
 #define PTE_P      BIT(0)

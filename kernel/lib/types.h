@@ -109,7 +109,6 @@ static inline rid_t rid(unsigned segment, unsigned bus, unsigned devfn)
 #define ENODEV     19
 #define EINVAL     22
 #define ENOSPC     28
-#define ERANGE     34
 #define ENOSYS     38
 #define ETIMEDOUT  110
 #define EOPNOTSUPP 95

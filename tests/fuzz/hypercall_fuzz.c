@@ -40,26 +40,35 @@ void vm_complain(struct vm *m, const char *fmt, ...)
         must(line[i] >= ' ' && line[i] <= '~');
 }
 
-int setup_nic_ready(struct vm *caller, uint64_t nic)
+int64_t setup_nic_ready(struct vcpu *v_, const uint64_t arg[3])
 {
+    const struct vm *caller = v_->vm;
+    uint64_t nic = arg[0];
+
     must(caller->privileged && fake_hvm.reg[REG_CPL] == 0);
     return nic < NICS ? 0 : -EINVAL;
 }
 
-int64_t setup_vf_status(uint64_t nic, uint64_t vf)
+int64_t setup_vf_status(UNUSED struct vcpu *v_, const uint64_t arg[3])
 {
+    uint64_t nic = arg[0], vf = arg[1];
+
     must(vm.privileged && fake_hvm.reg[REG_CPL] == 0);
     return nic < NICS && vf < VFS ? 0 : -EINVAL;
 }
 
-int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number)
+int64_t setup_vf_clean(UNUSED struct vcpu *v_, const uint64_t arg[3])
 {
+    uint64_t nic = arg[0], vf = arg[1], number = arg[2];
+
     must(vm.privileged && fake_hvm.reg[REG_CPL] == 0);
     return nic < NICS && vf < VFS && number == 1 ? 0 : -EINVAL;
 }
 
-int setup_alive(uint64_t ms)
+int64_t setup_alive(UNUSED struct vcpu *v_, const uint64_t arg[3])
 {
+    uint64_t ms = arg[0];
+
     must(vm.privileged && fake_hvm.reg[REG_CPL] == 0);
     return ms ? 0 : -EINVAL;
 }

@@ -2,6 +2,8 @@
 /* The way to ACPI mode, and what powers the machine off. */
 #include "tests/unit/test.h"
 
+#include "tests/unit/fake/x86.h"
+
 #include "boot/power.c"
 
 static uint16_t pm1[2];

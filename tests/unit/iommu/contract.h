@@ -31,6 +31,20 @@ struct contract_hw {
 static const struct contract_hw hw;
 static struct boot_iommu machine_; /* what boot/ says of it; power_on() puts it right */
 
+/* The functions of the machine, behind the units that boot/ finds for them. */
+static void put_functions(void)
+{
+    fake_pci_free_all();
+    fake_pci_add_vfs(&fake_pci_add(DEV, 0x8086, 0x10c9)->dev, 1); /* it is SIBLING */
+    fake_pci_add(ALIASED, 0x8086, 0x1533);
+    fake_pci_add(ALIAS, 0x8086, 0x1534);
+    fake_pci_add(NOWHERE, 0x8086, 0x1535);
+    for (uint32_t i = 0; i < 256; i++)
+        fake_pci_add((rid_t){FAR_BUS + i}, 0x8086, 0x1536);
+    for (struct pci_dev *d = fake_pci_first; d; d = d->next)
+        place_functions(&machine_, &fake_pci_of(d)->is, 1);
+}
+
 static long frames_before;
 
 /* Domains that the last test could not destroy because its hardware was hung. */
@@ -72,6 +86,7 @@ static void start(void)
 {
     free_domains();
     hw.power_on();
+    put_functions();
     CHECK_EQ(iommu_init(&machine_), 0);
     frames_before = fake_frames_out;
 }

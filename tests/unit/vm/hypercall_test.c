@@ -23,29 +23,40 @@ void vm_complain(struct vm *m, const char *fmt, ...)
     va_end(ap);
 }
 
-int setup_nic_ready(struct vm *caller, uint64_t nic)
+int64_t setup_nic_ready(struct vcpu *v_, const uint64_t arg[3])
 {
+    const struct vm *caller = v_->vm;
+    uint64_t nic = arg[0];
+
     CHECK(caller == &vm);
     nics++;
     return nic == 0 ? 0 : -EINVAL;
 }
 
-int64_t setup_vf_status(uint64_t nic, uint64_t vf)
+int64_t setup_vf_status(UNUSED struct vcpu *v_, const uint64_t arg[3])
 {
+    uint64_t nic = arg[0], vf = arg[1];
+
+    if (arg[2] > 1)
+        return -EINVAL;
     statuses++;
     return nic != 0 || vf >= 4 ? -EINVAL : (int)vf;
 }
 
-int setup_vf_clean(uint64_t nic, uint64_t vf, uint64_t number)
+int64_t setup_vf_clean(UNUSED struct vcpu *v_, const uint64_t arg[3])
 {
+    uint64_t nic = arg[0], vf = arg[1], number = arg[2];
+
     cleans++;
     return nic == 0 && vf == 3 && number == 1ull << 40 ? 0 : -EINVAL;
 }
 
 static uint64_t alive_ms;
 
-int setup_alive(uint64_t ms)
+int64_t setup_alive(UNUSED struct vcpu *v_, const uint64_t arg[3])
 {
+    uint64_t ms = arg[0];
+
     alive_ms = ms;
     return 0;
 }
@@ -78,7 +89,9 @@ static int64_t hc(uint64_t nr, uint64_t rdi, uint64_t rsi, uint64_t rdx)
 
 TEST(permissions)
 {
-    static const bool privileged_only[] = {[HC_NIC_READY] = true, [HC_VF_STATUS] = true, [HC_CYCLES] = false, [HC_VF_CLEAN] = true, [HC_ALIVE] = true, [HC_KEEP] = true, [HC_MOVE] = true, [HC_ORDER] = true};
+    static const bool privileged_only[] = {
+        [HC_NIC_READY] = true, [HC_VF_STATUS] = true, [HC_CYCLES] = false, [HC_VF_CLEAN] = true,
+        [HC_ALIVE] = true,     [HC_KEEP] = true,      [HC_MOVE] = true,    [HC_ORDER] = true};
 
     vm.privileged = false;
     fake_hvm.reg[REG_CPL] = 0;

@@ -6,12 +6,14 @@
  */
 #include "tests/unit/iommu/model.h"
 
-#include "tests/unit/fake/frame.c"
 #include "kernel/mm/heap.c"
+#include "tests/unit/fake/frame.c"
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/paging.c"
 #include "tests/unit/fake/pci.c"
 #include "tests/unit/fake/strlcpy.c"
+
+#include "boot/place.c"
 
 #include "kernel/mm/radix.c"
 
@@ -27,6 +29,8 @@
 #include "iommu/iommu.c"
 
 #include "tests/unit/iommu/contract.h"
+
+#define PTE_ADDR       GENMASK(51, 12)
 
 const struct iommu_ops vtd_ops; /* not there */
 
@@ -337,7 +341,6 @@ static void power_on(void)
         set_reg(&model[i], IOMMU_STATUS, STATUS_CMD_BUF_RUN | STATUS_EVT_LOG_RUN);
         model[i].enabled = true;
         set_reg(&model[i], CMD_BUF_BASE, 8ull << 56);
-        set_reg(&model[i], EXT_FEATURE, EFR_GA_SUP | EFR_XT_SUP | EFR_IA_SUP);
     }
 }
 
@@ -356,17 +359,6 @@ TEST(an_exclusion_range_of_the_firmware_is_cleared)
     CHECK_EQ(iommu_init(&machine_), 0);
     CHECK_EQ(reg(&model[0], EXCL_BASE), 0);
     CHECK_EQ(reg(&model[0], EXCL_LIMIT), 0);
-}
-
-TEST(units_without_what_we_need_are_refused)
-{
-    power_on();
-    set_reg(&model[0], EXT_FEATURE, EFR_XT_SUP | EFR_IA_SUP);
-    CHECK(nothing_of_use());
-    CHECK(fake_log_has("no 128-bit interrupt remapping"));
-    power_on();
-    set_reg(&model[1], EXT_FEATURE, EFR_GA_SUP | EFR_XT_SUP);
-    CHECK(nothing_of_use());
 }
 
 TEST(events_other_than_page_faults)
@@ -397,6 +389,7 @@ TEST(events_other_than_page_faults)
 
 TEST(nothing_is_left)
 {
+    fake_pci_free_all();
     free_domains();
     free_units();
     CHECK_EQ(fake_frames_out, 0);

@@ -8,14 +8,16 @@
 static uint32_t mmio_read32(volatile void *base, reg32_t r);
 static void mmio_write32(volatile void *base, reg32_t r, uint32_t v);
 
+#include "kernel/mm/heap.c"
 #include "tests/unit/fake/cpu.c"
 #include "tests/unit/fake/frame.c"
-#include "kernel/mm/heap.c"
 #include "tests/unit/fake/irq.c"
 #include "tests/unit/fake/log.c"
 #include "tests/unit/fake/paging.c"
 #include "tests/unit/fake/pci.c"
 #include "tests/unit/fake/strlcpy.c"
+
+#include "boot/place.c"
 
 #include "kernel/mm/radix.c"
 
@@ -42,7 +44,7 @@ const struct iommu_ops amdvi_ops; /* not there */
 #define CAP_DEFAULT                                                                                          \
     (6 | CAP_SAGAW_39 | CAP_SAGAW_48 | FIELD_PREP(CAP_FRO, RECORDS_AT / 16) | CAP_SLLPS_2M | CAP_SLLPS_1G |  \
      CAP_PSI | FIELD_PREP(CAP_NFR, RECORDS - 1) | FIELD_PREP(CAP_MAMV, 18) | CAP_DWD | CAP_DRD | CAP_PLMR)
-#define ECAP_DEFAULT (ECAP_C | ECAP_QI | ECAP_IR | ECAP_EIM | ECAP_SC)
+#define ECAP_DEFAULT (ECAP_C | ECAP_SC)
 
 struct cached_context {
     bool used;
@@ -400,8 +402,6 @@ static void put_machine(void)
         .unity = {{OTHER_UNITY, 0x1000, FAR_BUS + 16, FAR_BUS + 31, IOMMU_R, 0},
                   {UNITY, 0x2000, DEV.id, DEV.id, IOMMU_R | IOMMU_W, 0}},
     };
-    fake_pci_free_all();
-    fake_pci_add_vfs(&fake_pci_add(DEV, 0x8086, 0x10c9)->dev, 1);
 }
 
 static volatile void *map_unit(hpa_t start_, uint64_t size)
@@ -452,30 +452,6 @@ static void power_on(void)
 }
 
 static const struct contract_hw hw = {power_on, dma, msi, forge, hang, raise_fault, RECORDS + 1};
-
-static void refused(const char *why)
-{
-    CHECK(nothing_of_use());
-    CHECK(fake_log_has(why));
-}
-
-TEST(units_without_what_we_need_are_refused)
-{
-    for (unsigned bit = 1; bit <= 4; bit++) {
-        if (bit == 2)
-            continue;
-        power_on();
-        set_reg(&model[1], ECAP.off, ECAP_DEFAULT & ~BIT(bit));
-        refused("no interrupt remapping to x2APIC ids, no queued invalidation");
-    }
-    power_on();
-    set_reg(&model[0], CAP.off, (CAP_DEFAULT & ~CAP_ND) | 1);
-    refused("too few domains");
-    power_on();
-    set_reg(&model[0], CAP.off, CAP_DEFAULT & ~CAP_SAGAW_48);
-    set_reg(&model[1], CAP.off, CAP_DEFAULT & ~CAP_SAGAW_39);
-    refused("no page table format");
-}
 
 TEST(what_the_firmware_left_is_gone)
 {
@@ -663,23 +639,21 @@ TEST(faults_of_all_kinds)
 
 TEST(the_first_scope_counts_and_a_vf_is_where_its_pf_is)
 {
-    struct iommu_dev dev = {.rid = NOWHERE};
-
     free_domains();
     power_on();
     machine_.nscopes = 2;
     machine_.scope[1] = (struct boot_ids){0, 0xffff, 1};
-    CHECK_EQ(iommu_init(&machine_), 0);
-    CHECK_EQ(find(&dev), 0);
-    CHECK_EQ(dev.unit, 1);
-    dev.rid = SIBLING;
-    CHECK_EQ(find(&dev), 0);
-    CHECK_EQ(dev.unit, 0);
+    put_functions();
+    CHECK_EQ(pci_find(NOWHERE)->is->unit, 1);
+    CHECK_EQ(pci_find(SIBLING)->is->unit, 0);
+    CHECK_EQ(pci_find(ALIASED)->is->alias, ALIAS.id);
+    CHECK_EQ(pci_find(SIBLING)->is->alias, SIBLING.id);
     machine_.vfs_with_pf = false;
-    CHECK_EQ(find(&dev), 0);
-    CHECK_EQ(dev.unit, 1);
-    dev.rid = (rid_t){0x10028};
-    CHECK_EQ(find(&dev), -ENODEV);
+    put_functions();
+    CHECK_EQ(pci_find(SIBLING)->is->unit, 1);
+    machine_.nscopes = 1;
+    put_functions();
+    CHECK_EQ(pci_find(NOWHERE)->is->unit, BOOT_NO_UNIT);
 }
 
 TEST(nothing_is_left)

@@ -124,12 +124,12 @@ TEST(the_list_is_taken_over)
 TEST(no_memory)
 {
     reset();
-    functions[0].regs = 0xb0000000;
+    add_igb(0x28, BOOT_NO_BRIDGE);
+    functions[1].regs = 0xb0028000;
     fake_mmio_map = map_nothing;
     CHECK_EQ(scan(), -ENOMEM);
-    CHECK_EQ(mapped, 0xb0000000);
+    CHECK_EQ(mapped, 0xb0028000);
     fake_mmio_map = NULL;
-    functions[0].regs = 0;
     reset();
     fake_heap_fail_after = 0;
     CHECK_EQ(scan(), -ENOMEM);

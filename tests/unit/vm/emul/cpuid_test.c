@@ -5,9 +5,11 @@
 #include "tests/unit/fake/platform.c"
 
 #include "boot/cpu.c"
+#include "boot/msrs.c"
 #include "vm/emul/cpuid.c"
 
 static bool poor;
+static struct boot_guest guest;
 
 /* A CPU that has everything: all ones wherever a leaf is features. */
 static struct cpuid_regs host(uint32_t leaf, uint32_t sub)
@@ -50,6 +52,9 @@ static void take_table(void)
 
     cpu_look(&f);
     hvm_cpu = f.machine.processor;
+    guest.vcpus = fake_vm.vm.nvcpus;
+    cpu_show(&guest);
+    fake_vm.vm.cfg = &guest;
 }
 
 static struct vcpu *setup(unsigned nvcpus, unsigned id)

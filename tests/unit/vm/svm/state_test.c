@@ -10,6 +10,7 @@
 #include "tests/unit/fake/svm_insn.c"
 
 #include "boot/cpu.c"
+#include "boot/msrs.c"
 #include "boot/permissions.c"
 #include "kernel/mm/radix.c"
 #include "vm/cpustate.c"

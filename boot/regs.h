@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Registers and CPUID bits beyond kernel/cpu/regs.h. Names of the Intel SDM and the AMD APM. */
+#pragma once
+
+#include "kernel/cpu/regs.h"
+
+#define CPUID_80000001_EDX_1G  BIT32(26)
+#define CR4_FSGSBASE           BIT(16)
+#define MSR_FS_BASE            0xc0000100
+#define MSR_SYSENTER_CS        0x174
+#define MSR_SYSENTER_ESP       0x175
+#define MSR_SYSENTER_EIP       0x176
+#define MSR_X2APIC_TIMER_COUNT 0x839 /* RO */
