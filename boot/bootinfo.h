@@ -234,6 +234,7 @@ struct boot_cpu {
     uint64_t maps;    /* SVM: its permission maps, of BOOT_MAPS_BYTES; VMX: a page, the MSR bitmaps */
     struct boot_svm svm;
     struct boot_vmx vmx;
+    uint64_t host_cr4; /* what the hypervisor runs with, SMEP, SMAP and UMIP where there are */
     uint64_t cr4_valid, xcr0_valid, efer_valid; /* what guests may set; EFER.LMA included */
     struct boot_msr msr[BOOT_MSRS];
 };

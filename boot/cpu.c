@@ -299,11 +299,13 @@ static void fill_valid(struct boot_cpu *c)
 {
     uint32_t f7_ebx = table[0][LEAF_FEATURES][1], f7_ecx = table[0][LEAF_FEATURES][2];
     uint32_t e1_edx = table[LEAF_EXTENDED >> 30][1][3];
+    uint64_t always = CR4_PAE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+    uint64_t guards = (f7_ebx & CPUID_7_EBX_SMEP ? CR4_SMEP : 0) |
+                      (f7_ebx & CPUID_7_EBX_SMAP ? CR4_SMAP : 0) | (f7_ecx & CPUID_7_ECX_UMIP ? CR4_UMIP : 0);
 
-    c->cr4_valid = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |
-                   CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | (f7_ebx & F7_EBX_FSGSBASE ? CR4_FSGSBASE : 0) |
-                   (f7_ebx & CPUID_7_EBX_SMEP ? CR4_SMEP : 0) | (f7_ebx & CPUID_7_EBX_SMAP ? CR4_SMAP : 0) |
-                   (f7_ecx & CPUID_7_ECX_UMIP ? CR4_UMIP : 0);
+    c->host_cr4 = always | guards;
+    c->cr4_valid = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PCE | always | guards |
+                   (f7_ebx & F7_EBX_FSGSBASE ? CR4_FSGSBASE : 0);
     c->xcr0_valid = c->xstates & (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512);
     c->efer_valid = EFER_SCE | EFER_LME | EFER_LMA | (e1_edx & CPUID_EXT_EDX_NX ? EFER_NXE : 0) |
                     (e1_edx & E1_EDX_FXSR_OPT ? EFER_FFXSR : 0);

@@ -7,6 +7,7 @@
 #include "boot/paging.h"
 #include "boot/power.h"
 #include "boot/regs.h"
+#include "boot/serial.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/layout.h"
@@ -124,6 +125,7 @@ void handoff_go(struct bootinfo *info, const struct elf_image *img)
     __asm__ volatile("cli");
     outb(PIC1_MASK_PORT, 0xff);
     outb(PIC2_MASK_PORT, 0xff);
+    serial_set_up(info->config.console_port);
     enumerate_silence();
     convert_map(info, &h.map);
     clock_measure(info->machine.power.pm_timer, info);

@@ -11,3 +11,14 @@
 #define MSR_SYSENTER_ESP       0x175
 #define MSR_SYSENTER_EIP       0x176
 #define MSR_X2APIC_TIMER_COUNT 0x839 /* RO */
+#define CR4_MCE                BIT(6)
+#define CR4_PGE                BIT(7)
+#define CR4_OSFXSR             BIT(9)
+#define CR4_OSXMMEXCPT         BIT(10)
+#define CR4_UMIP               BIT(11)
+#define CR4_SMEP               BIT(20)
+#define CR4_SMAP               BIT(21)
+#define CPUID_1_ECX_XSAVE      BIT32(26)
+#define CPUID_7_EBX_SMEP       BIT32(7)
+#define CPUID_7_EBX_SMAP       BIT32(20)
+#define CPUID_7_ECX_UMIP       BIT32(2)

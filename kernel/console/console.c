@@ -46,7 +46,7 @@ static struct {
     bool dying;     /* nobody lets go of the lock any more */
     struct ring tx; /* on its way to the UART */
     /* Of the polling CPU alone. */
-    unsigned ctrl_a;                 /* Ctrl-A seen and not handed on yet */
+    unsigned ctrl_a; /* Ctrl-A seen and not handed on yet */
     struct timer poll;
 } console = {.focus = channels};
 

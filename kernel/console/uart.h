@@ -6,7 +6,7 @@
 
 #define UART_FIFO 16
 
-/* 115200 8n1, FIFOs on, interrupts off. */
+/* boot/ has set it up: 115200 8n1, FIFOs on, interrupts off. */
 void uart_init(uint16_t port);
 
 /*

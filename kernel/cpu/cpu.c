@@ -33,6 +33,7 @@ _Static_assert(offsetof(struct cpu_tables, cpu.self) == 0, "entry.S writes it");
 /* entry.S makes GS point to the first one: cpu_this(), and so panic(), work from the first line of C on. */
 struct cpu_tables cpus[CPU_MAX];
 static unsigned cpus_online;
+static uint64_t host_cr4;
 
 unsigned cpu_count(void)
 {
@@ -63,15 +64,8 @@ static void load_descriptors(struct cpu_tables *t)
 /* Fixed values rather than changes to what the firmware left: every CPU runs with the same ones. */
 static void set_control_registers(void)
 {
-    struct cpuid_regs leaf7 = cpuid(7, 0);
-    uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
-
-    cr4 |= leaf7.ebx & CPUID_7_EBX_SMEP ? CR4_SMEP : 0;
-    cr4 |= leaf7.ebx & CPUID_7_EBX_SMAP ? CR4_SMAP : 0;
-    cr4 |= leaf7.ecx & CPUID_7_ECX_UMIP ? CR4_UMIP : 0;
-    cr4 |= cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE ? CR4_OSXSAVE : 0;
     write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG);
-    write_cr4(cr4);
+    write_cr4(host_cr4);
     wrmsr(MSR_PAT, PAT_POWER_ON);
     wrmsr(MSR_EFER, (rdmsr(MSR_EFER) | EFER_NXE) & ~EFER_SCE);
 }
@@ -123,8 +117,9 @@ void cpu_set_online(void)
     __atomic_fetch_add(&cpus_online, 1, __ATOMIC_ACQ_REL);
 }
 
-void cpu_init_boot(void)
+void cpu_init_boot(const struct bootinfo *bi)
 {
+    host_cr4 = bi->machine.processor.host_cr4;
     cpu_init_this(0);
     cpu_set_online();
 }

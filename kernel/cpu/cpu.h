@@ -36,7 +36,7 @@ unsigned cpu_count(void);
 struct cpu *cpu_get(unsigned id);
 
 /* Boot CPU: GDT, IDT, TSS, SMEP/SMAP/UMIP, NXE. Before frame_init(). */
-void cpu_init_boot(void);
+void cpu_init_boot(const struct bootinfo *bi);
 
 /* Boot CPU: finds out how local APICs are reached, and sets its own up. After paging_init(). */
 void apic_init_boot(void);

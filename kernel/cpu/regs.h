@@ -8,26 +8,19 @@
 #include "kernel/lib/types.h"
 
 /* Control registers, SDM 3A 2.5 */
-#define CR0_PE         BIT(0)
-#define CR0_MP         BIT(1)
-#define CR0_EM         BIT(2)
-#define CR0_TS         BIT(3)
-#define CR0_ET         BIT(4)
-#define CR0_NE         BIT(5)
-#define CR0_WP         BIT(16)
-#define CR0_AM         BIT(18)
-#define CR0_NW         BIT(29)
-#define CR0_CD         BIT(30)
-#define CR0_PG         BIT(31)
-#define CR4_PAE        BIT(5)
-#define CR4_MCE        BIT(6)
-#define CR4_PGE        BIT(7)
-#define CR4_OSFXSR     BIT(9)
-#define CR4_OSXMMEXCPT BIT(10)
-#define CR4_UMIP       BIT(11)
-#define CR4_OSXSAVE    BIT(18)
-#define CR4_SMEP       BIT(20)
-#define CR4_SMAP       BIT(21)
+#define CR0_PE      BIT(0)
+#define CR0_MP      BIT(1)
+#define CR0_EM      BIT(2)
+#define CR0_TS      BIT(3)
+#define CR0_ET      BIT(4)
+#define CR0_NE      BIT(5)
+#define CR0_WP      BIT(16)
+#define CR0_AM      BIT(18)
+#define CR0_NW      BIT(29)
+#define CR0_CD      BIT(30)
+#define CR0_PG      BIT(31)
+#define CR4_PAE     BIT(5)
+#define CR4_OSXSAVE BIT(18)
 
 /* Model-specific registers, SDM 4 */
 #define MSR_APIC_BASE      0x01b
@@ -83,10 +76,6 @@
 
 /* CPUID, SDM 2A table 3-17 */
 #define CPUID_1_ECX_X2APIC BIT32(21)
-#define CPUID_1_ECX_XSAVE  BIT32(26)
-#define CPUID_7_EBX_SMEP   BIT32(7)
-#define CPUID_7_EBX_SMAP   BIT32(20)
-#define CPUID_7_ECX_UMIP   BIT32(2)
 
 /* Page-table entries, SDM 3A 4.5 */
 #define PTE_P      BIT(0)

@@ -4,7 +4,7 @@
 #include "kernel/lib/spinlock.h"
 #include "kernel/mm/paging.h"
 
-#define VECTORS          256
+#define VECTORS 256
 
 /* Interrupt gate, SDM 3A figure 6-8. */
 struct gate {

@@ -25,8 +25,5 @@ int svm_cpu_on(void)
     wrmsr(MSR_VM_HSAVE_PA, save.a);
     /* The host's GS and TR never change again on this CPU, so one VMSAVE serves all exits. */
     vmsave(c->host_vmcb);
-    /* FPU and vector registers belong to guests; the host only swaps them. */
-    write_cr0((read_cr0() | CR0_MP | CR0_NE) & ~(CR0_EM | CR0_TS));
-    write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE);
     return 0;
 }
