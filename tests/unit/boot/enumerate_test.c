@@ -27,27 +27,6 @@ uint64_t pci_address(uint32_t rid)
     return 0xb0000000 + ((uint64_t)rid << 12);
 }
 
-static struct model *model_at(uint32_t rid)
-{
-    for (unsigned i = 0; i < model_count; i++)
-        if (models[i].rid == rid && !models[i].hidden)
-            return &models[i];
-    return NULL;
-}
-
-static void poke(struct model *m, unsigned off, unsigned size, uint32_t v)
-{
-    memcpy(m->cfg + off, &v, size);
-}
-
-static uint32_t peek(struct model *m, unsigned off, unsigned size)
-{
-    uint32_t v = 0;
-
-    memcpy(&v, m->cfg + off, size);
-    return v;
-}
-
 static struct model *add(uint32_t rid, uint32_t ids, uint32_t class_rev, uint8_t layout)
 {
     struct model *m = model_add(rid);
