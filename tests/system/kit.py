@@ -17,7 +17,7 @@ SECONDS = 240
 Row = collections.namedtuple("Row", "attack guest verdict recorded", defaults=(None,))
 BLOCKED, TRIED, STOPS = "blocked", "tried", "stops"
 
-STOPPED = r"\[{guest}\] stops: "
+STOPPED = r"\[{guest}\] (?:stops|is stopped): "  # where many end at once, the console loses what it has no room for
 FAULT = r"IOMMU: .* of {guest}"
 FORGED_FAULT = r"IOMMU: .*interrupt at .* of {guest}"
 OF_THE_GUEST = [Row(name, "attacker", BLOCKED, recorded) for name, recorded in (
