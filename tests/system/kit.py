@@ -110,7 +110,7 @@ def answer(text, row):
     begins = speech.find(rf"attack {row.attack}: begins at \d+ ms")
     if not begins:
         return None
-    said = speech.find(rf"attack {row.attack}: (blocked|tried|PASSED: .*?)(?=attack |$)")
+    said = speech.find(rf"attack {row.attack}: (blocked|tried|PASSED: .*?)(?=attack[ :]|$)")
     if said:
         return said[0][1], begins[1], said[1]
     over = row.verdict == STOPS and re.search(texts.of(texts.STOPPED, row.guest), text)
