@@ -10,7 +10,7 @@
 
 #define IGB_PF_POOL    (IGB_POOLS - 1)
 #define IGB_VFS_MAX    (IGB_POOLS - 1)
-#define IGB_RING       256 /* descriptors per ring; RDLEN and TDLEN must be multiples of 128 bytes */
+#define IGB_RING       512 /* descriptors per ring; RDLEN and TDLEN must be multiples of 128 bytes */
 #define IGB_FRAME_MIN  64
 #define IGB_FRAME_MAX  1522
 #define IGB_JUMBO_MAX  9728
