@@ -66,7 +66,7 @@ static void measure(struct iommu_domain *d, unsigned i)
 static rid_t attach_something(struct iommu_domain *d)
 {
     for (const struct pci_dev *f = pci_first(); f; f = f->next)
-        if (f->header_type == 0 && iommu_attach(d, f->rid) == 0)
+        if (f->is->header_type == 0 && iommu_attach(d, f->rid) == 0)
             return f->rid;
     panic("bench: no function can be attached");
 }
@@ -88,7 +88,7 @@ void hv_main(const struct bootinfo *bi)
 {
     uart_init(bi->config.console_port);
     time_init(bi);
-    cpu_init_boot();
+    cpu_init_boot(bi);
     frame_init(bi);
     paging_init(bi);
     acpi_init(bi);
