@@ -83,7 +83,7 @@ static bool show_functions(struct bootinfo *info, struct boot_pci *list, struct 
     if (!shown)
         return error_set(err, "memory: no room for what guests see of PCI functions");
     for (uint64_t i = 0; i < info->function_count; i++)
-        if (!shown_fill(&list[i], &shown[i]))
+        if (list[i].header_type == 0 && !shown_fill(&list[i], &shown[i]))
             fw_print("lastmile: warning: PCI: %02x:%02x.%x: its MSI-X table is outside of its BARs: it is "
                      "shown without\n",
                      list[i].rid >> 8, list[i].rid >> 3 & 0x1f, list[i].rid & 7);
