@@ -88,6 +88,14 @@ static void end(char **word)
         vm_stop(vm, NULL, again ? VM_POWER_RESET : VM_HELD, "by the operator");
 }
 
+/* A move may take it from its owner at any time. */
+static const char *owner_of(const struct vf *f)
+{
+    const struct vm *vm = __atomic_load_n(&f->owner, __ATOMIC_SEQ_CST);
+
+    return vm ? vm->name : "-";
+}
+
 static void list_vfs(UNUSED char **word)
 {
     static const uint8_t none[6];
@@ -101,8 +109,7 @@ static void list_vfs(UNUSED char **word)
             : f->used           ? "used"
             : vf_is_clean(f)    ? "clean"
                                 : "dirty",
-            m[0], m[1], m[2], m[3], m[4], m[5], f->label, f->owner ? f->owner->name : "-",
-            f->dev->faults.total);
+            m[0], m[1], m[2], m[3], m[4], m[5], f->label, owner_of(f), f->dev->faults.total);
     }
 }
 
@@ -114,7 +121,7 @@ static struct vf *vf(const char *label, bool owned)
     if (f && (f->owner != NULL) == owned)
         return f;
     if (f)
-        say("%s: %s has it\r\n", label, owned ? "nobody" : f->owner->name);
+        say("%s: %s has it\r\n", label, owned ? "nobody" : owner_of(f));
     else
         say("%s: no such VF; `vf` names them\r\n", label);
     return NULL;
@@ -134,7 +141,7 @@ static void detach(char **word)
     struct vf *f = vf(word[1], true);
 
     if (f && vf_take(f) != 0)
-        say("%s: must be stopped\r\n", f->owner->name);
+        say("%s: must be stopped\r\n", owner_of(f));
 }
 
 /* --- moves: what comes of an order is the I/O domain's to say --- */
@@ -157,7 +164,7 @@ static struct vf *source(const char *name)
     unsigned n = found != NULL;
 
     for (struct vf *f = vf_first(); f && !vf_find(name); f = f->next)
-        if (f->owner && strcmp(f->owner->name, name) == 0) {
+        if (strcmp(owner_of(f), name) == 0) {
             found = f;
             n++;
         }

@@ -66,6 +66,8 @@ int assign_switch(struct vm *vm, const struct pci_dev *from, struct pci_dev *to,
     spin_guard(&vm->vpci->lock);
 
     f = function_of(vm, from);
+    if (f && from->faults.held) /* meanwhile: `vf restore` brings it back, and nothing else */
+        return from == to ? 0 : -EPERM;
     rc = f ? iommu_attach(vm->iommu, to->rid) : -ESRCH;
     if (rc != 0)
         return rc;

@@ -66,11 +66,13 @@ int vf_give(struct vf *f, struct vm *vm)
 
 int vf_take(struct vf *f)
 {
-    struct vm *vm = f->owner;
+    struct vm *vm = __atomic_load_n(&f->owner, __ATOMIC_SEQ_CST);
     unsigned i = 0;
-    spin_guard(&vm->lock);
 
-    if (vm->state != VM_STOPPED)
+    if (!vm)
+        return -EBUSY;
+    spin_guard(&vm->lock);
+    if (vm->state != VM_STOPPED || f->owner != vm) /* a move that ends gives its destination back */
         return -EBUSY;
     while (vm->vf[i] != f)
         i++;
@@ -91,7 +93,6 @@ void vf_move(struct vf *from, struct vf *to)
     to->mac = from->mac;
     to->on_fault = from->on_fault;
     from->mac = NULL;
-    from->owner = NULL;
     from->dev->faults = (struct pci_faults){0};
     __atomic_store_n(&from->used, false, __ATOMIC_SEQ_CST);
 }

@@ -50,7 +50,7 @@ MUST_USE int vf_take(struct vf *f);
 MUST_USE int vf_check_all(struct vm *vm);
 MUST_USE int vf_assign_all(struct vm *vm);
 
-/* The VF of a guest that runs is `to` from now on, which is claimed for it already; `from` is nobody's. */
+/* The VF of a guest that runs is `to` from now on, which is claimed for it already; `from` remains claimed until the caller has reset it. */
 void vf_move(struct vf *from, struct vf *to);
 
 /* Before the functions of a VM are taken back: whatever it did to its VFs has to be scrubbed from here on. */

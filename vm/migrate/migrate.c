@@ -25,16 +25,18 @@ static struct {
     struct iommu_domain *staging; /* while there is a destination */
     unsigned pages;               /* of it */
     uint64_t frozen_ns;           /* when the guest was asked to stand still, 0: it was not */
+    uint64_t spent_ns;            /* that it stood still for the same order before */
     struct timer limit;           /* never cancelled: it takes the lock */
     struct vm *caller;            /* of the step that is taken now, and what it says */
     struct move args;
     uint8_t record[MOVE_RECORD_MAX];
     uint32_t record_length;
     struct move_order order;
-    bool ordered;        /* and not fetched yet */
-    uint64_t leave_ns;   /* when it was fetched, 0: what it leads to has been done */
-    bool patient;        /* the operator wants the guest to stand still */
-    struct vm *listener; /* the I/O domain, if it takes orders */
+    const struct vm *whose; /* guest the order is about */
+    bool ordered;           /* and not fetched yet */
+    uint64_t leave_ns;      /* when it was fetched, 0: what it leads to has been done */
+    bool patient;           /* the operator wants the guest to stand still */
+    struct vm *listener;    /* the I/O domain, if it takes orders */
     uint8_t vector;
 } m = {.state = {MOVE_RUNNING, MOVE_STOP}};
 
@@ -54,6 +56,7 @@ static void post(enum move_op op, const struct vf *from, const struct vf *to, co
     if (to)
         setup_vf_place(to, &m.order.to_nic, &m.order.to);
     strlcpy(m.order.guest, guest->name, sizeof(m.order.guest));
+    m.whose = guest;
     m.ordered = true;
     m.leave_ns = 0;
     if (m.listener)
@@ -68,6 +71,8 @@ int migrate_order(enum move_op op, const struct vf *from, const struct vf *to)
         return -ENODEV;
     if (m.ordered || m.leave_ns)
         return -EBUSY;
+    if (!from->used || !from->owner) /* it may just have been moved away from */
+        return -ENOENT;
     post(op, from, to, from->owner);
     return 0;
 }
@@ -87,6 +92,7 @@ int migrate_fetch(struct vm *caller, gpa_t to, uint64_t vector)
         return -EFAULT;
     m.ordered = false;
     m.leave_ns = time_ns();
+    m.spent_ns = 0;
     return 1;
 }
 
@@ -192,9 +198,9 @@ static void discard(struct vf *t)
     if (m.state[DESTINATION] == MOVE_RESUMING && iommu_detach(m.staging, t->dev->rid) != 0)
         log_error("%s: the IOMMU did not confirm that it left the staging domain", t->label);
     drop_staging(t);
-    t->owner = NULL;
     __atomic_store_n(&t->used, false, __ATOMIC_SEQ_CST);
     reset(t);
+    __atomic_store_n(&t->owner, NULL, __ATOMIC_SEQ_CST);
 }
 
 static int64_t undo(void)
@@ -213,15 +219,18 @@ static int64_t undo(void)
 static int64_t resume(void)
 {
     uint64_t still = m.frozen_ns ? time_ns() - m.frozen_ns : 0;
-    const struct vf *from = m.vf[SOURCE], *to = m.vf[DESTINATION];
+    struct vf *from = m.vf[SOURCE];
+    const struct vf *to = m.vf[DESTINATION];
 
     m.frozen_ns = 0;
+    m.spent_ns += still;
     vm_freeze(m.vm, false);
     if (to) {
         log_info("[%s] moved from %s to %s: stood still for %lu us", m.vm->name, from->label, to->label,
                  still / NS_PER_US);
         drop_staging(to);
         reset(from);
+        __atomic_store_n(&from->owner, NULL, __ATOMIC_SEQ_CST); /* nobody else's before */
     }
     m.vm = NULL;
     set_states(MOVE_RUNNING, MOVE_STOP);
@@ -253,7 +262,7 @@ static void too_long(UNUSED struct timer *t)
 {
     spin_guard(&m.lock);
 
-    if (!m.vm || !m.frozen_ns || m.patient || time_ns() < m.frozen_ns + FROZEN_LIMIT_NS)
+    if (!m.vm || !m.frozen_ns || m.patient || time_ns() + m.spent_ns < m.frozen_ns + FROZEN_LIMIT_NS)
         return;
     log_error("[%s] stood still for too long: its move to another VF is ended", m.vm->name);
     end_alone();
@@ -269,6 +278,10 @@ void migrate_end(const struct vm *vm)
         end_alone();
     if (vm->privileged && m.leave_ns && m.order.op == ORDER_WAKE)
         m.ordered = true; /* the next one begins it anew */
+    if (vm == m.whose) {  /* its VFs are reset: nothing is to be moved or mended */
+        m.ordered = false;
+        m.leave_ns = 0;
+    }
 }
 
 /* --- the steps between --- */
@@ -290,10 +303,12 @@ static int64_t map(void)
 static int64_t freeze(void)
 {
     if (!m.frozen_ns) {
+        if (m.spent_ns >= FROZEN_LIMIT_NS)
+            return -EACCES;
         m.frozen_ns = time_ns();
         if (!m.limit.fn)
             timer_init(&m.limit, too_long);
-        timer_arm(&m.limit, m.frozen_ns + FROZEN_LIMIT_NS);
+        timer_arm(&m.limit, m.frozen_ns + FROZEN_LIMIT_NS - m.spent_ns);
         vm_freeze(m.vm, true);
     }
     if (!vm_is_off_cpus(m.vm))

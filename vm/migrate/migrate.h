@@ -11,13 +11,13 @@
 struct vf;
 struct vm;
 
-/* HC_MOVE. A guest stands still for 1 s at most: then the move is undone or, from MOVE_SWITCH on, completed. */
+/* HC_MOVE. A guest stands still for 1 s at most, for one order: then the move is undone or, from MOVE_SWITCH on, completed. */
 int64_t migrate_step(struct vm *caller, uint64_t step, gpa_t args);
 
 /* HC_ORDER. -EFAULT: `to` is not all RAM; -EINVAL: no vector of a device. */
 int migrate_fetch(struct vm *caller, gpa_t to, uint64_t vector);
 
-/* An order of the operator's for the I/O domain. `to` may be NULL. -EBUSY: one waits already; -ENODEV: nobody takes orders. */
+/* An order of the operator's for the I/O domain. `to` may be NULL. -ENOENT: no guest that runs has `from`; -EBUSY: one waits already; -ENODEV: nobody takes orders. */
 MUST_USE int migrate_order(enum move_op op, const struct vf *from, const struct vf *to);
 
 /* Before the functions of a VM are taken back: a move of its VF, or one that it drives, ends here. */

@@ -581,4 +581,40 @@ TEST(orders)
     tear_down();
 }
 
+TEST(an_order_for_a_vf_that_was_just_moved_away_from)
+{
+    set_up();
+    advance(MOVE_RESUME);
+    CHECK(!vf[0].owner && vf[2].owner == &web);
+    CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[2]), -ENOENT);
+    tear_down();
+}
+
+TEST(an_order_ends_with_its_guest)
+{
+    set_up();
+    migrate_end(&web);
+    CHECK_EQ(go(MOVE_BEGIN), -EACCES);
+    CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[2]), 0);
+    migrate_end(&web);
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
+    tear_down();
+}
+
+TEST(many_short_times_are_no_longer_than_one)
+{
+    set_up();
+    advance(MOVE_FREEZE);
+    fake_time_advance(FROZEN_LIMIT_NS - NS_PER_MS);
+    CHECK_EQ(go(MOVE_ABORT), 0);
+    CHECK(go(MOVE_RESUME) > 0);
+    clean = true;
+    CHECK_EQ(go(MOVE_BEGIN), 0);
+    CHECK_EQ(go(MOVE_FREEZE), 0);
+    fake_time_advance(NS_PER_MS);
+    too_long(&m.limit);
+    CHECK(!m.vm && !web.frozen);
+    tear_down();
+}
+
 TEST_MAIN()

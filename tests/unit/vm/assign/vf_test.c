@@ -97,6 +97,7 @@ TEST(giving_and_taking)
     CHECK_EQ(vf_take(f), 0);
     CHECK(!f->dev->faults.held); /* no trace of it for the next owner */
     CHECK(web.nvfs == 1 && web.vf[0] == vf_find("lan0/1") && f->owner == NULL);
+    CHECK_EQ(vf_take(f), -EBUSY);
     CHECK_EQ(vf_give(f, &db), 0);
     CHECK(db.nvfs == 1 && db.vf[0] == f && f->owner == &db);
     web.nvfs = BOOT_GUEST_VFS;

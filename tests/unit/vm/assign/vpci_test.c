@@ -1012,6 +1012,20 @@ TEST(another_function_takes_its_place)
     tear_down();
 }
 
+TEST(one_that_came_into_quarantine_meanwhile_stays_there)
+{
+    struct fake_pci *second = set_up_two();
+
+    pending_for_ever = false;
+    CHECK_EQ(assign_quiesce(&vm, vf), 0);
+    vf->faults.held = true;
+    CHECK_EQ(assign_switch(&vm, vf, &second->dev, "lan0/1"), -EPERM);
+    CHECK_EQ(assign_switch(&vm, vf, vf, "lan0/0"), 0);
+    CHECK(!fake_iommu_dev(vf->rid)->domain && !fake_iommu_dev(second->dev.rid));
+    CHECK_EQ(hw->cfg[PCI_COMMAND] & PCI_COMMAND_BM, 0);
+    tear_down();
+}
+
 TEST(only_what_is_alike_takes_its_place)
 {
     struct fake_pci *second = set_up_two();
