@@ -169,6 +169,7 @@ typedef struct {
 #define VMOLR_MPME             IGB_BIT(28)
 #define VMOLR_STRVLAN          IGB_BIT(30)
 #define VMOLR_STRCRC           IGB_BIT(31)
+#define IGB_RPLOLR             IGB_REG(0x5af0) /* of copies: STRVLAN and STRCRC as in VMOLR */
 #define IGB_VLVF(n)            IGB_REG(0x5d00 + 4 * (n))
 #define VLVF_VLAN_ID           IGB_MASK(11, 0)
 #define VLVF_POOLSEL           IGB_MASK(19, 12)

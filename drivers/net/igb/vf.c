@@ -327,6 +327,7 @@ void igb_switch_setup(struct igb *g)
     igb_rar_check(g, IGB_RAR_PF, g->nic.mac, IGB_PF_POOL);
     igb_wr(g, IGB_VMOLR(IGB_PF_POOL),
            VMOLR_BAM | VMOLR_AUPE | VMOLR_STRCRC | VMOLR_LPE | IGB_PREP(VMOLR_RLPML, IGB_FRAME_MAX));
+    igb_wr(g, IGB_RPLOLR, VMOLR_STRVLAN | VMOLR_STRCRC); /* a group's frames come to all pools alike */
     igb_wr(g, IGB_RLPML, IGB_JUMBO_MAX);
     igb_wr(g, IGB_RXCSUM, 0);
     igb_wr(g, IGB_RCTL, RCTL_RXEN | RCTL_LPE | RCTL_BAM | RCTL_VFE | RCTL_SECRC);

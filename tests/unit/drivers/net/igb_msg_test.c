@@ -506,6 +506,7 @@ TEST(the_switch_follows_the_mode)
 {
     start();
     CHECK_EQ(reg(IGB_DTXSWC), DTXSWC_LOOPBACK_EN | 0x0f0f);
+    CHECK_EQ(reg(IGB_RPLOLR), 0xc0000000); /* no tag in a group's frames, either */
     CHECK_EQ(reg(IGB_MRQC), 3);
     CHECK_EQ(IGB_GET(VT_CTL_DEF_PL, reg(IGB_VT_CTL)), 7);
     nic.nic.vepa = true;
