@@ -6,6 +6,7 @@
 #include "vm/abi/migrate.h"
 #include "drivers/net/nic.h"
 #include "drivers/net/vf/vf.h"
+#include "drivers/svc/phase.h"
 #include "drivers/svc/svc.h"
 #include "drivers/sys/sys.h"
 #include "vm/abi/hypercall.h"
@@ -28,26 +29,8 @@ static const char *const op_name[] = {[ORDER_MOVE] = "move",
                                       [ORDER_RESUME] = "resume",
                                       [ORDER_WAKE] = "wake"};
 
-enum phase {
-    BEGIN,
-    STAGE,
-    PARK,
-    FREEZE,
-    STOP,
-    QUIESCE,
-    SAVE,
-    REPLAY,
-    LOAD,
-    SWITCH,
-    START,
-    RESUME,
-    FINISH,
-    PHASES
-};
-
-static const char *const phase_name[PHASES] = {"begin",   "stage",  "park",   "freeze", "stop",
-                                               "quiesce", "save",   "replay", "load",   "switch",
-                                               "start",   "resume", "finish"};
+const char *const phase_name[PHASES] = {"begin",  "stage", "park",   "freeze", "stop",   "quiesce", "save",
+                                        "replay", "load",  "switch", "start",  "resume", "finish"};
 
 static struct {
     struct nic *const *nics;

@@ -4,6 +4,8 @@
  * no address that its policy forbids, and changes nothing by a record that it refuses.
  */
 #include "tests/unit/fake/igb.c"
+#include "tests/unit/fake/igb_idle.c"
+#include "tests/unit/fake/igb_start.c"
 
 #include "drivers/net/buf.c"
 #include "drivers/net/igb/late.c"
@@ -54,46 +56,6 @@ int igb_send_now(struct igb *g, const void *frame, uint16_t length)
     (void)g, (void)frame;
     must(length <= IGB_JUMBO_MAX);
     return 0;
-}
-
-bool igb_rx_poll(struct igb *g)
-{
-    (void)g;
-    return false;
-}
-
-bool igb_tx_reclaim(struct igb *g)
-{
-    (void)g;
-    return false;
-}
-
-int igb_rings_start(struct igb *g)
-{
-    (void)g;
-    return 0;
-}
-
-int igb_intr_setup(struct igb *g)
-{
-    (void)g;
-    return 0;
-}
-
-void igb_intr_off(struct igb *g)
-{
-    (void)g;
-}
-
-bool igb_link_update(struct igb *g)
-{
-    (void)g;
-    return false;
-}
-
-void pci_enable(unsigned devfn, uint32_t bits)
-{
-    (void)devfn, (void)bits;
 }
 
 /* --- one life --- */

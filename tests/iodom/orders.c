@@ -6,6 +6,7 @@
  */
 #include "drivers/net/buf.h"
 #include "drivers/net/vf/vf.h"
+#include "drivers/svc/phase.h"
 #include "drivers/svc/svc.h"
 #include "drivers/sys/hypercall.h"
 #include "drivers/sys/sys.h"
@@ -20,27 +21,6 @@
 #define ORDERS_PORT 9
 #define PORT_RESET  0xcf9
 #define RESET_CPU   4
-
-enum phase {
-    BEGIN,
-    STAGE,
-    PARK,
-    FREEZE,
-    STOP,
-    QUIESCE,
-    SAVE,
-    REPLAY,
-    LOAD,
-    SWITCH,
-    START,
-    RESUME,
-    FINISH,
-    PHASES
-};
-
-static const char *const phase_name[PHASES] = {"begin",   "stage",  "park",   "freeze", "stop",
-                                               "quiesce", "save",   "replay", "load",   "switch",
-                                               "start",   "resume", "finish"};
 
 static struct {
     void (*run)(void);

@@ -6,6 +6,8 @@
 #include "tests/unit/test.h"
 
 #include "tests/unit/fake/igb.c"
+#include "tests/unit/fake/igb_idle.c"
+#include "tests/unit/fake/igb_start.c"
 #include <setjmp.h>
 
 #include "drivers/net/buf.c"
@@ -158,46 +160,6 @@ int igb_send_now(struct igb *g, const void *frame, uint16_t length)
             break;
     }
     return 0;
-}
-
-bool igb_rx_poll(struct igb *g)
-{
-    (void)g;
-    return false;
-}
-
-bool igb_tx_reclaim(struct igb *g)
-{
-    (void)g;
-    return false;
-}
-
-int igb_rings_start(struct igb *g)
-{
-    (void)g;
-    return 0;
-}
-
-int igb_intr_setup(struct igb *g)
-{
-    (void)g;
-    return 0;
-}
-
-void igb_intr_off(struct igb *g)
-{
-    (void)g;
-}
-
-bool igb_link_update(struct igb *g)
-{
-    (void)g;
-    return false;
-}
-
-void pci_enable(unsigned devfn, uint32_t bits)
-{
-    (void)devfn, (void)bits;
 }
 
 static bool on_channel(struct nic *n, unsigned channel, bool ready)

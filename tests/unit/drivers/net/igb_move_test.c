@@ -3,6 +3,7 @@
 #include "tests/unit/test.h"
 
 #include "tests/unit/fake/igb.c"
+#include "tests/unit/fake/igb_idle.c"
 
 #include "drivers/net/buf.c"
 #include "drivers/net/igb/late.c"
@@ -50,18 +51,6 @@ int igb_send_now(struct igb *g, const void *frame, uint16_t length)
     }
     CHECK(!"a frame without a buffer");
     return 0;
-}
-
-bool igb_rx_poll(struct igb *g)
-{
-    (void)g;
-    return false;
-}
-
-bool igb_tx_reclaim(struct igb *g)
-{
-    (void)g;
-    return false;
 }
 
 bool igb_mbx_has_request(const struct igb *g, unsigned vf)

@@ -6,6 +6,7 @@
 #include "tests/unit/test.h"
 
 #include "tests/unit/fake/igb.c"
+#include "tests/unit/fake/igb_idle.c"
 #include "tests/unit/fake/keepsake.c"
 #include <setjmp.h>
 
@@ -52,17 +53,6 @@ int igb_rings_start(struct igb *g)
     (void)g;
     CHECK(bus_master);
     return rings_rc;
-}
-
-int igb_intr_setup(struct igb *g)
-{
-    (void)g;
-    return 0;
-}
-
-void igb_intr_off(struct igb *g)
-{
-    (void)g;
 }
 
 bool igb_link_update(struct igb *g)
