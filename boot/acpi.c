@@ -292,7 +292,7 @@ static void read_table(const struct reader *r, uint64_t pa)
 
 /* --- the way there --- */
 
-void acpi_read(struct acpi_facts *f, uint64_t rsdp, const struct boot_mem *mem, size_t nmem,
+void acpi_read(struct acpi_facts *f, uint64_t rsdp, uint32_t self, const struct boot_mem *mem, size_t nmem,
                void (*warn)(const char *line))
 {
     const struct reader r = {f, mem, nmem, warn};
@@ -300,6 +300,7 @@ void acpi_read(struct acpi_facts *f, uint64_t rsdp, const struct boot_mem *mem, 
     struct acpi_table root;
 
     memset(f, 0, sizeof(*f));
+    add_cpu(&f->machine, self);
     if (!rsdp || !memmap_listed(mem, nmem, rsdp, RSDP_V2_BYTES) || memcmp(p, "RSD PTR ", 8) != 0 ||
         p[RSDP_REVISION] < 2 || get32(p + RSDP_LENGTH) != RSDP_V2_BYTES || !sum_is_zero(p, RSDP_V2_BYTES)) {
         warn("ACPI: no valid RSDP of revision 2");

@@ -27,9 +27,10 @@ struct acpi_facts {
 
 /*
  * Reads the tables that the RSDP at physical address `rsdp` leads to. `mem` says where memory is, `warn`
- * takes one line for each table that is refused. Memory is identity-mapped.
+ * takes one line for each table that is refused. Memory is identity-mapped. `self` is this processor's local
+ * APIC id: the first of the machine's, whether a table names it or not.
  */
-void acpi_read(struct acpi_facts *f, uint64_t rsdp, const struct boot_mem *mem, size_t nmem,
+void acpi_read(struct acpi_facts *f, uint64_t rsdp, uint32_t self, const struct boot_mem *mem, size_t nmem,
                void (*warn)(const char *line));
 
 /* The number in `size` bytes at an offset; 0 beyond the end: older revisions of a table are shorter. */

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC   0x454c494d5453414cull /* "LASTMILE" */
-#define BOOTINFO_VERSION 11
+#define BOOTINFO_VERSION 14
 
 enum boot_mem_type {
     BOOT_MEM_USABLE,   /* free from the hand-off on (boot services memory included) */
@@ -84,23 +84,73 @@ struct boot_piece {
     uint64_t at, source, size;
 };
 
+/* RAM of a guest, `size` bytes at its address `at`; all three are multiples of 2 MiB. */
+struct boot_block {
+    uint64_t at, base, size;
+};
+
+#define BOOT_BLOCKS_MAX  128
 #define BOOT_PIECES_MAX  26
 #define BOOT_REFUSAL_MAX 128
 
-/* Selectors that the GDT of a start has; its limit is that of BOOT_START_DS. */
-#define BOOT_START_CS 0x10
-#define BOOT_START_DS 0x18
+/* In the order of the instruction encoding (AMD APM 3 table 1-10). */
+enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, GPRS };
 
 /*
- * How a guest starts: these pieces in its RAM and zeroes elsewhere, and the first vCPU at `entry`, interrupts
- * off, with flat segments of 4 GiB: in 64-bit mode on the page tables at `cr3`, or without paging in 32-bit
- * mode. Registers that are not here are 0. Addresses are the guest's physical ones.
+ * EFER.LMA follows EFER.LME and CR0.PG whatever is written, EFER.SVME is the host's business and never seen.
+ * CR8 is what an unintercepted read gives: whoever changes the APIC's task priority sets it. TSC_OFFSET is what
+ * the guest's TSC is ahead of this CPU's. CPL follows SS and is read only. Those behind it are for a vCPU that is on no CPU; SHADOW:
+ * interrupts are held off for one instruction more; NMI_BLOCKED: until the next IRET. The order is that of the records (vm/migrate/state.h), too.
  */
+enum vm_reg {
+    REG_CR0,
+    REG_CR2,
+    REG_CR3,
+    REG_CR4,
+    REG_CR8,
+    REG_EFER,
+    REG_PAT,
+    REG_DEBUGCTL,
+    REG_TSC_OFFSET,
+    REG_CPL,
+    REG_DR6,
+    REG_DR7,
+    REG_STAR,
+    REG_LSTAR,
+    REG_CSTAR,
+    REG_SFMASK,
+    REG_KERNEL_GS_BASE,
+    REG_SYSENTER_CS,
+    REG_SYSENTER_ESP,
+    REG_SYSENTER_EIP,
+    REG_SHADOW,
+    REG_NMI_BLOCKED,
+    VM_REGS
+};
+
+/* The first six as instructions encode them (APM 3 table 1-11). Of GDTR and IDTR, base and limit count. */
+enum vm_seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_GDTR, SEG_LDTR, SEG_IDTR, SEG_TR, VM_SEGS };
+
+/* attr: descriptor bits 55:52 and 47:40 packed as in the VMCB (APM 2 15.5.1): type 3:0, S 4, DPL 6:5, P 7,
+ * AVL 8, L 9, D 10, G 11. */
+struct vm_segment {
+    uint16_t selector, attr;
+    uint32_t limit;
+    uint64_t base;
+};
+
+/* All that a vCPU begins with; what is not here, the hypervisor's back end knows. */
+struct boot_vcpu {
+    struct vm_segment segment[VM_SEGS];
+    uint64_t reg[VM_REGS]; /* before REG_CPL */
+    uint64_t gpr[GPRS];
+    uint64_t rip, rflags;
+};
+
+/* How a guest starts: these pieces in its RAM and zeroes elsewhere, and its first vCPU. Addresses are the guest's physical ones. */
 struct boot_start {
     char refusal[BOOT_REFUSAL_MAX]; /* why it cannot start: a sentence for the operator; "" if it can */
-    uint64_t entry, rax, rbx, rsi;
-    uint64_t cr3; /* 0: 32-bit mode */
-    uint64_t gdt;
+    struct boot_vcpu vcpu;
     uint64_t npieces;
     struct boot_piece piece[BOOT_PIECES_MAX];
 };
@@ -121,6 +171,9 @@ struct boot_guest {
     struct boot_vf vf[BOOT_GUEST_VFS];
     struct boot_function function[BOOT_GUEST_FUNCTIONS];
     struct boot_start start;
+    /* All its memory, for good, with anything in it: from 0 up, and from 4 GiB up what would reach beyond 3 GiB. Of one that cannot start: nothing. */
+    uint32_t nblocks;
+    struct boot_block block[BOOT_BLOCKS_MAX];
     /* What it sees of CPUID but for the vCPU's id: EAX, EBX, ECX and EDX by bits 31:30 of the leaf (the usual ones, the hypervisor's, the extended) and
      * its low bits; of leaf 0Bh subleaf 1. */
     uint32_t cpuid[4][BOOT_CPUID_LEAVES][4];
@@ -213,6 +266,8 @@ struct boot_vmx {
 #define BOOT_MAPS_MSR   0x3000
 #define BOOT_MAPS_LENT  0x5000
 #define BOOT_MAPS_BYTES 0x7000
+/* Of VMX's: those of a vCPU whose interrupts are the CPU's. */
+#define BOOT_MAPS_DELEGATED 0x1000
 
 #define BOOT_MSRS 15
 
@@ -224,25 +279,33 @@ struct boot_msr {
 };
 
 /* What the processors have, all alike, and what of it is for guests. */
+/* What a register of a guest's vCPU may hold that was saved, by itself: these bits, or if that is 0 a canonical address. */
+struct boot_limit {
+    char name[16];
+    uint64_t valid;
+};
+
 struct boot_cpu {
     uint32_t virt;   /* enum boot_virt, never BOOT_VIRT_NONE; the other one's structure is zero */
     uint8_t leaf_1g; /* nested page tables may have leaves of 1 GiB */
     uint8_t xsaveopt, tsc_aux, ibpb;
     uint32_t xstate_size; /* bytes */
-    uint32_t pad;
-    uint64_t xstates; /* all that XCR0 can enable */
-    uint64_t maps;    /* SVM: its permission maps, of BOOT_MAPS_BYTES; VMX: a page, the MSR bitmaps */
+    uint32_t delegates;   /* bool: the CPU delivers a guest's interrupts and ends them (vm/hvm.h) */
+    uint64_t xstates;     /* all that XCR0 can enable */
+    uint64_t maps;        /* SVM: its permission maps, of BOOT_MAPS_BYTES; VMX: two pages of MSR bitmaps */
     struct boot_svm svm;
     struct boot_vmx vmx;
-    uint64_t host_cr4; /* what the hypervisor runs with, SMEP, SMAP and UMIP where there are */
+    uint64_t host_cr4; /* boot/'s: what the hypervisor runs with, SMEP, SMAP and UMIP where there are */
     uint64_t cr4_valid, xcr0_valid, efer_valid; /* what guests may set; EFER.LMA included */
     struct boot_msr msr[BOOT_MSRS];
+    struct boot_limit limit[VM_REGS];
+    struct boot_vcpu reset; /* as after power-up (SDM 3A table 10-1) */
 };
 
 /* What the processor and the machine's ACPI tables say. */
 struct boot_machine {
     struct boot_cpu processor;
-    uint32_t ncpus;              /* usable processors, the boot processor among them */
+    uint32_t ncpus;              /* usable processors, the boot processor the first of them */
     uint32_t cpu[BOOT_CPUS_MAX]; /* their local APIC ids, as many as fit */
     uint32_t necam;
     struct boot_ecam ecam[BOOT_ECAM_MAX];
@@ -308,11 +371,16 @@ struct boot_shown {
 #define BOOT_FUNCTIONS_MAX 4096
 
 /*
- * State at hand-off: long mode, interrupts off, the 8259s masked, one CPU; paging as kernel/mm/layout.h says, with the
- * stacks of the boot processor, a root below 4 GiB, and two pages mapped to their own addresses, to be executed: `jump`
- * and `trampoline`. RDI holds the direct-map address of this structure, RSP the end of the boot processor's main stack;
- * all else is undefined. The other processors come to the same entry by way of the trampoline (SIPI), with RDI = 0 and no stack.
+ * State at hand-off: long mode, interrupts off, the 8259s masked, one CPU; paging as kernel/mm/layout.h says, with a root below 4 GiB, and two pages
+ * mapped to their own addresses, to be executed: `jump` and `trampoline`. The other processors come to the same entry by way of the trampoline (SIPI),
+ * one after the other.
+ *
+ * Each of them has: RDI, the direct-map address of this structure; ESI, its number, which is the word at BOOT_TRAMPOLINE_NUMBER (0 for the boot
+ * processor); RSP, the end of its main stack; RFLAGS without any flag; CR0, CR4, PAT and EFER as the hypervisor runs with them; a GDT of its own with
+ * code at 08h (CS), data at 10h (DS, ES, SS) and at 18h a TSS with the ends of its stacks as IST 1 to 3, in which TR is. All else is undefined.
  */
+#define BOOT_TRAMPOLINE_NUMBER 0xffc /* in its page, 32 bits */
+
 struct bootinfo {
     uint64_t magic;
     uint32_t version, size; /* sizeof(struct bootinfo) */
@@ -322,7 +390,7 @@ struct bootinfo {
     uint64_t ram; /* struct boot_range[ram_count], sorted, apart: all RAM, whatever is in it */
     uint64_t ram_count;
     uint64_t
-        free; /* struct boot_range[free_count], one at least: of it, what is BOOT_MEM_USABLE above 1 MiB */
+        free; /* struct boot_range[free_count], one at least: of it, what is BOOT_MEM_USABLE above 1 MiB, and no guest's */
     uint64_t free_count;
     uint64_t frame_states; /* zeroes, a byte for each page from 0 to the end of RAM */
     uint64_t image_base;   /* where hv.elf's lowest segment was loaded, 2 MiB aligned, contiguous */

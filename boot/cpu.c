@@ -2,6 +2,7 @@
 #include "boot/cpu.h"
 #include "boot/msrs.h"
 #include "boot/regs.h"
+#include "boot/state.h"
 #include "kernel/cpu/x86.h"
 #include <string.h>
 
@@ -86,6 +87,8 @@ static void look_at_svm(struct boot_facts *f)
 #define PROC2_VPID         BIT32(5)
 #define PROC2_WBINVD       BIT32(6)
 #define PROC2_UNRESTRICTED BIT32(7)
+/* The x2APIC's MSRs from the virtual-APIC page; interrupts delivered and ended from there */
+#define PROC2_DELEGATE (BIT32(4) | BIT32(8) | BIT32(9))
 /* VM-exit and VM-entry controls (tables 25-13 and 25-15) */
 #define EXIT_SAVE_DEBUG  BIT32(2)
 #define EXIT_HOST_64     BIT32(9)
@@ -110,7 +113,7 @@ static const struct {
      PROC_TSC_OFFSET | PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_CR8_LOAD | PROC_TPR_SHADOW | PROC_IO |
          PROC_MSR_BITMAPS | PROC_MONITOR | PROC_SECONDARY,
      0, offsetof(struct boot_vmx, proc)},
-    {MSR_VMX_PROC2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED, PROC2_RDTSCP,
+    {MSR_VMX_PROC2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED, PROC2_RDTSCP | PROC2_DELEGATE,
      offsetof(struct boot_vmx, proc2)},
     {MSR_VMX_TRUE_EXIT,
      EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER, 0,
@@ -143,6 +146,7 @@ static const char *vmx_lacks(struct boot_cpu *c)
     ept = rdmsr(MSR_VMX_EPT_VPID);
     c->vmx.revision = (uint32_t)FIELD_GET(VMX_BASIC_REVISION, basic);
     c->leaf_1g = ept & EPT_LEAF_1G ? 1 : 0;
+    c->delegates = (c->vmx.proc2 & PROC2_DELEGATE) == PROC2_DELEGATE;
     return (ept & EPT_NEEDED) == EPT_NEEDED
                ? NULL
                : "EPT with write-back memory, 2 MiB pages and INVEPT of one context";
@@ -311,6 +315,15 @@ static void fill_valid(struct boot_cpu *c)
                     (e1_edx & E1_EDX_FXSR_OPT ? EFER_FFXSR : 0);
 }
 
+uint32_t cpu_apic_id(void)
+{
+    struct cpuid_regs topology = cpuid(LEAF_TOPOLOGY, 0);
+
+    if (cpuid(0, 0).eax >= LEAF_TOPOLOGY && topology.ebx)
+        return topology.edx;
+    return cpuid(1, 0).ebx >> CPUID_1_EBX_APIC_SHIFT;
+}
+
 void cpu_look(struct boot_facts *f)
 {
     uint32_t ecx = cpuid(1, 0).ecx;
@@ -324,7 +337,9 @@ void cpu_look(struct boot_facts *f)
     if (!f->cpu_lacks && !(ecx & CPUID_1_ECX_XSAVE))
         f->cpu_lacks = "XSAVE";
     look_at_state(&f->machine.processor);
+    state_reset(&f->machine.processor.reset, cpuid(1, 0).eax);
     fill_cpuid();
     fill_valid(&f->machine.processor);
+    state_limits(f->machine.processor.limit, &f->machine.processor);
     msrs_fill(&f->machine.processor);
 }

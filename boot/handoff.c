@@ -3,9 +3,12 @@
 #include "boot/clock.h"
 #include "boot/enumerate.h"
 #include "boot/firmware.h"
+#include "boot/iommu_stop.h"
 #include "boot/memmap.h"
 #include "boot/paging.h"
+#include "boot/percpu.h"
 #include "boot/power.h"
+#include "boot/ram.h"
 #include "boot/regs.h"
 #include "boot/serial.h"
 #include "kernel/cpu/x86.h"
@@ -18,14 +21,19 @@
 #define PIC1_MASK_PORT 0x21
 #define PIC2_MASK_PORT 0xa1
 
-void boot_jump(uint64_t bootinfo, uint64_t cr3, uint64_t stack, uint64_t entry);
-extern const char trampoline_start[], trampoline_cr3[], trampoline_entry[], trampoline_end[];
+void boot_jump(uint64_t cr3, uint64_t trampoline);
+extern const char trampoline_start[], trampoline_64[], trampoline_words[], trampoline_end[];
+
+struct trampoline_words {
+    uint64_t bootinfo, entry, pages, cr4, cr3; /* pages: of struct percpu */
+};
 
 static struct {
     struct fw_map map;
     uint64_t *edges; /* scratch of memmap_convert() */
     size_t max;      /* room at info->mem, in entries */
     struct page_tables pt;
+    char *percpu; /* pages of struct percpu */
 } h;
 
 static uint64_t direct(const void *p)
@@ -80,24 +88,29 @@ static bool read_map(struct bootinfo *info)
 static bool build_tables(const struct bootinfo *info, const struct elf_image *img)
 {
     const struct boot_range *ram = (const struct boot_range *)info->ram;
-    uint64_t stacks = (uint64_t)fw_pages(STACKS_PER_CPU * STACK_BYTES, PAGE_SIZE);
+    unsigned cpus = MIN(info->machine.ncpus, BOOT_CPUS_MAX);
+    uint64_t stacks = (uint64_t)fw_pages(cpus * STACKS_PER_CPU * STACK_BYTES, PAGE_SIZE);
 
+    h.percpu = fw_pages(cpus * PAGE_SIZE, PAGE_SIZE);
+    for (unsigned i = 0; h.percpu && i < cpus; i++)
+        percpu_fill((struct percpu *)(h.percpu + i * PAGE_SIZE), direct(h.percpu + i * PAGE_SIZE), i);
     h.pt.npages = paging_tables(ram, info->ram_count, img);
     h.pt.pool = fw_pages_below(SIZE_4G, h.pt.npages * PAGE_SIZE);
     h.pt.leaf_1g = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_1G;
-    return stacks && h.pt.pool && paging_build(&h.pt, ram, info->ram_count, img, info->image_base, stacks) &&
+    return stacks && h.percpu && h.pt.pool &&
+           paging_build(&h.pt, ram, info->ram_count, img, info->image_base, stacks, cpus) &&
            paging_map(&h.pt, info->jump, info->jump, PAGE_SIZE, 0) &&
            paging_map(&h.pt, info->trampoline, info->trampoline, PAGE_SIZE, 0);
 }
 
-/* For the other processors. */
-static void write_trampoline(char *to, uint64_t entry)
+static void write_trampoline(const struct bootinfo *info, uint64_t entry)
 {
-    uint32_t cr3 = (uint32_t)(uint64_t)h.pt.pool;
+    const struct trampoline_words words = {direct(info), entry, direct(h.percpu),
+                                           info->machine.processor.host_cr4, (uint64_t)h.pt.pool};
+    char *to = (char *)info->trampoline;
 
     memcpy(to, trampoline_start, (size_t)(trampoline_end - trampoline_start));
-    memcpy(to + (trampoline_cr3 - trampoline_start), &cr3, sizeof(cr3));
-    memcpy(to + (trampoline_entry - trampoline_start), &entry, sizeof(entry));
+    memcpy(to + (trampoline_words - trampoline_start), &words, sizeof(words));
 }
 
 bool handoff_prepare(struct bootinfo *info, const struct elf_image *img, struct boot_error *err)
@@ -111,12 +124,20 @@ bool handoff_prepare(struct bootinfo *info, const struct elf_image *img, struct 
         return error_set(err, "memory: no room for the hand-off");
     if (!build_tables(info, img))
         return error_set(err, "memory: no room for the hypervisor's page tables and stacks");
-    write_trampoline((char *)info->trampoline, img->entry);
+    write_trampoline(info, img->entry);
     return true;
 }
 
+static void place_guest(struct bootinfo *info, struct boot_guest *g)
+{
+    static const char none[] = "the machine has no memory left for it";
+
+    if (!g->start.refusal[0] && !ram_take(g, (struct boot_range *)info->free, &info->free_count, h.max))
+        memcpy(g->start.refusal, none, sizeof(none));
+}
+
 /* With the firmware gone, nothing comes through the 8259s any more, and no device goes on. */
-void handoff_go(struct bootinfo *info, const struct elf_image *img)
+void handoff_go(struct bootinfo *info)
 {
     uint64_t wall_seconds = fw_wall_seconds(), tsc_wall = rdtsc();
 
@@ -128,9 +149,14 @@ void handoff_go(struct bootinfo *info, const struct elf_image *img)
     serial_set_up(info->config.console_port);
     enumerate_silence();
     convert_map(info, &h.map);
+    if (info->config.nnics)
+        place_guest(info, &info->iodom);
+    for (unsigned i = 0; i < info->config.nguests; i++)
+        place_guest(info, &info->config.guest[i]);
     clock_measure(info->machine.power.pm_timer, info);
+    iommu_stop(&info->machine.iommu, info->tsc_khz);
     clock_set_wall(wall_seconds, tsc_wall, info);
     power_prepare(&info->machine.power, info->tsc_khz);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
-    boot_jump(direct(info), (uint64_t)h.pt.pool, stack_top(0, STACK_MAIN), img->entry);
+    boot_jump((uint64_t)h.pt.pool, info->trampoline + (uint64_t)(trampoline_64 - trampoline_start));
 }

@@ -16,4 +16,4 @@
 bool handoff_prepare(struct bootinfo *info, const struct elf_image *img, struct boot_error *err);
 
 /* Leaves the firmware and jumps. Returns only if the firmware refuses to be left. */
-void handoff_go(struct bootinfo *info, const struct elf_image *img);
+void handoff_go(struct bootinfo *info);

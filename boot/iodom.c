@@ -3,7 +3,7 @@
 #include "boot/text.h"
 #include <string.h>
 
-#define IODOM_MEMORY ((uint64_t)16 << 20) /* all of it is zeroed at every restart */
+#define IODOM_MEMORY ((uint64_t)16 << 20)
 
 void iodom_guest(struct boot_guest *g)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * boot_jump(bootinfo, cr3, stack, entry): to the hypervisor's page tables and its first instruction. Runs from identity-mapped pages in both
- * worlds and touches no memory in between. The first argument stays in RDI, as boot/bootinfo.h promises.
+ * boot_jump(cr3, trampoline): to the hypervisor's page tables, and on where all processors go. Runs from identity-mapped pages in both worlds and
+ * touches no memory in between.
  */
     .text
     .balign 64
@@ -13,13 +13,8 @@ boot_jump:
     mov %cr4, %rax
     and $~((1 << 7) | (1 << 17)), %rax      /* PGE, PCIDE: no translation of the firmware's survives */
     mov %rax, %cr4
-    mov %rsi, %cr3
-    mov %cr0, %rax
-    or $(1 << 16), %rax                     /* WP */
-    mov %rax, %cr0
-    mov %rdx, %rsp
-    xor %ebp, %ebp
-    jmp *%rcx
+    mov %rdi, %cr3
+    jmp *%rsi
     .if . - boot_jump > 64
     .error "more than the one page that is mapped"
     .endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/load.h"
+#include "boot/state.h"
 #include "boot/tables.h"
 #include "vm/abi/platform.h"
 #include <string.h>
@@ -126,9 +127,8 @@ static void write_gdt(const struct load_plan *p)
 {
     uint64_t *gdt = load_low(p, LOAD_GDT);
 
-    gdt[BOOT_START_CS / 8] = p->start->cr3 ? GDT_CODE64 : GDT_CODE32;
-    gdt[BOOT_START_DS / 8] = GDT_DATA;
-    p->start->gdt = LOAD_GDT;
+    gdt[STATE_CS / 8] = p->long_mode ? GDT_CODE64 : GDT_CODE32;
+    gdt[STATE_DS / 8] = GDT_DATA;
 }
 
 /* Identity map of the first 4 GiB in 2 MiB pages (APM 2 5.3). */
@@ -169,8 +169,9 @@ void load_plan(struct boot_start *start, const struct load_image *img, struct lo
         return;
     text_copy(load_low(&p, LOAD_CMDLINE), LOAD_CMDLINE_MAX, img->cmdline);
     write_gdt(&p);
-    if (start->cr3)
+    if (p.long_mode)
         write_page_tables(&p);
+    state_start(&start->vcpu, LOAD_GDT, p.long_mode ? LOAD_PAGE_TABLES : 0);
     tables_write(data->tables, LOAD_TABLES, img->vcpus, img->memory);
 
     add_copy(start, LOAD_GDT, data->low, sizeof(data->low));

@@ -62,6 +62,7 @@ struct load_plan {
     struct load_piece piece[LOAD_PIECES];
     unsigned npieces;
     uint64_t initrd; /* where it goes, 0 if there is none */
+    bool long_mode;  /* it starts in 64-bit mode, on identity-mapped pages */
 };
 
 /* Writes the sentence for the operator; returns false. */
@@ -93,8 +94,8 @@ struct load_range {
 } __attribute__((packed));
 unsigned load_ranges(const struct load_plan *p, struct load_range out[LOAD_RANGES]);
 
-/* The formats: false after load_fail(); else the pieces are planned, and LOAD_INFO and the start state, but for
- * the GDT, are written. */
+/* The formats: false after load_fail(); else the pieces are planned, and LOAD_INFO, RIP and the general
+ * registers are written. */
 bool bzimage_is(const struct load_plan *p);
 MUST_USE bool bzimage_plan(struct load_plan *p);
 bool elf_is(const struct load_plan *p);

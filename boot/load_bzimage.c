@@ -155,9 +155,9 @@ bool bzimage_plan(struct load_plan *p)
     if (!load_piece(p, at, need, load_bytes(p, setup, size), size) ||
         !load_initrd(p, (uint64_t)h.initrd_addr_max + 1))
         return false;
-    p->start->cr3 = LOAD_PAGE_TABLES;
-    p->start->entry = at + ENTRY_64;
-    p->start->rsi = LOAD_INFO;
-    fill_zero_page(p, h, p->start->entry);
+    p->long_mode = true;
+    p->start->vcpu.rip = at + ENTRY_64;
+    p->start->vcpu.gpr[RSI] = LOAD_INFO;
+    fill_zero_page(p, h, p->start->vcpu.rip);
     return true;
 }

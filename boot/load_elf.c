@@ -209,8 +209,8 @@ bool elf_plan(struct load_plan *p)
         return load_fail(p, "kernel's PVH entry 0x%lx is not in the kernel", pvh_entry);
     if (!load_initrd(p, SIZE_4G))
         return false;
-    p->start->entry = pvh_entry;
-    p->start->rbx = LOAD_INFO;
+    p->start->vcpu.rip = pvh_entry;
+    p->start->vcpu.gpr[RBX] = LOAD_INFO;
     fill_start_info(p);
     return true;
 }

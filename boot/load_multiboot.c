@@ -95,9 +95,9 @@ bool multiboot_start(struct load_plan *p, uint64_t entry)
         return load_fail(p, "kernel's entry 0x%lx is not in the kernel", entry);
     if (!load_initrd(p, SIZE_4G))
         return false;
-    p->start->entry = entry;
-    p->start->rax = START_MAGIC;
-    p->start->rbx = LOAD_INFO;
+    p->start->vcpu.rip = entry;
+    p->start->vcpu.gpr[RAX] = START_MAGIC;
+    p->start->vcpu.gpr[RBX] = LOAD_INFO;
     fill_information(p);
     return true;
 }

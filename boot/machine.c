@@ -123,7 +123,7 @@ bool machine_look(struct boot_facts *f, struct config *cfg, struct boot_error *e
     if (!mem)
         return error_set(err, "memory: the firmware's memory map cannot be read");
     f->usable = memmap_usable(mem, nmem);
-    acpi_read(&acpi, (uint64_t)fw_table(&acpi20), mem, nmem, warn);
+    acpi_read(&acpi, (uint64_t)fw_table(&acpi20), cpu_apic_id(), mem, nmem, warn);
     iommu_read(&acpi, mem, nmem, warn);
     f->machine = acpi.machine;
     cpu_look(f);

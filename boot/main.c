@@ -198,6 +198,6 @@ EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
         }
     }
     fw_print("lastmile: leaving the firmware after %lu ms\n", fw_ms(start));
-    handoff_go(info, &image);
+    handoff_go(info);
     return EFI_ABORTED;
 }

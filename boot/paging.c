@@ -105,7 +105,7 @@ static bool map_image(struct page_tables *pt, const struct elf_image *img, uint6
 }
 
 bool paging_build(struct page_tables *pt, const struct boot_range *ram, size_t n, const struct elf_image *img,
-                  uint64_t image, uint64_t stacks)
+                  uint64_t image, uint64_t stacks, unsigned cpus)
 {
     uint64_t fixed = image + constant_bytes(img);
 
@@ -114,9 +114,9 @@ bool paging_build(struct page_tables *pt, const struct boot_range *ram, size_t n
             !map_direct(pt, MAX(ram[i].base, image), MIN(ram[i].end, fixed), 0) ||
             !map_direct(pt, MAX(ram[i].base, fixed), ram[i].end, MAP_WRITE))
             return false;
-    for (unsigned s = 0; s < STACKS_PER_CPU; s++)
-        if (!paging_map(pt, stack_top(0, s) - STACK_BYTES, stacks + s * STACK_BYTES, STACK_BYTES,
-                        MAP_WRITE | MAP_NO_EXEC))
+    for (unsigned i = 0; i < cpus * STACKS_PER_CPU; i++)
+        if (!paging_map(pt, stack_top(i / STACKS_PER_CPU, i % STACKS_PER_CPU) - STACK_BYTES,
+                        stacks + i * STACK_BYTES, STACK_BYTES, MAP_WRITE | MAP_NO_EXEC))
             return false;
     return map_image(pt, img, image);
 }

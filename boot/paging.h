@@ -31,9 +31,9 @@ bool paging_map(struct page_tables *pt, uint64_t va, uint64_t pa, uint64_t size,
 size_t paging_tables(const struct boot_range *ram, size_t n, const struct elf_image *img);
 
 /*
- * What kernel/mm/layout.h says: the direct map, the image, which was placed at `image`, and the boot processor's stacks,
+ * What kernel/mm/layout.h says: the direct map, the image, which was placed at `image`, and the stacks of `cpus` processors,
  * the first one's pages at `stacks`. Neither address of the image's code and constants can be written. False if the pool
  * is too small.
  */
 bool paging_build(struct page_tables *pt, const struct boot_range *ram, size_t n, const struct elf_image *img,
-                  uint64_t image, uint64_t stacks);
+                  uint64_t image, uint64_t stacks, unsigned cpus);

@@ -35,13 +35,29 @@ static void svm_allow(uint8_t *map, uint32_t msr)
     map[bit >> 3] &= (uint8_t) ~(3 << (bit & 7));
 }
 
-/* A bit for reads and, 800h bytes on, one for writes; 2,000h MSRs from 0 and, 400h bytes on, from C000_0000h (SDM 3 25.6.9). */
+/* 2,000h MSRs from 0 and, 400h bytes on, from C000_0000h; for reads and, 800h bytes on, for writes (SDM 3 25.6.9). */
+#define VMX_WRITES 0x800
+static void vmx_allow_one(uint8_t *map, uint32_t msr)
+{
+    map[(msr >= 0xc0000000 ? 0x400 : 0) + ((msr & 0x1fff) >> 3)] &= (uint8_t) ~(1 << (msr & 7));
+}
+
 static void vmx_allow(uint8_t *map, uint32_t msr)
 {
-    uint32_t at = (msr >= 0xc0000000 ? 0x400 : 0) + ((msr & 0x1fff) >> 3);
+    vmx_allow_one(map, msr);
+    vmx_allow_one(map + VMX_WRITES, msr);
+}
 
-    map[at] &= (uint8_t) ~(1 << (msr & 7));
-    map[at + 0x800] &= (uint8_t) ~(1 << (msr & 7));
+/* What the CPU answers itself, out of the virtual-APIC page (SDM 3 30.5). Nothing of it is a register of the CPU's own APIC. */
+static void vmx_allow_delegated(uint8_t *map)
+{
+    vmx_allow_one(map, MSR_X2APIC_PPR);
+    for (uint32_t word = 0; word < 8; word++) {
+        vmx_allow_one(map, MSR_X2APIC_ISR_FIRST + word);
+        vmx_allow_one(map, MSR_X2APIC_IRR_LAST - word);
+    }
+    vmx_allow_one(map + VMX_WRITES, MSR_X2APIC_EOI);
+    vmx_allow_one(map + VMX_WRITES, MSR_X2APIC_SELF_IPI);
 }
 
 void permissions_fill(uint8_t *maps, const struct boot_cpu *c)
@@ -54,8 +70,11 @@ void permissions_fill(uint8_t *maps, const struct boot_cpu *c)
         allow(msrs, direct[i]);
     if (c->tsc_aux)
         allow(msrs, MSR_TSC_AUX);
-    if (c->virt != BOOT_VIRT_SVM)
+    if (c->virt != BOOT_VIRT_SVM) {
+        memcpy(maps + BOOT_MAPS_DELEGATED, msrs, BOOT_MAPS_DELEGATED);
+        vmx_allow_delegated(maps + BOOT_MAPS_DELEGATED);
         return;
+    }
     memcpy(maps + BOOT_MAPS_LENT, msrs, BOOT_MAPS_BYTES - BOOT_MAPS_LENT);
     for (unsigned i = 0; i < ARRAY_SIZE(lent); i++)
         for (uint32_t msr = lent[i].first; msr <= lent[i].last; msr++)

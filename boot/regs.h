@@ -4,6 +4,9 @@
 
 #include "kernel/cpu/regs.h"
 
+#define PAT_POWER_ON           0x0007040600070406 /* WB WT UC- UC, twice */
+#define EFER_SCE               BIT(0)
+#define EFER_NXE               BIT(11)
 #define CPUID_80000001_EDX_1G  BIT32(26)
 #define CR4_FSGSBASE           BIT(16)
 #define MSR_FS_BASE            0xc0000100
@@ -18,6 +21,7 @@
 #define CR4_UMIP               BIT(11)
 #define CR4_SMEP               BIT(20)
 #define CR4_SMAP               BIT(21)
+#define CPUID_1_EBX_APIC_SHIFT 24
 #define CPUID_1_ECX_XSAVE      BIT32(26)
 #define CPUID_7_EBX_SMEP       BIT32(7)
 #define CPUID_7_EBX_SMAP       BIT32(20)

@@ -9,7 +9,6 @@
 #define MSIX_CAP_BYTES   12
 #define MSI_HEAD_BYTES   4
 #define MSI_MMC_MAX      5 /* 32 vectors */
-#define MSIX_ENTRY_BYTES 16
 
 static void set(uint8_t *cfg, unsigned off, unsigned size, uint32_t v)
 {

@@ -170,6 +170,7 @@ int main(void)
         bool more = poll_all();
         uint64_t deadline = stack_timers(), alive = tell_alive(), news = migrate_poll();
 
+        more |= console_send();
         if (more)
             continue;
         deadline = alive < deadline ? alive : deadline;

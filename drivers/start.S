@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * PVH entry (Xen's x86 PVH boot ABI): 32-bit protected mode, flat segments, paging off, EBX = struct hvm_start_info.
- * Switches to 64-bit mode on an identity map of the first GiB, which drivers/sys/page.c replaces by one with W^X.
+ * Memory is as the last incarnation left it, but for what the image loads. Switches to 64-bit mode on an identity map of the first GiB, which drivers/sys/page.c replaces by one with W^X.
  */
 
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
@@ -31,6 +31,12 @@
     .global pvh_entry
 pvh_entry:
     cld
+    movl $bss_start, %edi
+    movl $bss_end, %ecx
+    subl %edi, %ecx
+    shrl $2, %ecx
+    xorl %eax, %eax
+    rep stosl
     movl $stack_top, %esp
     movl $boot_pml4, %edi
     movl $boot_pdpt + PTE_RW_P, (%edi)

@@ -46,7 +46,6 @@ void hv_main(const struct bootinfo *bi)
     uart_init(bi->config.console_port); /* from here on, failures can be seen */
     log_set_level((enum log_level)bi->config.loglevel);
     time_init(bi);         /* what boot/ measured, and the firmware's clock */
-    cpu_init_boot(bi);     /* GDT, IDT, SMEP, SMAP */
     frame_init(bi);        /* all RAM that the firmware left free */
     paging_init(bi);       /* the tables that boot/ has built: W^X, guard pages */
     apic_init_boot();      /* this CPU's local APIC */

@@ -40,7 +40,7 @@ def main():
     args = parser.parse_args()
     build = (ROOT / args.build).resolve()
     (build / "log").mkdir(exist_ok=True)
-    chosen = lib.Boot(f"attack-{args.board}", args.board, lambda build: kit.boot_options(build, args.board, args.rows))
+    chosen = lib.Boot(f"attack-{args.board}", args.board, lambda build: kit.boot_options(build, args.board, args.rows), False)
     chosen.build = build
     try:
         with chosen.start(build / f"log/attack-{args.board}.log") as host:

@@ -3,16 +3,21 @@
 """Runs the tests: one line each with its seconds, logs under BUILD/log, last line `N passed, N failed`.
 
 A test's name begins with its kind: lint (tests/lint), unit and fuzz (built under BUILD), system (tests/system). `--only` selects by a
-regular expression on names. A fuzz target runs FUZZ_SECONDS (60). System tests that share a boot run on one machine, one after the other.
+regular expression on names. System tests that share a boot run on one machine, one after the other; boots whose tests no busy host can disturb
+(lib.boot(beside=True)) run beside each other, the others alone. A fuzz target gets FUZZ_SECONDS (60) of a processor's time, as far as possible that
+which the machines leave.
 """
 import argparse
 import concurrent.futures
+import contextlib
+import math
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -22,12 +27,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 JOBS = 2
 UNIT_SECONDS = 120
 LINT_SECONDS = 600
-FUZZ_SLACK = 60  # beyond its running time: start, corpus, last input
+FUZZ_PIECE = 5  # seconds at least that a fuzz target is started for
+LOWEST = ("sh", "-c", 'nice -n 19 "$@"; exit $?', "sh")  # a child of its own: the most memory that a process had is counted from its fork on
+FUZZ_SHOWN = r"ERROR|SUMMARY|runtime error|Test unit written|#\d+ .*_fuzz\.c"
 
 
 class Results:
     def __init__(self, log):
         self.log, self.passed, self.failed, self.skipped = log, [], [], []
+        self.lock = threading.Lock()
 
     def path(self, name):
         return self.log / (re.sub(r"[^\w.-]+", "-", name) + ".log")
@@ -36,12 +44,12 @@ class Results:
         """why: None if the test passed, otherwise what went wrong."""
         if output is not None:
             self.path(name).write_bytes(output)
-        (self.failed if why else self.passed).append(name)
-        print(f"{'FAIL' if why else 'ok':4} {seconds:7.1f} s  {name}", flush=True)
+        lines = [f"{'FAIL' if why else 'ok':4} {seconds:7.1f} s  {name}"]
         if why:
-            for line in why.strip().splitlines()[-12:]:
-                print("              " + line)
-            print(f"              log: {self.path(name)}", flush=True)
+            lines += ["              " + line for line in [*why.strip().splitlines()[-12:], f"log: {self.path(name)}"]]
+        with self.lock:
+            (self.failed if why else self.passed).append(name)
+            print("\n".join(lines), flush=True)
 
     def skip(self, name, why):
         self.skipped.append(name)
@@ -53,13 +61,19 @@ class Results:
         return 1 if self.failed or not self.passed else 0
 
 
+def complaint(output, show, why):
+    """The last lines of an output that match, and why."""
+    lines = [line for line in output.decode(errors="replace").splitlines() if re.search(show, line)]
+    return "\n".join(lines[-10:] + [why])
+
+
 class Program:
     """A test that is a program: passes with status 0 within its time."""
 
     def __init__(self, name, args, seconds, env=None, show=r"."):
         self.name, self.args, self.seconds, self.env, self.show = name, args, seconds, env, show
 
-    def run(self):
+    def run(self, results):
         start = time.monotonic()
         try:
             done = subprocess.run(self.args, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -68,9 +82,38 @@ class Program:
         except subprocess.TimeoutExpired as error:
             output, why = error.stdout or b"", f"not done within {self.seconds} s"
         if why:
-            lines = [line for line in output.decode(errors="replace").splitlines() if re.search(self.show, line)]
-            why = "\n".join(lines[-10:] + [why])
-        return why, time.monotonic() - start, output
+            why = complaint(output, self.show, why)
+        results.add(self.name, why, time.monotonic() - start, output)
+
+
+class Fuzz:
+    """A fuzz target: it has the lowest priority, and is started until it has had its seconds of a processor."""
+
+    def __init__(self, name, args, seconds):
+        self.name, self.args, self.seconds = name, args, seconds
+
+    def run(self, results):
+        start, had, status = time.monotonic(), 0.0, 0
+        with open(results.path(self.name), "wb") as log:
+            while had < self.seconds and not status:
+                left = max(FUZZ_PIECE, math.ceil(self.seconds - had))
+                process = subprocess.Popen([*LOWEST, *self.args, f"-max_total_time={left}"], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
+                                           stderr=subprocess.STDOUT)
+                _, status, used = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                had += used.ru_utime + used.ru_stime
+        why = complaint(results.path(self.name).read_bytes(), FUZZ_SHOWN, f"status {process.returncode}") if status else None
+        results.add(self.name, why, time.monotonic() - start)
+
+
+class Machine:
+    """A boot and the tests that run on it."""
+
+    def __init__(self, boot, tests):
+        self.boot, self.tests, self.beside = boot, tests, boot.beside
+
+    def run(self, results):
+        run_boot(self.boot, self.tests, results)
 
 
 def lint_tests(build):
@@ -97,25 +140,32 @@ def fuzz_tests(build, results):
         corpus.mkdir(parents=True, exist_ok=True)
         if seeds.is_dir():
             shutil.copytree(seeds, corpus, dirs_exist_ok=True)
-        args = [str(path), f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=1",
+        args = [str(path), "-timeout=30", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=1",
                 f"-artifact_prefix={results.log}/{name}-", str(corpus)]
-        yield Program(f"fuzz {name}", args, seconds + FUZZ_SLACK, show=r"ERROR|SUMMARY|runtime error|Test unit written|#\d+ .*_fuzz\.c")
+        yield Fuzz(f"fuzz {name}", args, seconds)
 
 
-def run_programs(programs, results):
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        running = {pool.submit(program.run): program for program in programs}
-        for future in concurrent.futures.as_completed(running):
-            why, seconds, output = future.result()
-            results.add(running[future].name, why, seconds, output)
-
-
-def run_system(build, results, wanted):
+def machines(build, wanted):
     from tests.system import lib
     for boot, tests in lib.collect(build):
         tests = [test for test in tests if wanted(test.name)]
         if tests:
-            run_boot(boot, tests, results)
+            yield Machine(boot, tests)
+
+
+@contextlib.contextmanager
+def beside(runs, results):
+    """JOBS of them at a time, while the block runs; all have ended when it has been left."""
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        futures = [pool.submit(one.run, results) for one in runs]
+        yield
+        for future in concurrent.futures.as_completed(futures):
+            future.result()
+
+
+def run_beside(runs, results):
+    with beside(runs, results):
+        pass
 
 
 def run_boot(boot, tests, results):
@@ -156,15 +206,18 @@ def main():
     quick = [p for p in [*lint_tests(build), *unit_tests(build)] if wanted(p.name)]
     fuzz = [p for p in fuzz_tests(build, results) if wanted(p.name)]
     if args.list:
-        from tests.system import lib
-        names = [p.name for p in quick + fuzz] + [t.name for _, tests in lib.collect(build) for t in tests if wanted(t.name)]
+        names = [p.name for p in quick + fuzz] + [t.name for one in machines(build, wanted) for t in one.tests]
         print("\n".join(names))
         return 0
     shutil.rmtree(results.log, ignore_errors=True)
     results.log.mkdir(parents=True)
-    run_programs(quick, results)
-    run_programs(fuzz, results)
-    run_system(build, results, wanted)
+    booted = list(machines(build, wanted))
+    run_beside(quick, results)
+    with beside(fuzz, results):
+        run_beside([one for one in booted if one.beside], results)
+        for one in booted:
+            if not one.beside:
+                one.run(results)
     return results.close()
 
 

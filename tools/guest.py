@@ -14,8 +14,8 @@ import shutil
 import stat
 import sys
 
-# igbvf and drivers for whole functions for guests; igb only for the bare boot that guests are compared with.
-MODULES = ("igbvf", "igb", "nvme", "e1000e", "ahci", "sd_mod")
+# igbvf, VLANs and drivers for whole functions for guests; igb only for the bare boot that guests are compared with.
+MODULES = ("igbvf", "igb", "8021q", "nvme", "e1000e", "ahci", "sd_mod")
 
 # What a module asks the kernel for by an alias when it is loaded; kernels from 6.14 have these built in.
 PROVIDERS = {"crc_t10dif": "crct10dif_generic", "crc64_rocksoft": "crc64_rocksoft_generic"}

@@ -16,14 +16,6 @@
 #define MXCSR_RESET 0x1f80
 #define FX_MXCSR    24 /* offset in the FXSAVE area (SDM 1 table 10-2) */
 
-#define CR0_RESET    (CR0_CD | CR0_NW | CR0_ET)
-#define RFLAGS_RESET 2
-#define RIP_RESET    0xfff0
-#define ATTR_CODE    0x9b
-#define ATTR_DATA    0x93
-#define ATTR_LDT     0x82
-#define ATTR_TSS     0x8b
-
 static const struct vm *last_vm[CPU_MAX]; /* whose vCPU was on the CPU last */
 
 int cpustate_create(struct cpustate *s)
@@ -32,15 +24,16 @@ int cpustate_create(struct cpustate *s)
     return s->xstate ? 0 : -ENOMEM;
 }
 
-static const struct vm_segment reset_segments[VM_SEGS] = {
-    [SEG_ES] = {0, ATTR_DATA, 0xffff, 0},
-    [SEG_CS] = {0xf000, ATTR_CODE, 0xffff, 0xffff0000},
-    [SEG_SS... SEG_GS] = {0, ATTR_DATA, 0xffff, 0},
-    [SEG_GDTR] = {0, 0, 0xffff, 0},
-    [SEG_LDTR] = {0, ATTR_LDT, 0xffff, 0},
-    [SEG_IDTR] = {0, 0, 0xffff, 0},
-    [SEG_TR] = {0, ATTR_TSS, 0xffff, 0},
-};
+void cpustate_set(struct vcpu *v, const struct boot_vcpu *state, const struct hvm_ops *ops)
+{
+    for (unsigned seg = 0; seg < VM_SEGS; seg++)
+        ops->set_segment(v, (enum vm_seg)seg, &state->segment[seg]);
+    for (unsigned r = 0; r < REG_CPL; r++)
+        ops->set_reg(v, (enum vm_reg)r, state->reg[r]);
+    memcpy(v->gpr, state->gpr, sizeof(v->gpr));
+    v->rip = state->rip;
+    v->rflags = state->rflags;
+}
 
 void cpustate_reset(struct cpustate *s, struct vcpu *v, const struct hvm_ops *ops)
 {
@@ -53,15 +46,7 @@ void cpustate_reset(struct cpustate *s, struct vcpu *v, const struct hvm_ops *op
     memset(s->dr, 0, sizeof(s->dr));
     s->xcr0 = 1;
     s->tsc_aux = 0;
-    for (unsigned seg = 0; seg < VM_SEGS; seg++)
-        ops->set_segment(v, (enum vm_seg)seg, &reset_segments[seg]);
-    for (unsigned r = 0; r < VM_REGS; r++)
-        if (r != REG_CPL)
-            ops->set_reg(v, (enum vm_reg)r, r == REG_CR0 ? CR0_RESET : r == REG_PAT ? PAT_POWER_ON : 0);
-    memset(v->gpr, 0, sizeof(v->gpr));
-    v->gpr[RDX] = cpuid(1, 0).eax;
-    v->rip = RIP_RESET;
-    v->rflags = RFLAGS_RESET;
+    cpustate_set(v, &hvm_cpu.reset, ops);
 }
 
 /* What one guest has taught the branch predictor must not steer another one. */

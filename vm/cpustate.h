@@ -7,6 +7,7 @@
 
 #include "kernel/lib/types.h"
 
+struct boot_vcpu;
 struct hvm_ops;
 struct vcpu;
 struct vm;
@@ -19,8 +20,10 @@ struct cpustate {
 
 /* -ENOMEM. */
 MUST_USE int cpustate_create(struct cpustate *s);
-/* As after power-up (SDM 3A table 10-1), and with it v's general, control and segment registers and PAT; the back end's others are 0. */
+/* As after power-up, and with it v's general, control and segment registers and PAT; the back end's others are 0. */
 void cpustate_reset(struct cpustate *s, struct vcpu *v, const struct hvm_ops *ops);
+/* v's general, control and segment registers, by its back end `ops`. */
+void cpustate_set(struct vcpu *v, const struct boot_vcpu *state, const struct hvm_ops *ops);
 
 /* Into this CPU, for a vCPU of `vm`, and back. */
 void cpustate_load(const struct cpustate *s, const struct vm *vm);

@@ -10,37 +10,13 @@
 #include "kernel/mm/radix.h"
 #include "vm/exit.h"
 
+struct cpustate;
 struct vcpu;
 struct vm;
 
-/*
- * EFER.LMA follows EFER.LME and CR0.PG whatever is written, EFER.SVME is the host's business and never seen.
- * CR8 is what an unintercepted read gives: whoever changes the APIC's task priority sets it. CPL follows SS
- * and is read only. TSC_OFFSET is what the guest's TSC is ahead of this CPU's.
- */
-enum vm_reg {
-    REG_CR0,
-    REG_CR2,
-    REG_CR3,
-    REG_CR4,
-    REG_CR8,
-    REG_EFER,
-    REG_PAT,
-    REG_DEBUGCTL,
-    REG_CPL,
-    REG_TSC_OFFSET,
-    VM_REGS
-};
-
-/* The first six as instructions encode them (APM 3 table 1-11). Of GDTR and IDTR, base and limit count. */
-enum vm_seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_GDTR, SEG_LDTR, SEG_IDTR, SEG_TR, VM_SEGS };
-
-/* attr: descriptor bits 55:52 and 47:40 packed as in the VMCB (APM 2 15.5.1): type 3:0, S 4, DPL 6:5, P 7,
- * AVL 8, L 9, D 10, G 11. */
-struct vm_segment {
-    uint16_t selector, attr;
-    uint32_t limit;
-    uint64_t base;
+/* Of a local APIC, a bit for each vector as in its registers. */
+struct vm_interrupts {
+    uint32_t requested[8], in_service[8];
 };
 
 /*
@@ -57,7 +33,11 @@ struct vm_segment {
  * want_window: asks for VM_EXIT_WINDOW as soon as can_take_intr() becomes true.
  * queue_intr: leaves an interrupt to the CPU, which delivers it as soon as can_take_intr() becomes true; false: now or never, and it is not now, so a
  *   window must be asked for. Takes the place of a window. intr_delivered, after the next exit: takes it back, and says whether it was delivered.
+ * delegate: where hvm_cpu.delegates, for a vCPU whose APIC is in x2APIC mode: leaves these interrupts to the CPU, which delivers them by their priority
+ *   and REG_CR8, ends them, and takes what the guest sends itself, all without an exit. All are edge interrupts; no window is asked for meanwhile, and
+ *   nothing queued. Between exits. recall: what has become of them; the CPU has none any more.
  * flush: drops cached nested translations of the vCPU before its next entry.
+ * cpustate: what of the vCPU, which is on no CPU, both back ends switch alike.
  * lend_apic: the vCPU's CPU lends it its local APIC (vm/emul/lapic.h), or no longer: physical interrupts go to the guest, HLT halts the CPU, CR8 and
  *   the registers that boot/permissions.c names are the CPU's own. Only an NMI still ends the guest (VM_EXIT_HOST_INTR). Between exits, own CPU. False: the
  *   back end cannot do it, and nothing has changed.
@@ -79,8 +59,11 @@ struct vm_segment {
     OP(void, want_window, (struct vcpu * v, bool on))                                                        \
     OP(bool, queue_intr, (struct vcpu * v, uint8_t vector))                                                  \
     OP(bool, intr_delivered, (struct vcpu * v))                                                              \
+    OP(void, delegate, (struct vcpu * v, const struct vm_interrupts *i))                                     \
+    OP(void, recall, (struct vcpu * v, struct vm_interrupts * i))                                            \
     OP(void, clear_shadow, (struct vcpu * v))                                                                \
     OP(void, flush, (struct vcpu * v))                                                                       \
+    OP(struct cpustate *, cpustate, (struct vcpu * v))                                                       \
     OP(bool, lend_apic, (struct vcpu * v, bool lend))
 
 struct hvm_ops {

@@ -15,8 +15,7 @@ static int64_t hc_version(UNUSED struct vcpu *v, UNUSED const uint64_t arg[3])
     return ABI_VERSION;
 }
 
-/* Copied once; whatever is not printable ASCII becomes a dot, so a guest cannot write escape sequences to the
- * operator's terminal. */
+/* Copied once; log_print() makes it printable. */
 static int64_t hc_log(struct vcpu *v, const uint64_t arg[3])
 {
     uint64_t size = arg[1];
@@ -26,9 +25,6 @@ static int64_t hc_log(struct vcpu *v, const uint64_t arg[3])
         return -EINVAL;
     if (p2m_read(&v->vm->p2m, gpa(arg[0]), text, size))
         return -EFAULT;
-    for (uint64_t i = 0; i < size; i++)
-        if (text[i] < ' ' || text[i] > '~')
-            text[i] = '.';
     text[size] = '\0';
     vm_complain(v->vm, "%s", text);
     return 0;

@@ -1,47 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/loader.h"
-#include "kernel/cpu/regs.h"
+#include "kernel/lib/string.h"
 #include "kernel/mm/paging.h"
+#include "vm/cpustate.h"
 #include "vm/hvm.h"
-#include "vm/vcpu.h"
 #include "vm/vm.h"
 
 #define COPY_MAX SIZE_2M
-
-static void set_segments(struct vcpu *v, const struct boot_start *s)
-{
-    const struct vm_segment code = {BOOT_START_CS, s->cr3 ? 0xa9b : 0xc9b, UINT32_MAX, 0};
-    const struct vm_segment data = {BOOT_START_DS, 0xc93, UINT32_MAX, 0};
-    const struct vm_segment tr = {0, 0x8b, 0x67, 0}, ldtr = {0, 0x82, 0, 0};
-    const struct vm_segment gdtr = {0, 0, BOOT_START_DS + 7, s->gdt};
-
-    for (unsigned seg = SEG_ES; seg <= SEG_GS; seg++)
-        hvm->set_segment(v, (enum vm_seg)seg, seg == SEG_CS ? &code : &data);
-    hvm->set_segment(v, SEG_TR, &tr);
-    hvm->set_segment(v, SEG_LDTR, &ldtr);
-    hvm->set_segment(v, SEG_GDTR, &gdtr);
-}
-
-static void set_start(struct vcpu *v, const struct boot_start *s)
-{
-    hvm->reset(v);
-    set_segments(v, s);
-    if (s->cr3) {
-        hvm->set_reg(v, REG_CR3, s->cr3);
-        hvm->set_reg(v, REG_CR4, CR4_PAE);
-        hvm->set_reg(v, REG_EFER, EFER_LME | EFER_LMA);
-        hvm->set_reg(v, REG_CR0, CR0_PG | CR0_NE | CR0_ET | CR0_PE);
-    } else {
-        hvm->set_reg(v, REG_CR0, CR0_ET | CR0_PE);
-    }
-    for (unsigned i = 0; i < GPRS; i++)
-        v->gpr[i] = 0;
-    v->gpr[RAX] = s->rax;
-    v->gpr[RBX] = s->rbx;
-    v->gpr[RSI] = s->rsi;
-    v->rip = s->entry;
-    v->rflags = BIT(1); /* interrupts off; bit 1 is always set */
-}
 
 int loader_load(struct vm *vm, uint64_t *done)
 {
@@ -49,6 +14,7 @@ int loader_load(struct vm *vm, uint64_t *done)
     uint64_t off = *done;
 
     for (const struct boot_piece *p = s->piece; p < s->piece + s->npieces; p++) {
+        const void *from, *to;
         uint64_t n;
 
         if (off >= p->size) {
@@ -57,9 +23,14 @@ int loader_load(struct vm *vm, uint64_t *done)
         }
         n = MIN(p->size - off, COPY_MAX);
         *done += n;
-        return p2m_write(&vm->p2m, gpa(p->at + off), hpa_to_ptr(hpa(p->source + off)), n) ? -EFAULT : 1;
+        from = hpa_to_ptr(hpa(p->source + off));
+        to = p2m_ram(&vm->p2m, gpa(p->at + off), n);
+        if (to && memcmp(to, from, n) == 0)
+            return 1; /* code that is not written again stays in caches, which the I/O domain's restart gains by */
+        return p2m_write(&vm->p2m, gpa(p->at + off), from, n) ? -EFAULT : 1;
     }
     __atomic_fetch_add(&vm->p2m.generation, 1, __ATOMIC_RELEASE); /* other code at the same addresses */
-    set_start(vm->vcpu[0], s);
+    hvm->reset(vm->vcpu[0]);
+    cpustate_set(vm->vcpu[0], &s->vcpu, hvm);
     return 0;
 }

@@ -2,7 +2,6 @@
 /* Carries out the start plan of a guest, which the boot loader has made from its image (struct boot_start). */
 #pragma once
 
-#include "boot/bootinfo.h"
 #include "kernel/lib/types.h"
 
 struct vm;

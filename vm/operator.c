@@ -35,10 +35,8 @@ static PRINTF(1, 2) void say(const char *fmt, ...)
 }
 
 static const char *const states[] = {
-    [VM_STOPPED] = "stopped",
-    [VM_RUNNING] = "running",
-    [VM_DYING] = "stopping",
-    [VM_STARTING] = "starting",
+    [VM_STOPPED] = "stopped", [VM_SAVED] = "saved",       [VM_RUNNING] = "running",
+    [VM_DYING] = "stopping",  [VM_STARTING] = "starting",
 };
 
 static void list(UNUSED char **word)
@@ -82,7 +80,11 @@ static void end(char **word)
 
     if (vm && vm->privileged && vm_start(vm) == 0)
         return;
-    if (vm && (vm->state == VM_STOPPED || vm->state == VM_DYING))
+    if (vm && !again && vm_forget(vm) == 0) {
+        say("%s: what was saved is dropped\r\n", vm->name);
+        return;
+    }
+    if (vm && (vm->state <= VM_SAVED || vm->state == VM_DYING))
         say("%s: is %s already\r\n", vm->name, states[vm->state]);
     else if (vm)
         vm_stop(vm, NULL, again ? VM_POWER_RESET : VM_HELD, "by the operator");
@@ -185,20 +187,42 @@ static void move(char **word)
         order(word[3] ? ORDER_DRY_RUN : ORDER_MOVE, from, to);
 }
 
-static void quiesce(char **word)
+static void save(char **word)
 {
-    const struct vf *f = vf(word[1], true);
+    const struct vf *f = source(word[1]);
 
     if (f)
-        order(ORDER_QUIESCE, f, NULL);
+        order(ORDER_SAVE, f, NULL);
+    else
+        say("%s: not a guest that has just one VF\r\n", word[1]);
 }
 
-static void resume(char **word)
+static void resume_guest(struct vm *vm, const char *label)
 {
-    const struct vf *f = vf(word[1], true);
+    struct vf *to = label ? vf_find(label) : NULL;
+    int rc;
 
-    if (f)
-        order(ORDER_RESUME, f, NULL);
+    if (label && !to) {
+        say("%s: no such VF; `vf` names them\r\n", label);
+        return;
+    }
+    rc = vm_resume(vm, to);
+    if (rc != 0)
+        say("%s: %s\r\n", rc == -EEXIST ? label : vm->name,
+            rc == -EEXIST ? "somebody has it" : "is not saved");
+}
+
+/* `quiesce` of a VF, `resume` of one, or of a guest that was saved. */
+static void hold(char **word)
+{
+    bool resume = strcmp(word[0], "resume") == 0;
+    struct vf *f = vf_find(word[1]);
+    struct vm *vm = f || !resume ? NULL : guest(word[1], false);
+
+    if (vm)
+        resume_guest(vm, word[2]);
+    else if ((f || !resume) && vf(word[1], true))
+        order(resume ? ORDER_RESUME : ORDER_QUIESCE, f, NULL);
 }
 
 /* Of whole functions too. */
@@ -278,8 +302,12 @@ static const struct {
      move},
     {"move", " GUEST VF --dry-run", "say whether it could be moved, and how long it would stand still", 4,
      NULL, move},
-    {"quiesce", " VF", "silence a VF; its guest stands still", 2, NULL, quiesce},
-    {"resume", " VF", "let them go on", 2, NULL, resume},
+    {"quiesce", " VF", "silence a VF; its guest stands still", 2, NULL, hold},
+    {"resume", " VF", "let them go on", 2, NULL, hold},
+    {"save", " GUEST", "stop a guest that has one VF, and keep its state in memory (`stop` drops it)", 2,
+     NULL, save},
+    {"resume", " GUEST", "let it go on from there", 2, NULL, hold},
+    {"resume", " GUEST VF", "the same, with another VF", 3, NULL, hold},
     {"faults", "", "the latest DMA and interrupts that were blocked", 1, NULL, faults},
     {"exits", "", "VM exits of each VM by kind, since it was built", 1, NULL, exits},
     {"usage", "", "what the hypervisor has given out", 1, NULL, usage},

@@ -1,71 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vm/p2m.h"
 #include "kernel/lib/string.h"
-#include "kernel/mm/frame.h"
-#include "kernel/mm/heap.h"
 #include "kernel/mm/paging.h"
 #include "vm/hvm.h"
 
-/* The largest block that alignment and rest allow and that there is memory for. */
-static int chunk_alloc(struct p2m_chunk *c, uint64_t at, uint64_t left)
+int p2m_init(struct p2m *p, const struct boot_guest *cfg)
 {
-    for (unsigned order = FRAME_ORDER_MAX; order >= FRAME_ORDER_2M; order--) {
-        c->at = at;
-        c->size = PAGE_SIZE << order;
-        if (c->size > left || !IS_ALIGNED(at, c->size))
-            continue;
-        c->block = frame_alloc(order);
-        if (c->block.a != 0)
-            return 0;
-    }
-    return -ENOMEM;
-}
+    int err = hvm->p2m_init(&p->table);
 
-static int ram_add(struct p2m *p, uint64_t at, uint64_t bytes)
-{
-    int err = 0;
-
-    for (uint64_t end = at + bytes; at < end && !err; at += p->chunks[p->nchunks - 1].size) {
-        struct p2m_chunk *c = &p->chunks[p->nchunks];
-
-        if (p->nchunks == P2M_CHUNKS || chunk_alloc(c, at, end - at) != 0)
-            return -ENOMEM;
-        p->nchunks++;
-        err = radix_map(&p->table, at, c->block, c->size, RADIX_R | RADIX_W | RADIX_X);
-    }
+    p->ram_low = MIN(cfg->memory, (uint64_t)GPA_PCI_WINDOW);
+    p->ram_high = cfg->memory - p->ram_low;
+    p->block = cfg->block;
+    p->end = cfg->block + cfg->nblocks;
+    for (const struct boot_block *b = p->block; b < p->end && !err; b++)
+        err = radix_map(&p->table, b->at, hpa(b->base), b->size, RADIX_R | RADIX_W | RADIX_X);
     return err;
-}
-
-int p2m_init(struct p2m *p, uint64_t bytes)
-{
-    int err;
-
-    memset(p, 0, sizeof(*p));
-    if (bytes == 0 || !IS_ALIGNED(bytes, SIZE_2M))
-        return -EINVAL;
-    p->ram_low = MIN(bytes, (uint64_t)GPA_PCI_WINDOW);
-    p->ram_high = bytes - p->ram_low;
-    err = hvm->p2m_init(&p->table);
-    if (err)
-        return err;
-    p->chunks = heap_alloc(P2M_CHUNKS * sizeof(*p->chunks));
-    err = p->chunks ? ram_add(p, 0, p->ram_low) : -ENOMEM;
-    if (!err)
-        err = ram_add(p, GPA_HIGH_RAM, p->ram_high);
-    if (err)
-        p2m_destroy(p);
-    return err;
-}
-
-void p2m_destroy(struct p2m *p)
-{
-    if (p->table.root.a == 0)
-        return;
-    radix_destroy(&p->table);
-    for (const struct p2m_chunk *c = p->chunks; c < p->chunks + p->nchunks; c++)
-        frame_free(c->block, (unsigned)__builtin_ctzll(c->size / PAGE_SIZE));
-    heap_free(p->chunks, P2M_CHUNKS * sizeof(*p->chunks));
-    p->chunks = NULL;
 }
 
 /* Blocks are 2 MiB or a multiple of it, and there is none across the hole. */

@@ -2,32 +2,22 @@
 /* Guest physical to machine memory: the nested page table, and the RAM behind it. */
 #pragma once
 
+#include "boot/bootinfo.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/radix.h"
 #include "vm/abi/platform.h"
 
-#define P2M_CHUNKS 1024 /* RAM blocks of a VM: 2 MiB each at least */
-
-/* One contiguous block of RAM; its size is a power of two of pages. */
-struct p2m_chunk {
-    uint64_t at, size;
-    hpa_t block;
-};
-
 struct p2m {
     struct spinlock lock;
     struct radix table;
-    uint64_t ram_low, ram_high; /* bytes below the hole, and from 4 GiB up */
-    struct p2m_chunk *chunks;   /* RAM blocks, by guest address */
-    unsigned nchunks;
+    uint64_t ram_low, ram_high;           /* bytes below the hole, and from 4 GiB up */
+    const struct boot_block *block, *end; /* RAM, by guest address; never a device */
     uint64_t generation; /* counts changes, and starts; vCPUs flush, and fetch anew, when theirs is older */
 };
 
-/* Empty map; RAM of `bytes` (a multiple of 2 MiB), zeroed, mapped RWX. -ENOMEM leaves nothing behind. */
-MUST_USE int p2m_init(struct p2m *p, uint64_t bytes);
-/* Frees all; no effect on an empty structure. */
-void p2m_destroy(struct p2m *p);
+/* RAM as the configuration says, mapped RWX, in an empty structure. -ENOMEM. */
+MUST_USE int p2m_init(struct p2m *p, const struct boot_guest *cfg);
 
 /* Zeroes the next piece of all RAM, *done bytes of which are zero; false when there is no more. */
 bool p2m_zero(struct p2m *p, uint64_t *done);

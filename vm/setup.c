@@ -4,14 +4,13 @@
 #include "kernel/acpi/acpi.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/time.h"
-#include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/paging.h"
 #include "vm/abi/iodom.h"
 #include "vm/assign/assign.h"
 #include "vm/assign/vf.h"
-#include "vm/loader.h"
 #include "vm/migrate/migrate.h"
+#include "vm/migrate/state.h"
 #include "vm/vm.h"
 
 #define NIC_UP_LIMIT_NS (30 * NS_PER_S)
@@ -183,6 +182,7 @@ void setup_release(struct vm *vm)
     for (struct vf *f = vm->privileged ? vf_first() : NULL; f; f = f->next)
         f->up_ns = 0;
     migrate_end(vm);
+    state_take(vm);
     vf_end_use(vm);
     assign_release_all(vm);
     vm_iommu_close(vm);
@@ -341,12 +341,12 @@ static void watch(struct timer *t)
 
 static void report_memory(void)
 {
-    uint64_t ram[2] = {0}, used = frame_bytes_used(); /* guests, I/O domain */
+    uint64_t ram[2] = {0}; /* guests, I/O domain */
 
     for (const struct vm *vm = vm_first(); vm; vm = vm->next)
         ram[vm->privileged] += vm->p2m.ram_low + vm->p2m.ram_high;
-    log_info("memory: hypervisor %lu KiB, I/O domain %lu KiB, guests %lu KiB",
-             (used - ram[0] - ram[1]) / 1024, ram[true] / 1024, ram[false] / 1024);
+    log_info("memory: hypervisor %lu KiB, I/O domain %lu KiB, guests %lu KiB", frame_bytes_used() / 1024,
+             ram[true] / 1024, ram[false] / 1024);
 }
 
 void setup_init(const struct bootinfo *bi)

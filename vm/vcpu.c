@@ -146,6 +146,10 @@ static void deliver_pending(struct vcpu *v)
     vector = v->lent ? -1 : lapic_pending(v); /* lapic_lend() hands on what comes now at the next turn */
     if (vector >= 0 && hvm->can_take_intr(v))
         v->halted = false;
+    if (!v->halted && !v->nmi_pending && lapic_delegate(v)) {
+        hvm->want_window(v, false);
+        return;
+    }
     if (vector >= 0 && !v->halted && !v->nmi_pending && hvm->queue_intr(v, (uint8_t)vector)) {
         lapic_queue(v, (uint8_t)vector);
         v->queued = (uint8_t)vector;
@@ -173,6 +177,8 @@ static enum vcpu_state prepare(struct vcpu *v)
 {
     uint32_t requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
 
+    if (v->delegated)
+        lapic_take_back(v);
     if (requests & VCPU_REQ_STOP)
         return VCPU_OFF;
     if (requests & VCPU_REQ_FLUSH)

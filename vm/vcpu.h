@@ -11,9 +11,6 @@ struct vm;
 struct vcpu_hw; /* the back end's part: VMCB or VMCS and what belongs to it */
 struct lapic;
 
-/* In the order of the instruction encoding (AMD APM 3 table 1-10). */
-enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, GPRS };
-
 enum vcpu_state {
     VCPU_OFF,     /* waits for INIT/SIPI, or its VM is stopped */
     VCPU_READY,   /* in a run queue */
@@ -43,8 +40,10 @@ struct vcpu {
     bool halted;    /* executed HLT; ends with the next deliverable event */
     bool wait_sipi; /* after INIT: VCPU_OFF until a SIPI comes */
     bool own_cpu;   /* nobody else ever runs on its CPU, which is set apart */
-    bool lent;      /* it has its CPU's local APIC; written by its own CPU, atomic */
-    bool recheck;   /* own CPU: what is pending must be looked at before the next entry */
+    bool
+        delegated; /* own CPU: its APIC's requests and what is in service are the CPU's, which delivers and ends them */
+    bool lent;               /* it has its CPU's local APIC; written by its own CPU, atomic */
+    bool recheck;            /* own CPU: what is pending must be looked at before the next entry */
     uint64_t p2m_generation; /* of the nested translations that its CPU may have cached */
     /* scheduling: owned by sched.c */
     enum vcpu_state state;

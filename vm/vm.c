@@ -4,8 +4,11 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/heap.h"
 #include "vm/assign/assign.h"
+#include "vm/assign/vf.h"
 #include "vm/emul/emul.h"
 #include "vm/loader.h"
+#include "vm/migrate/migrate.h"
+#include "vm/migrate/state.h"
 #include "vm/sched.h"
 #include "vm/setup.h"
 #include "vm/vcpu.h"
@@ -64,8 +67,8 @@ int vm_iommu_open(struct vm *vm)
         vm->iommu = iommu_domain_create(vm->name);
     if (!vm->iommu)
         return -ENOMEM;
-    for (const struct p2m_chunk *c = vm->p2m.chunks; c < vm->p2m.chunks + vm->p2m.nchunks && !err; c++)
-        err = iommu_map(vm->iommu, iova(c->at), c->block, c->size, IOMMU_R | IOMMU_W);
+    for (const struct boot_block *b = vm->p2m.block; b < vm->p2m.end && !err; b++)
+        err = iommu_map(vm->iommu, iova(b->at), hpa(b->base), b->size, IOMMU_R | IOMMU_W);
     return err;
 }
 
@@ -73,9 +76,9 @@ void vm_iommu_close(struct vm *vm)
 {
     if (!vm->iommu)
         return;
-    for (const struct p2m_chunk *c = vm->p2m.chunks; c < vm->p2m.chunks + vm->p2m.nchunks; c++)
-        if (iommu_unmap(vm->iommu, iova(c->at), c->size) != 0)
-            log_error("[%s] the IOMMU did not confirm that %#lx is unmapped", vm->name, c->at);
+    for (const struct boot_block *b = vm->p2m.block; b < vm->p2m.end; b++)
+        if (iommu_unmap(vm->iommu, iova(b->at), b->size) != 0)
+            log_error("[%s] the IOMMU did not confirm that %#lx is unmapped", vm->name, b->at);
 }
 
 static int vcpus_create(struct vm *vm)
@@ -94,7 +97,7 @@ static int build(struct vm *vm)
 {
     static int (*const steps[])(struct vm * vm) = {ioapic_create, rtc_create,   vpci_create,
                                                    power_create,  vcpus_create, uart_create};
-    int err = p2m_init(&vm->p2m, vm->cfg->memory);
+    int err = p2m_init(&vm->p2m, vm->cfg);
 
     for (unsigned i = 0; i < ARRAY_SIZE(steps) && !err; i++)
         err = steps[i](vm);
@@ -140,10 +143,8 @@ struct vm *vm_create(const struct boot_guest *cfg, bool privileged)
     err = build(vm);
     if (err) {
         log_error("[%s] not started: error %d", vm->name, -err);
-        p2m_destroy(&vm->p2m);
         return NULL;
     }
-    vm->zeroed = vm->p2m.ram_low + vm->p2m.ram_high;
     __atomic_store_n(vms_tail, vm, __ATOMIC_RELEASE);
     vms_tail = &vm->next;
     log_info("[%s] %lu MiB, %u vCPU%s", vm->name, (cfg->memory >> 20), vm->nvcpus,
@@ -178,6 +179,36 @@ int vm_start(struct vm *vm)
     vm->ncrashes = 0;
     vm->state = VM_STARTING;
     enter(vm->vcpu[0]);
+    return 0;
+}
+
+int vm_resume(struct vm *vm, struct vf *to)
+{
+    spin_guard(&vm->lock);
+
+    if (vm->state != VM_SAVED)
+        return -EBUSY;
+    if (to && to != vm->vf[0]) {
+        if (!vf_claim(to, vm))
+            return -EEXIST;
+        to->on_fault = vm->vf[0]->on_fault;
+        vm->home = vm->vf[0];
+        vm->vf[0] = to;
+    }
+    vm->end = VM_HELD;
+    vm->state = VM_STARTING;
+    enter(vm->vcpu[0]);
+    return 0;
+}
+
+int vm_forget(struct vm *vm)
+{
+    spin_guard(&vm->lock);
+
+    if (vm->state != VM_SAVED)
+        return -EBUSY;
+    state_drop(vm);
+    vm->state = VM_STOPPED;
     return 0;
 }
 
@@ -244,15 +275,25 @@ static bool wants_restart(struct vm *vm)
  */
 static void last_left(struct vm *vm)
 {
-    bool again = wants_restart(vm);
+    bool again;
 
     setup_release(vm);
+    again = !vm->saved && wants_restart(vm);
+    if (vm->home) {
+        vm->vf[0]->dev->faults = (struct pci_faults){0}; /* nothing of it comes to the next owner */
+        __atomic_store_n(&vm->vf[0]->owner, NULL, __ATOMIC_SEQ_CST);
+        vm->vf[0] = vm->home;
+        vm->home = NULL;
+    }
     for (unsigned i = 0; i < vm->nvcpus; i++)
         vcpu_reset(vm->vcpu[i]);
     ioapic_reset(vm);
-    vm->zeroed = vm->loaded = 0;
+    vm->loaded = vm->gap = 0;
+    if (!vm->privileged) /* the I/O domain zeroes what it needs: its control must be back soon */
+        vm->zeroed = 0;
+    vm->frozen = false;
     spin_lock(&vm->lock);
-    vm->state = again ? VM_STARTING : VM_STOPPED;
+    vm->state = again ? VM_STARTING : vm->saved ? VM_SAVED : VM_STOPPED;
     if (again)
         enter(vm->vcpu[0]);
     spin_unlock(&vm->lock);
@@ -285,6 +326,9 @@ static enum vcpu_state start_done(struct vm *vm, int err)
     if (vm->state != VM_STARTING)
         return VCPU_OFF;
     vm->state = err ? VM_DYING : VM_RUNNING;
+    for (unsigned i = 1; i < vm->nvcpus && !err && vm->saved; i++)
+        if (!vm->vcpu[i]->wait_sipi)
+            enter(vm->vcpu[i]);
     if (!err)
         return VCPU_RUNNING;
     vm->end = VM_HELD;
@@ -301,10 +345,11 @@ static enum vcpu_state start_done(struct vm *vm, int err)
 enum vcpu_state vm_prepare(struct vcpu *v)
 {
     struct vm *vm = v->vm;
+    bool saved = vm->saved;
     enum vcpu_state next;
-    int err;
+    int err = 0;
 
-    while (p2m_zero(&vm->p2m, &vm->zeroed) || (err = loader_load(vm, &vm->loaded)) > 0) {
+    while (!saved && (p2m_zero(&vm->p2m, &vm->zeroed) || (err = loader_load(vm, &vm->loaded)) > 0)) {
         cpu_take_interrupts();
         if (vm->state != VM_STARTING || (!vm->privileged && sched_must_yield(v)))
             return VCPU_READY;
@@ -315,9 +360,16 @@ enum vcpu_state vm_prepare(struct vcpu *v)
         timer_arm(&vm->retry, time_ns() + RETRY_NS);
         return VCPU_BLOCKED;
     }
+    vm->frozen = saved; /* until the VF is restored, too */
+    if (!err && saved)
+        err = state_load(vm);
     next = start_done(vm, err);
     if (vm->privileged)
         sched_forgive(v);
+    if (saved && next == VCPU_RUNNING)
+        migrate_load(vm);
+    if (saved)
+        return next;
     if (next == VCPU_RUNNING && (vm->end == VM_HELD || may_log(vm, &vm->news)))
         log_info("[%s] %s", vm->name, vm->end == VM_HELD ? "started" : "restarted");
     return next;

@@ -18,6 +18,7 @@ struct vpci;
 
 enum vm_state {
     VM_STOPPED, /* no vCPU runs; nothing of it is scheduled */
+    VM_SAVED,   /* and what made it is in vm->saved */
     VM_RUNNING,
     VM_DYING,    /* asked to stop, until all its vCPUs have left their CPUs and its devices are back */
     VM_STARTING, /* vCPU 0 makes it: vm_prepare() */
@@ -84,7 +85,11 @@ struct vm {
     uint64_t crash_ns[VM_CRASHES]; /* when it crashed last, a ring */
     unsigned ncrashes;
     uint64_t zeroed, loaded; /* bytes of RAM, and of the image, that are ready for the next start */
-    struct timer retry;      /* while VM_STARTING: looks again whether its functions can be had */
+    uint8_t *saved;          /* records of it (vm/migrate/state.h), until it has been resumed, or NULL */
+    uint64_t saved_bytes;
+    struct vf *home; /* the VF that it was saved with, while it is resumed with another; both are claimed */
+    uint64_t gap;    /* ticks of the TSC for which it was saved: its clock is behind by this */
+    struct timer retry; /* while VM_STARTING: looks again whether its functions can be had */
     char stop_reason[96];
     struct vm *next;
 };
@@ -94,7 +99,7 @@ struct vm *vm_first(void);
 
 /*
  * Builds a VM as its configuration says: memory, platform devices, vCPUs, nothing running. NULL on failure,
- * logged with the reason; its RAM is given back then, the few pages of its devices are not. It keeps all this for good. At boot, one caller at a time.
+ * logged with the reason; nothing is given back then. It keeps all this for good. At boot, one caller at a time.
  */
 MUST_USE struct vm *vm_create(const struct boot_guest *cfg, bool privileged);
 
@@ -103,6 +108,13 @@ MUST_USE struct vm *vm_create(const struct boot_guest *cfg, bool privileged);
  * some time later; what fails then is logged and leaves it stopped. -EBUSY if it is not stopped. Any CPU.
  */
 MUST_USE int vm_start(struct vm *vm);
+
+/*
+ * Builds a saved VM again, with `to` in the place of its VF unless that is NULL: its functions, its records, and then the NIC's driver restores the VF. What
+ * fails leaves it saved. -EBUSY: it is not saved; -EEXIST: `to` is somebody's. vm_forget(): it is stopped from now on, and what was saved is gone. Any CPU.
+ */
+MUST_USE int vm_resume(struct vm *vm, struct vf *to);
+MUST_USE int vm_forget(struct vm *vm);
 
 /*
  * The address space of its functions: its RAM at its own addresses, from before the first is assigned until after the

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/buf.h"
+#include "drivers/sys/sys.h"
 #include <stddef.h>
 
-static uint8_t memory[BUF_COUNT][BUF_SIZE] __attribute__((aligned(4096)));
+static uint8_t memory[BUF_COUNT][BUF_SIZE] __attribute__((aligned(4096))) NOT_ZEROED;
 static struct nic_buf bufs[BUF_COUNT], *pool;
 static unsigned pool_count;
 
@@ -24,6 +25,7 @@ struct nic_buf *buf_alloc(void)
     if (buf) {
         pool = buf->next;
         pool_count--;
+        buf->next = NULL;
     }
     return buf;
 }
@@ -33,6 +35,16 @@ void buf_free(struct nic_buf *buf)
     buf->next = pool;
     pool = buf;
     pool_count++;
+}
+
+void buf_free_frame(struct nic_buf *frame)
+{
+    while (frame) {
+        struct nic_buf *next = frame->next;
+
+        buf_free(frame);
+        frame = next;
+    }
 }
 
 unsigned buf_count_free(void)

@@ -17,17 +17,17 @@
 #define FREEZE_LIMIT_NS (200 * NS_PER_MS)
 #define TRIES           8 /* of a guest that is in the middle of something */
 #define TRY_AGAIN_NS    (5 * NS_PER_MS)
+#define CLEAN_LIMIT_NS  (500 * NS_PER_MS) /* of a destination that was let go of; its reset takes 100 ms */
 #define DRAINS          4
 #define USUAL_ACCESSES  47 /* of a move, while the guest stands still */
 #define USUAL_CALLS     12
 #define ANNOUNCEMENTS   4                /* after the one of the move itself */
 #define ANNOUNCE_NS     (50 * NS_PER_MS) /* until the first; each time twice as long */
 
-static const char *const op_name[] = {[ORDER_MOVE] = "move",
-                                      [ORDER_DRY_RUN] = "dry-run",
-                                      [ORDER_QUIESCE] = "quiesce",
-                                      [ORDER_RESUME] = "resume",
-                                      [ORDER_WAKE] = "wake"};
+static const char *const op_name[] = {
+    [ORDER_MOVE] = "move",     [ORDER_DRY_RUN] = "dry-run", [ORDER_QUIESCE] = "quiesce",
+    [ORDER_RESUME] = "resume", [ORDER_WAKE] = "wake",       [ORDER_SAVE] = "save",
+    [ORDER_LOAD] = "load"};
 
 const char *const phase_name[PHASES] = {"begin",  "stage", "park",   "freeze", "stop",   "quiesce", "save",
                                         "replay", "load",  "switch", "start",  "resume", "finish"};
@@ -306,18 +306,28 @@ static void say_figures(void)
     printf("\n");
 }
 
-/* -EAGAIN: the guest was in the middle of something, so it goes on for a while. */
+/* The guest was in the middle of something, so it goes on for a while; and the destination comes out of its reset, and is cleaned. */
+static void wait_for_both(void)
+{
+    uint64_t began = clock_ns();
+
+    while (clock_ns() < began + TRY_AGAIN_NS ||
+           (clock_ns() < began + CLEAN_LIMIT_NS && step(MOVE_CHECK) == -EAGAIN)) {
+        (void)m.nic->ops->poll(m.nic);
+        (void)m.to->ops->poll(m.to);
+    }
+}
+
 static int try(enum phase last, enum phase *at)
 {
     int err = run(BEGIN, last, at);
-    uint64_t again;
 
     if (err && *at > BEGIN && *at < RESUME)
         undo();
     else if (err && *at == RESUME) /* the hypervisor did not wait: the guest goes on, with the destination */
         ops()->finish(m.nic);
-    for (again = clock_ns() + TRY_AGAIN_NS; err == -EAGAIN && clock_ns() < again;)
-        (void)m.nic->ops->poll(m.nic);
+    if (err == -EAGAIN)
+        wait_for_both();
     return err;
 }
 
@@ -389,13 +399,93 @@ static void do_wake(void)
     say(err ? "failed" : "done", err ? reason(err) : NULL);
 }
 
+/* --- a guest that is saved, and comes back --- */
+
+/* Nothing is parked: the guest is away for as long as the operator likes. */
+static int quiet(void)
+{
+    static const enum phase phases[] = {STAGE, FREEZE, STOP, QUIESCE, SAVE};
+    enum phase at;
+    int err = 0;
+
+    for (unsigned i = 0; i < sizeof(phases) / sizeof(phases[0]) && !err; i++)
+        err = run(phases[i], phases[i], &at);
+    return err;
+}
+
+static int keep(void)
+{
+    uint32_t length;
+    const void *record = ops()->pack(m.nic, &length);
+    int err = host_copy(MOVE_RECORD, 0, (uint64_t)(uintptr_t)record, length);
+
+    return err ? err : (int)step(MOVE_SAVE);
+}
+
+static void do_save(void)
+{
+    int err = -EAGAIN;
+
+    for (unsigned i = 0; i < TRIES && err == -EAGAIN; i++) {
+        uint64_t again;
+
+        err = begin();
+        if (err)
+            break;
+        err = quiet();
+        if (!err)
+            err = keep();
+        if (err)
+            undo();
+        for (again = clock_ns() + TRY_AGAIN_NS; err == -EAGAIN && clock_ns() < again;)
+            (void)m.nic->ops->poll(m.nic);
+    }
+    say(err ? "failed" : "done", err ? reason(err) : NULL);
+}
+
+/* m.to is the NIC that the guest has its VF of now. */
+static int come_back(void)
+{
+    struct nic *old = m.nic;
+    const void *record;
+    uint32_t length;
+    int err = begin();
+
+    m.nic = m.to;
+    if (!err)
+        err = ops()->unpack(m.to, m.order.to, m.order.record, m.order.length, &host);
+    if (!err)
+        err = ops()->load(m.to);
+    if (!err) {
+        record = ops()->record(m.to, &length);
+        err = host_copy(MOVE_RECORD, 0, (uint64_t)(uintptr_t)record, length);
+    }
+    if (!err)
+        err = host_copy(MOVE_SWITCH, 0, 0, 0);
+    if (!err)
+        err = ops()->go_on(old, m.order.from);
+    m.nic = old;
+    return err;
+}
+
+static void do_load(void)
+{
+    int err = m.to->ops->vf == ops() ? come_back() : -ENODEV;
+
+    (void)hypercall(HC_ALIVE, ALIVE_LIMIT_MS, 0, 0);
+    if (err)
+        (void)step(MOVE_ABORT);
+    m.blackout_ns = step(MOVE_RESUME);
+    say(err ? "failed" : "done", err ? reason(err) : NULL);
+}
+
 static const char *refusal(void)
 {
     bool alone = m.order.to == MOVE_ALONE;
     const char *why;
     int err;
 
-    if (m.order.op == ORDER_RESUME || m.order.op == ORDER_WAKE)
+    if (m.order.op == ORDER_RESUME || m.order.op == ORDER_WAKE || m.order.op == ORDER_LOAD)
         return m.order.op == ORDER_RESUME && !m.quiesced ? "not-quiesced" : NULL;
     if (m.order.from >= m.nic->channels || (!alone && m.order.to >= m.to->channels))
         return "no-such-vf";
@@ -425,6 +515,10 @@ static void do_order(void)
         do_resume();
     else if (m.order.op == ORDER_WAKE)
         do_wake();
+    else if (m.order.op == ORDER_SAVE)
+        do_save();
+    else if (m.order.op == ORDER_LOAD)
+        do_load();
     else
         do_move(m.order.op == ORDER_MOVE ? FINISH : SAVE);
 }
@@ -445,7 +539,7 @@ uint64_t migrate_poll(void)
         m.id++;
         m.nic = nic_of(m.order.nic);
         m.to = m.order.to == MOVE_ALONE ? m.nic : nic_of(m.order.to_nic);
-        if (m.nic && m.to && m.nic->ops->vf && m.order.op >= ORDER_MOVE && m.order.op <= ORDER_WAKE)
+        if (m.nic && m.to && m.nic->ops->vf && m.order.op >= ORDER_MOVE && m.order.op <= ORDER_LOAD)
             do_order();
         else
             printf("migrate: id=%u result=refused reason=no-driver\n", m.id);

@@ -23,7 +23,7 @@
 #define MSI_ADDRESS         0xfee00000ull
 #define PIC1_MASK           0x21
 #define PIC2_MASK           0xa1
-#define CALIBRATE_NS        (5 * NS_PER_MS)
+#define CALIBRATE_NS        NS_PER_MS
 #define SLEEP_MAX_NS        NS_PER_S
 
 extern volatile uint8_t *apic_mmio; /* trap.S writes its EOI register; NULL in x2APIC mode */
@@ -48,13 +48,16 @@ static uint32_t apic_read(unsigned reg)
 
 static void apic_calibrate(void)
 {
-    uint64_t start = clock_ns(), end;
+    uint64_t start, end;
+    uint32_t left;
 
     apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
+    start = clock_ns();
     do {
+        left = apic_read(APIC_TIMER_CURRENT); /* an exit, as the write was */
         end = clock_ns();
     } while (end - start < CALIBRATE_NS);
-    timer_hz = (uint64_t)(UINT32_MAX - apic_read(APIC_TIMER_CURRENT)) * NS_PER_S / (end - start);
+    timer_hz = (uint64_t)(UINT32_MAX - left) * NS_PER_S / (end - start);
     apic_write(APIC_TIMER_INITIAL, 0);
     if (timer_hz == 0)
         sys_crash("the local APIC timer does not run");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Output through the 16550 at COM1, polled: 16 bytes per look at the line status, for each port access may be
- * a VM exit. */
+/*
+ * Output through the 16550 at COM1, polled: 16 bytes per look at the line status, for each port access may be a VM exit. A line would hold up what others wait
+ * for, so it is kept, and sent while there is nothing else to do.
+ */
 #include "drivers/sys/sys.h"
 #include "drivers/sys/x86.h"
 
@@ -22,9 +24,12 @@ enum {
 #define MCR_DTR_RTS      0x03
 #define LSR_THRE         0x20
 #define FIFO_SIZE        16
+#define KEPT_MAX         4096
 #define THRE_TRIES       100000 /* a port access takes about 1 us; 16 characters take 1.4 ms at 115200 baud */
 
 static unsigned fifo_room;
+static char kept[KEPT_MAX];
+static unsigned first, last; /* run freely, taken modulo KEPT_MAX */
 
 void console_init(void)
 {
@@ -37,7 +42,7 @@ void console_init(void)
     outb(UART_MCR, MCR_DTR_RTS);
 }
 
-static void console_putc(char c)
+static void transmit(char c)
 {
     /* A transmitter that never empties costs its characters, not the domain. */
     for (unsigned i = 0; fifo_room == 0 && i < THRE_TRIES; i++) {
@@ -48,6 +53,20 @@ static void console_putc(char c)
         return;
     fifo_room--;
     outb(UART_THR, (uint8_t)c);
+}
+
+bool console_send(void)
+{
+    for (unsigned i = 0; i < FIFO_SIZE && first != last; i++)
+        transmit(kept[first++ % KEPT_MAX]);
+    return first != last;
+}
+
+static void console_putc(char c)
+{
+    if (last - first == KEPT_MAX)
+        (void)console_send();
+    kept[last++ % KEPT_MAX] = c;
 }
 
 void console_write(const char *s, size_t n)

@@ -2,6 +2,7 @@
 /* The system calls that newlib asks for: a heap of fixed size, a console, a clock; no files, no processes. */
 #include "drivers/sys/sys.h"
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ int isatty(int fd);
 off_t lseek(int fd, off_t offset, int whence);
 int gettimeofday(struct timeval *tv, void *tz);
 
-static char heap[HEAP_SIZE] __attribute__((aligned(16)));
+static char heap[HEAP_SIZE] __attribute__((aligned(16))) NOT_ZEROED;
 static size_t heap_used;
 
 void *sbrk(ptrdiff_t more)
@@ -30,6 +31,8 @@ void *sbrk(ptrdiff_t more)
         return (void *)-1;
     }
     heap_used = (size_t)((ptrdiff_t)used + more);
+    if (more > 0)
+        memset(heap + used, 0, (size_t)more); /* calloc() counts on it */
     return heap + used;
 }
 

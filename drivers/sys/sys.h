@@ -17,6 +17,9 @@
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 #define PAGE_BYTES    4096ull
 
+/* For large arrays: what is in them at start is not defined, and may be what the last incarnation left. */
+#define NOT_ZEROED __attribute__((section(".bss.not_zeroed")))
+
 /* --- start-up (config.c): called by start.S with the address of struct hvm_start_info; calls main() --- */
 
 void sys_start(uint64_t start_info) __attribute__((noreturn));
@@ -111,6 +114,9 @@ int pci_msix_enable(unsigned devfn, const unsigned *irq, unsigned n);
 
 void console_init(void);
 void console_write(const char *s, size_t n);
+
+/* Sends a little of what was written. True if there is more. */
+bool console_send(void);
 
 /* Prints what and stops the domain so that the hypervisor notices (triple fault). */
 void sys_crash(const char *what) __attribute__((noreturn));

@@ -118,6 +118,8 @@ static __attribute__((noreturn)) void die(void)
 {
     struct table_pointer none = {0, 0};
 
+    while (console_send()) {
+    }
     __asm__ volatile("lidt %0; ud2" : : "m"(none));
     __builtin_unreachable();
 }

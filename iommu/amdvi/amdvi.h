@@ -25,7 +25,7 @@ struct amdvi_unit {
     struct amdvi_entry *log;
 };
 
-/* unit.c: maps and stops a unit and allocates its tables; switches it on with the device table as it is. */
+/* unit.c: maps a unit and allocates its tables; switches it on with the device table as it is. */
 MUST_USE int amdvi_unit_setup(struct amdvi_unit *u);
 MUST_USE int amdvi_unit_on(struct amdvi_unit *u);
 

@@ -15,8 +15,6 @@ static const reg64_t DEV_TAB_BASE = {0x0000};  /* RW */
 static const reg64_t CMD_BUF_BASE = {0x0008};  /* RW; resets head and tail */
 static const reg64_t EVT_LOG_BASE = {0x0010};  /* RW; resets head and tail */
 static const reg64_t IOMMU_CONTROL = {0x0018}; /* RW */
-static const reg64_t EXCL_BASE = {0x0020};     /* RW */
-static const reg64_t EXCL_LIMIT = {0x0028};    /* RW */
 static const reg64_t CMD_BUF_HEAD = {0x2000};  /* RW */
 static const reg64_t CMD_BUF_TAIL = {0x2008};  /* RW */
 static const reg64_t EVT_LOG_HEAD = {0x2010};  /* RW */
@@ -41,7 +39,6 @@ static const reg64_t IOMMU_STATUS = {0x2020};  /* RO and W1C */
 
 #define STATUS_EVT_OVERFLOW BIT(0) /* W1C */
 #define STATUS_EVT_LOG_RUN  BIT(3) /* RO */
-#define STATUS_CMD_BUF_RUN  BIT(4) /* RO */
 
 /* --- Device table entry, 2.2.2.1: four quadwords --- */
 struct amdvi_dte {

@@ -1,34 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One unit: switching it on in the order of section 2.11 (initialization), after whatever the firmware left
- * running has been stopped. */
+/* One unit: switching it on in the order of section 2.11 (initialization). boot/ has stopped it, taken the ranges away that the
+ * firmware excluded, and made it a bus master. */
 #include "iommu/amdvi/amdvi.h"
-#include "kernel/console/log.h"
-#include "kernel/lib/wait.h"
 #include "kernel/mm/heap.h"
-#include "kernel/pci/pci.h"
-#include "kernel/pci/regs.h"
 
 #define DEVTAB_SIZE (AMDVI_IDS * sizeof(struct amdvi_dte))
-#define STOP_LIMIT  (100 * NS_PER_MS)
 
 _Static_assert(DEVTAB_SIZE == SIZE_2M, "one large frame");
 _Static_assert(AMDVI_RING * sizeof(struct amdvi_entry) == PAGE_SIZE, "one frame");
-
-/* Stops what the firmware may have left running: the rings first, and translation once they stand (3.4.1,
- * Control). */
-static int stop(struct amdvi_unit *u)
-{
-    uint64_t control = mmio_read64(u->mmio, IOMMU_CONTROL);
-
-    mmio_write64(u->mmio, IOMMU_CONTROL, control & CONTROL_IOMMU_EN);
-    if (!wait_until(!(mmio_read64(u->mmio, IOMMU_STATUS) & (STATUS_CMD_BUF_RUN | STATUS_EVT_LOG_RUN)),
-                    STOP_LIMIT)) {
-        log_error("AMD-Vi: the unit at %#lx does not stop", u->is->base);
-        return -ETIMEDOUT;
-    }
-    mmio_write64(u->mmio, IOMMU_CONTROL, 0);
-    return 0;
-}
 
 /* Memory of a unit lives for ever; what is taken when a later step fails stays taken, and the machine does
  * not start. */
@@ -41,7 +20,7 @@ int amdvi_unit_setup(struct amdvi_unit *u)
     u->mmio = mmio_map(hpa(u->is->base), AMDVI_MMIO_SIZE);
     if (!u->devtab || !u->cmd || !u->log || !u->done || !u->mmio)
         return -ENOMEM;
-    return stop(u);
+    return 0;
 }
 
 static uint64_t ring_base(const void *ring)
@@ -58,16 +37,6 @@ static uint64_t control_bits(const struct amdvi_unit *u)
            (u->is->flags & IVHD_ISOC ? CONTROL_ISOC : 0);
 }
 
-/* The unit reads its tables and writes its log as a bus master; its own function was silenced with all
- * others. */
-static void master_bus(const struct amdvi_unit *u)
-{
-    const struct pci_dev *d = pci_find((rid_t){u->is->rid});
-
-    if (d)
-        pci_write16(d, PCI_COMMAND, (uint16_t)(pci_read16(d, PCI_COMMAND) | PCI_COMMAND_BM));
-}
-
 /*
  * GAEn and XTEn take effect only while IommuEn is 0. Nothing that the unit has cached from before survives:
  * INVALIDATE_IOMMU_ALL covers everything; device table entries are named one by one all the same, for that is
@@ -75,11 +44,8 @@ static void master_bus(const struct amdvi_unit *u)
  */
 int amdvi_unit_on(struct amdvi_unit *u)
 {
-    master_bus(u);
     mmio_write64(u->mmio, DEV_TAB_BASE,
                  ptr_to_hpa(u->devtab).a | FIELD_PREP(DEV_TAB_BASE_SIZE, DEVTAB_SIZE / PAGE_SIZE - 1));
-    mmio_write64(u->mmio, EXCL_BASE, 0); /* a range that the firmware excluded would pass untranslated */
-    mmio_write64(u->mmio, EXCL_LIMIT, 0);
     mmio_write64(u->mmio, CMD_BUF_BASE, ring_base(u->cmd));
     mmio_write64(u->mmio, EVT_LOG_BASE, ring_base(u->log));
     mmio_write64(u->mmio, CMD_BUF_HEAD, 0);

@@ -20,14 +20,10 @@ static const reg32_t FECTL = {0x38};   /* RW */
 static const reg32_t FEDATA = {0x3c};  /* RW */
 static const reg32_t FEADDR = {0x40};  /* RW */
 static const reg32_t FEUADDR = {0x44}; /* RW */
-static const reg32_t PMEN = {0x64};    /* RW; if CAP has PLMR or PHMR */
-static const reg64_t IQH = {0x80};     /* RO */
 static const reg64_t IQT = {0x88};     /* RW */
 static const reg64_t IQA = {0x90};     /* RW */
 static const reg64_t IRTA = {0xb8};    /* RW */
 
-#define CAP_PLMR     BIT(5)
-#define CAP_PHMR     BIT(6)
 #define CAP_SAGAW_39 BIT(9) /* three levels */
 #define CAP_SAGAW_48 BIT(10)
 #define CAP_FRO      GENMASK(33, 24) /* in 16 bytes */
@@ -56,10 +52,7 @@ static const reg64_t IRTA = {0xb8};    /* RW */
 #define FSTS_ICE BIT32(5) /* W1C */
 #define FSTS_ITE BIT32(6) /* W1C */
 #define FECTL_IM BIT32(31)
-#define PMEN_EPM BIT32(31)
-#define PMEN_PRS BIT32(0) /* RO */
 
-#define RING_PTR  GENMASK(18, 4) /* IQH, IQT: byte offset */
 #define IRTA_EIME BIT(11)
 #define IRTA_S    GENMASK(3, 0) /* 2 << S entries */
 

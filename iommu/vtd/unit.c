@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One unit: switched on after whatever the firmware left running has been stopped (6.5.2, 5.1.4, 9.1). */
+/* One unit: switched on (6.5.2, 5.1.4, 9.1). boot/ has stopped it, and no memory is protected from it. */
 #include "iommu/vtd/vtd.h"
 #include "kernel/console/log.h"
 #include "kernel/lib/wait.h"
@@ -26,20 +26,6 @@ static int command(struct vtd_unit *u, uint32_t what, bool on)
     return -ETIMEDOUT;
 }
 
-/* The queue goes off when it is empty (6.5.2). */
-static int stop(struct vtd_unit *u)
-{
-    static const uint32_t order[] = {G_TE, G_IRE, G_QIE};
-    int rc = 0;
-
-    if (!wait_until(mmio_read64(u->mmio, IQH) == (mmio_read64(u->mmio, IQT) & RING_PTR), LIMIT))
-        log_warn("VT-d: the unit at %#lx has an invalidation queue that stands still", u->is->base);
-    for (unsigned i = 0; i < ARRAY_SIZE(order) && !rc; i++)
-        if (mmio_read32(u->mmio, GSTS) & order[i])
-            rc = command(u, order[i], false);
-    return rc;
-}
-
 /* Memory of a unit lives for ever; what is taken when a later step fails stays taken, and the machine does
  * not start. */
 int vtd_unit_setup(struct vtd_unit *u)
@@ -54,16 +40,7 @@ int vtd_unit_setup(struct vtd_unit *u)
         return -ENOMEM;
     u->cap = mmio_read64(u->mmio, CAP);
     u->ecap = mmio_read64(u->mmio, ECAP);
-    return stop(u);
-}
-
-/* Ranges that the firmware protected from all DMA, ours included. */
-static int unprotect(struct vtd_unit *u)
-{
-    if (!(u->cap & (CAP_PLMR | CAP_PHMR)))
-        return 0;
-    mmio_write32(u->mmio, PMEN, mmio_read32(u->mmio, PMEN) & ~PMEN_EPM);
-    return wait_until(!(mmio_read32(u->mmio, PMEN) & PMEN_PRS), LIMIT) ? 0 : -ETIMEDOUT;
+    return 0;
 }
 
 /* Nothing that the unit has cached from before survives. Interrupts in compatibility format are blocked, as
@@ -91,6 +68,5 @@ int vtd_unit_on(struct vtd_unit *u)
     rc = rc ? rc : command(u, G_CFI, false);
     rc = rc ? rc : command(u, G_IRE, true);
     rc = rc ? rc : command(u, G_TE, true);
-    rc = rc ? rc : unprotect(u);
     return rc ? rc : vtd_flog_on(u);
 }

@@ -29,7 +29,7 @@ struct vtd_unit {
 /* What all units have (the registers' single-bit fields), and so the page tables, which they share. */
 extern uint64_t vtd_cap, vtd_ecap;
 
-/* unit.c: maps and stops a unit and allocates its tables, all of them closed; switches it on. */
+/* unit.c: maps a unit and allocates its tables, all of them closed; switches it on. */
 MUST_USE int vtd_unit_setup(struct vtd_unit *u);
 MUST_USE int vtd_unit_on(struct vtd_unit *u);
 

@@ -18,7 +18,7 @@ struct cpu {
     bool nudged;      /* atomic: an NMI has come since cpu_nudged() last looked */
     void (*collect)(void *arg, uint8_t vector); /* whom its local APIC is lent to, or NULL */
     void *collect_arg;
-};
+} __attribute__((aligned(64)));
 
 /* The CPU that executes this. */
 static inline struct cpu *cpu_this(void)
@@ -35,10 +35,7 @@ static inline unsigned cpu_id(void)
 unsigned cpu_count(void);
 struct cpu *cpu_get(unsigned id);
 
-/* Boot CPU: GDT, IDT, TSS, SMEP/SMAP/UMIP, NXE. Before frame_init(). */
-void cpu_init_boot(const struct bootinfo *bi);
-
-/* Boot CPU: finds out how local APICs are reached, and sets its own up. After paging_init(). */
+/* Boot CPU: finds out how local APICs are reached, and sets its own up; it is online from then on. After paging_init(). */
 void apic_init_boot(void);
 
 /*

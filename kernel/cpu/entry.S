@@ -1,54 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Where processors and interrupts come in: hand-off from boot/, start of the other processors, interrupt stubs. */
 
-/* boot/bootinfo.h has the state here: RDI = struct bootinfo, RSP = the boot processor's main stack; of the others, RDI = 0. */
+/* boot/bootinfo.h has the state here, for every processor: RDI = struct bootinfo, ESI = its number. */
 .text
 .globl hv_entry
 hv_entry:
-    test %rdi, %rdi
-    jz ap_entry
-    cli
-    cld
-    pushq $2                /* flags: none set but the reserved one */
-    popfq
-    lea cpus(%rip), %rax    /* struct cpu of the boot CPU; its first word is its own address */
+    mov %esi, %eax
+    shl $6, %eax
+    lea cpus(%rax), %rax    /* struct cpu, of 64 bytes; it begins with its own address and the number */
     mov %rax, (%rax)
+    mov %esi, 8(%rax)
     mov %rax, %rdx
     shr $32, %rdx
     mov $0xc0000101, %ecx   /* GS_BASE */
     wrmsr
+    lidt idt_pointer(%rip)
     xor %ebp, %ebp          /* ends the chain of frames */
+    test %esi, %esi
+    jnz 1f
     call hv_main
-1:  hlt
-    jmp 1b
-
-/* The other processors, on the stack that smp_start() has made for them. */
-ap_entry:
-    mov smp_stack(%rip), %rsp
-    xor %ebp, %ebp
-    call smp_ap_main
+    ud2
+1:  call smp_ap_main
     ud2
 
-/* void cpu_load_gdt(const void *gdtr): loads it with 0x08 as CS, 0x10 as the data segments, 0x18 as TR. */
-.globl cpu_load_gdt
-cpu_load_gdt:
-    lgdt (%rdi)
-    mov $0x10, %eax
-    mov %eax, %ds
-    mov %eax, %es
-    mov %eax, %ss
-    xor %eax, %eax
-    mov %eax, %fs
-    mov %eax, %gs
-    mov $0x18, %eax
-    ltr %ax
-    pop %rax
-    pushq $0x08
-    push %rax
-    lretq
-
-/* One stub of 16 bytes a vector; those for which the processor pushes no error code push a 0 (SDM 3A table 6-1). */
-.balign 16
+/* linker/hv.ld puts this first in the image. One stub of 16 bytes a vector; those for which the processor pushes no error code push a 0 (SDM 3A table 6-1). */
+.section .text.stubs, "ax", @progbits
 .globl trap_stubs
 trap_stubs:
 .set vector, 0
@@ -82,5 +58,22 @@ trap_common:
 .endr
     add $16, %rsp
     iretq
+
+/* Interrupt gates (SDM 3A figure 6-8): NMI, #DF and #MC have a stack of their own, and a comparison that is true is -1 here. */
+.section .rodata
+.balign 16
+idt:
+.set vector, 0
+.rept 256
+    .word 16 * vector, 0x08         /* offset 15:0 of the stub; code segment */
+    .byte -(vector == 2) - 2 * (vector == 8) - 3 * (vector == 18)
+    .byte 0x8e                      /* present, 64-bit interrupt gate: enters with interrupts off */
+    .word 0x8000                    /* offset 31:16 */
+    .long 0xffffffff, 0             /* offset 63:32 */
+    .set vector, vector + 1
+.endr
+idt_pointer:
+    .word . - idt - 1
+    .quad idt
 
 .section .note.GNU-stack, "", @progbits

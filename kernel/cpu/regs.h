@@ -8,17 +8,19 @@
 #include "kernel/lib/types.h"
 
 /* Control registers, SDM 3A 2.5 */
-#define CR0_PE      BIT(0)
-#define CR0_MP      BIT(1)
-#define CR0_EM      BIT(2)
-#define CR0_TS      BIT(3)
-#define CR0_ET      BIT(4)
-#define CR0_NE      BIT(5)
-#define CR0_WP      BIT(16)
-#define CR0_AM      BIT(18)
-#define CR0_NW      BIT(29)
-#define CR0_CD      BIT(30)
-#define CR0_PG      BIT(31)
+#define CR0_PE BIT(0)
+#define CR0_MP BIT(1)
+#define CR0_EM BIT(2)
+#define CR0_TS BIT(3)
+#define CR0_ET BIT(4)
+#define CR0_NE BIT(5)
+#define CR0_WP BIT(16)
+#define CR0_AM BIT(18)
+#define CR0_NW BIT(29)
+#define CR0_CD BIT(30)
+#define CR0_PG BIT(31)
+#define CR0_DEFINED                                                                                          \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define CR4_PAE     BIT(5)
 #define CR4_OSXSAVE BIT(18)
 
@@ -29,13 +31,11 @@
 #define APIC_BASE_EN       BIT(11)
 #define APIC_BASE_ADDRESS  GENMASK(51, 12)
 #define MSR_PAT            0x277
-#define PAT_POWER_ON       0x0007040600070406 /* WB WT UC- UC, twice */
+#define DEBUGCTL_VALID     GENMASK(1, 0)      /* LBR, BTF */
 #define MSR_TSC_DEADLINE   0x6e0
 #define MSR_EFER           0xc0000080
-#define EFER_SCE           BIT(0)
 #define EFER_LME           BIT(8)
 #define EFER_LMA           BIT(10) /* RO */
-#define EFER_NXE           BIT(11)
 #define EFER_SVME          BIT(12)
 #define MSR_STAR           0xc0000081
 #define MSR_LSTAR          0xc0000082
@@ -91,5 +91,4 @@
 
 /* Exceptions, SDM 3A table 6-1 */
 #define EXC_NMI 2
-#define EXC_DF  8
 #define EXC_MC  18

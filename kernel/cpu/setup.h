@@ -5,23 +5,6 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/regs.h"
 
-/*
- * Control registers, GDT, TSS, IDT and GS of the CPU that runs this, which becomes number `id`. Its stacks are mapped.
- */
-void cpu_init_this(unsigned id);
-
-/* What LGDT and LIDT load (SDM 3A figure 2-6). */
-struct descriptor_pointer {
-    uint16_t limit;
-    uint64_t base;
-} __attribute__((packed));
-
-/* Counts the next CPU in, in the order of their numbers. */
-void cpu_set_online(void);
-
-/* entry.S */
-void cpu_load_gdt(const void *gdtr);
-
 /* What VECTOR_TIMER does: runs the timers that are due. */
 void time_interrupt(void);
 
@@ -37,9 +20,6 @@ _Static_assert(offsetof(struct trap_frame, rip) == 136, "entry.S takes RIP from 
 /* The HLT in cpu_idle(), of one byte. */
 extern const char cpu_idle_hlt[];
 
-/* Loads the IDT, which all CPUs share. */
-void trap_init_this(void);
-
 /* Sorts one interrupt or exception to its handler; called by entry.S. */
 void trap_handle(struct trap_frame *f);
 
@@ -49,7 +29,7 @@ void panic_nmi(void);
 /* The panic of an exception: the same as panic(), with the interrupted registers. */
 _Noreturn void panic_trap(const struct trap_frame *f);
 
-/* Sets the local APIC of the CPU that runs this up. */
+/* Sets the local APIC of the CPU that runs this up, and counts it in, in the order of their numbers. */
 void apic_init_this(void);
 
 /* The registers of this CPU's local APIC where there is no x2APIC mode (SDM 3A 11.4.1), otherwise NULL. */

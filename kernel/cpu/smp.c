@@ -8,22 +8,19 @@
 #define INIT_WAIT_NS     (10 * NS_PER_MS) /* SDM 3A 9.4.4.1 */
 #define SIPI_WAIT_NS     (200 * NS_PER_US)
 
-uint64_t smp_stack; /* of the CPU that is being started */
 _Noreturn void smp_ap_main(void);
 
 static struct {
-    unsigned id; /* of the CPU that is being started */
     uint64_t trampoline;
+    volatile uint32_t *number; /* of the CPU that is being started */
     void (*entry)(void);
 } start;
 
 /* On the new CPU's own stack. The trampoline's mapping must not outlive its use in this CPU's TLB. */
 _Noreturn void smp_ap_main(void)
 {
-    cpu_init_this(start.id);
-    apic_init_this();
     invlpg(start.trampoline);
-    cpu_set_online();
+    apic_init_this();
     start.entry();
     panic("smp: cpu %u came back", cpu_id());
 }
@@ -36,16 +33,11 @@ static void send(uint32_t apic_id, uint64_t mode)
     apic_send(apic_id, FIELD_PREP(ICR_MODE, mode) | ICR_LEVEL_ASSERT | vector);
 }
 
-/* True if the CPU came up. One that did not waits for a start-up interrupt again before its stack goes to the
+/* True if the CPU came up. One that did not waits for a start-up interrupt again before its number goes to the
  * next: INIT takes it back from wherever it is. */
 static bool start_one(uint32_t apic_id, unsigned id)
 {
-    smp_stack = paging_map_stacks(id);
-    if (!smp_stack) {
-        log_warn("smp: no memory for the stacks of cpu %u", id);
-        return false;
-    }
-    start.id = id;
+    *start.number = id;
     send(apic_id, ICR_MODE_STARTUP);
     if (!wait_until(cpu_count() > id, SIPI_WAIT_NS))
         send(apic_id, ICR_MODE_STARTUP);
@@ -60,18 +52,18 @@ static bool start_one(uint32_t apic_id, unsigned id)
 
 unsigned smp_start(const struct bootinfo *bi, void (*entry)(void))
 {
-    const uint32_t *ids = bi->machine.cpu, self = cpu_get(0)->apic_id;
+    const uint32_t *ids = bi->machine.cpu;
     unsigned listed = bi->machine.ncpus, n = MIN(listed, CPU_MAX), next = 1;
     hpa_t page = hpa(bi->trampoline);
 
     start.trampoline = page.a;
+    start.number = hpa_to_ptr(hpa(page.a + BOOT_TRAMPOLINE_NUMBER));
     start.entry = entry;
-    for (unsigned i = 0; i < n; i++)
-        if (ids[i] != self)
-            send(ids[i], ICR_MODE_INIT);
+    for (unsigned i = 1; i < n; i++)
+        send(ids[i], ICR_MODE_INIT);
     (void)wait_until(false, INIT_WAIT_NS);
-    for (unsigned i = 0; i < n && next < CPU_MAX; i++)
-        if (ids[i] != self && start_one(ids[i], next))
+    for (unsigned i = 1; i < n; i++)
+        if (start_one(ids[i], next))
             next++;
     paging_unmap_identity(page);
     if (cpu_count() < listed)

@@ -2,22 +2,11 @@
 #include "kernel/console/log.h"
 #include "kernel/cpu/setup.h"
 #include "kernel/lib/spinlock.h"
-#include "kernel/mm/paging.h"
+#include "kernel/mm/layout.h"
 
 #define VECTORS 256
 
-/* Interrupt gate, SDM 3A figure 6-8. */
-struct gate {
-    uint16_t offset_lo, selector;
-    uint8_t ist, type;
-    uint16_t offset_mid;
-    uint32_t offset_hi, reserved;
-};
-
-#define GATE_INTERRUPT 0x8e /* present, 64-bit interrupt gate: enters with interrupts off */
-#define SELECTOR_CODE  0x08
-
-_Static_assert(sizeof(struct gate) == 16, "SDM 3A figure 6-8");
+_Static_assert(STACK_NMI == 1 && STACK_DF == 2 && STACK_MC == 3, "entry.S has them in the IDT");
 
 struct irq {
     irq_handler_t *handler;
@@ -35,37 +24,6 @@ static struct irq_cpu {
 static struct spinlock irq_lock; /* of all tables */
 static unsigned irqs_used;       /* atomic */
 static struct ratelimit nmi_lines = RATELIMIT_INIT(5, 1);
-static struct gate idt[VECTORS];
-
-extern const char trap_stubs[];
-#define STUB_SIZE 16
-
-static void build_idt(void)
-{
-    static const uint8_t stacks[VECTORS] = {[EXC_NMI] = STACK_NMI, [EXC_DF] = STACK_DF, [EXC_MC] = STACK_MC};
-
-    for (unsigned v = 0; v < VECTORS; v++) {
-        uint64_t stub = (uint64_t)trap_stubs + v * STUB_SIZE;
-
-        idt[v] = (struct gate){
-            .offset_lo = (uint16_t)stub,
-            .offset_mid = (uint16_t)(stub >> 16),
-            .offset_hi = (uint32_t)(stub >> 32),
-            .selector = SELECTOR_CODE,
-            .ist = stacks[v],
-            .type = GATE_INTERRUPT,
-        };
-    }
-}
-
-void trap_init_this(void)
-{
-    const struct descriptor_pointer idtr = {sizeof(idt) - 1, (uint64_t)idt};
-
-    if (cpu_id() == 0)
-        build_idt();
-    __asm__ volatile("lidt %0" : : "m"(idtr));
-}
 
 /* Nothing is logged from within an NMI: it may have interrupted the holder of the console's lock. */
 static void tell_nmis(struct irq_cpu *c)

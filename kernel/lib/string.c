@@ -27,8 +27,10 @@ void *memset(void *dst, int c, size_t n)
 int memcmp(const void *a, const void *b, size_t n)
 {
     const uint8_t *x = a, *y = b;
+    size_t words = n / 8, left = words;
 
-    for (size_t i = 0; i < n; i++) {
+    __asm__ volatile("repe cmpsq" : "+S"(a), "+D"(b), "+c"(left) : : "cc", "memory");
+    for (size_t i = left < words ? 8 * (words - left - 1) : 0; i < n; i++) { /* from the last one on */
         if (x[i] != y[i])
             return x[i] < y[i] ? -1 : 1;
     }

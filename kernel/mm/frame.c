@@ -20,8 +20,6 @@ static struct {
     uint64_t base, count; /* frame numbers that `state` covers; base is aligned to the largest block */
     uint64_t first[FRAME_ORDER_MAX + 1]; /* no free block of this order lies below this frame */
     uint64_t bytes_used;
-    const struct boot_range *ram;
-    uint64_t ram_count;
 } frames;
 
 /* The lowest free block of an order; frames.count or more if there is none. Numbers of frames are relative to
@@ -88,20 +86,10 @@ uint64_t frame_bytes_used(void)
     return __atomic_load_n(&frames.bytes_used, __ATOMIC_RELAXED);
 }
 
-bool frame_is_ram(hpa_t start, uint64_t size)
-{
-    for (const struct boot_range *r = frames.ram; r < frames.ram + frames.ram_count; r++)
-        if (start.a >= r->base && start.a < r->end)
-            return size <= r->end - start.a;
-    return false;
-}
-
 void frame_init(const struct bootinfo *bi)
 {
     const struct boot_range *r = hpa_to_ptr(hpa(bi->free)), *end = r + bi->free_count;
 
-    frames.ram = hpa_to_ptr(hpa(bi->ram));
-    frames.ram_count = bi->ram_count;
     frames.state = hpa_to_ptr(hpa(bi->frame_states));
     frames.base = ALIGN_DOWN(r->base >> PAGE_SHIFT, BIT(FRAME_ORDER_MAX));
     frames.count = (end[-1].end >> PAGE_SHIFT) - frames.base;

@@ -10,9 +10,7 @@
 #include "kernel/lib/types.h"
 
 #define FRAME_ORDER_4K  0
-#define FRAME_ORDER_2M  9
-#define FRAME_ORDER_1G  18
-#define FRAME_ORDER_MAX FRAME_ORDER_1G
+#define FRAME_ORDER_MAX 18
 
 /* Takes all that boot/ lists as free; boot CPU, once, before any other function here. */
 void frame_init(const struct bootinfo *bi);
@@ -26,6 +24,3 @@ void frame_free(hpa_t block, unsigned order);
 
 /* Bytes that are given out. */
 uint64_t frame_bytes_used(void);
-
-/* True if [start, start + size) is RAM that the firmware listed as such (and so is in the direct map). */
-bool frame_is_ram(hpa_t start, uint64_t size);

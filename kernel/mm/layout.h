@@ -7,7 +7,7 @@
  *   0xffffd000_00000000  one stack set per CPU (main, NMI, #DF, #MC), a guard page below each
  *   0xffffffff_80000000  hv.elf: .text RX, .rodata R, .data/.bss RW NX
  *
- * boot/ builds all of it but for registers and the other processors' stacks. The first megabyte's trampoline page is
+ * boot/ builds all of it but for registers. The first megabyte's trampoline page is
  * identity-mapped only until the other processors have started.
  */
 #pragma once

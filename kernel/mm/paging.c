@@ -4,7 +4,6 @@
 #include "kernel/cpu/regs.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/lib/spinlock.h"
-#include "kernel/mm/frame.h"
 #include "kernel/mm/radix.h"
 
 /* A virtual address's part that the four levels translate (SDM 3A 4.5.4). */
@@ -38,18 +37,11 @@ void paging_unmap_identity(hpa_t page)
     invlpg(page.a);
 }
 
-/* The lowest page of each slot stays unmapped. */
-uint64_t paging_map_stacks(unsigned cpu)
+/* Nothing is ever taken out of the direct map, so there is no lock. */
+bool paging_is_ram(hpa_t at)
 {
-    spin_guard(&paging.lock);
-    for (unsigned i = 0; i < STACKS_PER_CPU * STACK_PAGES; i++) {
-        hpa_t frame = frame_alloc(FRAME_ORDER_4K);
-        uint64_t va = stack_top(cpu, i / STACK_PAGES) - (i % STACK_PAGES + 1) * PAGE_SIZE;
-
-        if (!frame.a || radix_map(&paging.tree, va & VA_MASK, frame, PAGE_SIZE, RADIX_R | RADIX_W))
-            return 0;
-    }
-    return stack_top(cpu, STACK_MAIN);
+    return at.a < MMIO_MAP_BASE - DIRECT_MAP_BASE &&
+           radix_lookup(&paging.tree, (DIRECT_MAP_BASE + at.a) & VA_MASK, NULL, NULL);
 }
 
 volatile void *mmio_map(hpa_t start, uint64_t size)

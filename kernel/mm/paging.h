@@ -13,14 +13,14 @@ void paging_init(const struct bootinfo *bi);
 /* Takes out a page that boot/ has mapped to its own address, on this CPU. */
 void paging_unmap_identity(hpa_t page);
 
-/* Maps the stacks of another CPU with guard pages; returns the top of its main stack, 0 without memory. */
-uint64_t paging_map_stacks(unsigned cpu);
-
 /*
  * Maps `size` bytes of device registers at `start` (any alignment) uncached, read-write, never executable,
  * and returns their address, or NULL without room or memory. Mappings stay for good. Own lock.
  */
 MUST_USE volatile void *mmio_map(hpa_t start, uint64_t size);
+
+/* Whether this is RAM that the firmware listed as such, which is what the direct map holds. Any address, any CPU. */
+bool paging_is_ram(hpa_t at);
 
 /* RAM through the direct map; a device's address must not be given here. */
 static inline void *hpa_to_ptr(hpa_t p)

@@ -25,10 +25,11 @@
 #define PCI_MSI_64BIT   BIT32(7)
 #define PCI_MSI_MESSAGE 0x04
 
-/* MSI-X Message Control, 7.7.2.2. */
-#define PCI_MSIX_CTRL   0x02
-#define PCI_MSIX_MASK   BIT32(14)
-#define PCI_MSIX_ENABLE BIT32(15)
+/* MSI-X: Message Control, 7.7.2.2, and the table's entries, 7.7.2.5. */
+#define PCI_MSIX_CTRL    0x02
+#define PCI_MSIX_MASK    BIT32(14)
+#define PCI_MSIX_ENABLE  BIT32(15)
+#define MSIX_ENTRY_BYTES 16
 
 /* PCI Express capability, 7.5.3. */
 #define PCIE_DEVCAP       0x04

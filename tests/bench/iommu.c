@@ -88,7 +88,6 @@ void hv_main(const struct bootinfo *bi)
 {
     uart_init(bi->config.console_port);
     time_init(bi);
-    cpu_init_boot(bi);
     frame_init(bi);
     paging_init(bi);
     acpi_init(bi);

@@ -7,6 +7,7 @@
  *   IVRS 4 00 00 00 00   these bytes at that offset of that table (RSDP and XSDT are tables too)
  *   IVRS sum             its checksum made right again
  *   IVRS to 1234         the XSDT's entry for it leads there; or to a table that is named
+ *   config NAME          lastmile.cfg gets that file's content, from now on
  */
 #include "tests/boot/chain.h"
 #include <string.h>
@@ -19,7 +20,11 @@
 #define CHECKSUM    9
 #define ENTRIES     36
 
+#define CONFIGURATION L"lastmile.cfg"
+#define WRITABLE      (EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE)
+
 static EFI_GUID acpi20 = ACPI_20_TABLE_GUID;
+static EFI_GUID image_guid = LOADED_IMAGE_PROTOCOL, volume_guid = SIMPLE_FILE_SYSTEM_PROTOCOL;
 
 static struct {
     uint8_t *at, was;
@@ -95,13 +100,44 @@ static void lead(unsigned entry, const char *where)
         change(xsdt + ENTRIES + 8 * entry + i, (uint8_t)(to >> 8 * i));
 }
 
+/* The folder that this was loaded from is the root. */
+static bool configure(const char *name)
+{
+    EFI_LOADED_IMAGE *self;
+    EFI_SIMPLE_FILE_SYSTEM_PROTOCOL *volume;
+    EFI_FILE_PROTOCOL *root, *file;
+    struct boot_error err;
+    struct boot_file text;
+    UINTN size;
+    bool ok;
+
+    if (!fw_file_read(name, &text, &err) ||
+        EFI_ERROR(fw->BootServices->HandleProtocol(fw_image(), &image_guid, (void **)&self)) ||
+        EFI_ERROR(fw->BootServices->HandleProtocol(self->DeviceHandle, &volume_guid, (void **)&volume)) ||
+        EFI_ERROR(volume->OpenVolume(volume, &root)))
+        return false;
+    if (!EFI_ERROR(root->Open(root, &file, CONFIGURATION, WRITABLE, 0)))
+        file->Delete(file);
+    ok = !EFI_ERROR(root->Open(root, &file, CONFIGURATION, WRITABLE | EFI_FILE_MODE_CREATE, 0));
+    if (ok) {
+        size = text.size;
+        ok = !EFI_ERROR(file->Write(file, &size, (void *)text.base)) && size == text.size;
+        file->Close(file);
+    }
+    root->Close(root);
+    return ok;
+}
+
 static bool bend(const char *line)
 {
-    const char *rest = line + 4;
+    const char *rest = line;
     uint8_t *at = table(line);
     unsigned entry = entry_of(line);
     uint64_t off, byte;
 
+    if (text_take(&rest, "config "))
+        return configure(rest);
+    rest = line + 4;
     rest = text_skip_blanks(rest);
     if (text_take(&rest, "sum") && at) {
         mend_sum(at);

@@ -141,7 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] & 1)
         seal_all();
     ASAN_POISON_MEMORY_REGION(image + size, SIZE_MAX_INPUT - size);
-    acpi_read(&facts, FIRMWARE + RSDP, &mem, 1, warn);
+    acpi_read(&facts, FIRMWARE + RSDP, 0, &mem, 1, warn);
     iommu_read(&facts, &mem, 1, warn);
     check(&facts.machine);
     return 0;

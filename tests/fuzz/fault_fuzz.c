@@ -102,7 +102,7 @@ static void start(enum boot_on_fault policy)
         hw = fake_pci_add((rid_t){VF}, 0x8086, 0x10ca);
         hw->is.pf = 0x28;
         hw->is.bar[0] = (struct boot_bar){.base = 0xfe000000, .size = 0x4000};
-        must(p2m_init(&vm.p2m, 1 << 20) == 0 && vpci_create(&vm) == 0);
+        must(fake_p2m_init(&vm.p2m, 1 << 20) == 0 && vpci_create(&vm) == 0);
         assign_init();
     }
     assign_release_all(&vm);

@@ -6,7 +6,10 @@
  */
 #include "tests/unit/fake/hvm.c"
 #include "tests/unit/fake/p2m.c"
+#include "tests/unit/fake/strlcpy.c"
+#include "tests/unit/fake/time.c"
 
+#include "kernel/console/log.c"
 #include "vm/hypercall.c"
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,19 +28,26 @@ static void must(bool ok)
         abort();
 }
 
+/* Through the log, which prints what it is given. */
 void vm_complain(struct vm *m, const char *fmt, ...)
 {
-    char line[512];
+    char text[512];
     va_list ap;
     int n;
 
     must(m == &vm);
     va_start(ap, fmt);
-    n = vsnprintf(line, sizeof(line), fmt, ap);
+    n = vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    must(n > 0 && n <= LOG_MAX);
-    for (int i = 0; i < n; i++)
-        must(line[i] >= ' ' && line[i] <= '~');
+    must(n >= 0 && n <= LOG_MAX);
+    log_warn("%s", text);
+}
+
+void console_log(const char *line)
+{
+    must(strlen(line) < LINE_MAX);
+    for (; *line; line++)
+        must(*line >= ' ' && *line <= '~');
 }
 
 int64_t setup_nic_ready(struct vcpu *v_, const uint64_t arg[3])
@@ -122,8 +132,8 @@ static void one_call(const uint8_t **data, size_t *size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (!vm.p2m.chunks) { /* once: nothing of it is ever written by a call */
-        must(p2m_init(&vm.p2m, SIZE_2M) == 0);
+    if (!vm.p2m.block) { /* once: nothing of it is ever written by a call */
+        must(fake_p2m_init(&vm.p2m, SIZE_2M) == 0);
         memset(p2m_ram(&vm.p2m, gpa(SIZE_2M - 64), 64), 0x1b, 64);
     }
     memcpy(p2m_ram(&vm.p2m, gpa(0), size < 256 ? size : 256), data, size < 256 ? size : 256);

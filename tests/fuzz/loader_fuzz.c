@@ -9,15 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/fake/cpu.c"
+#include "tests/unit/fake/heap.c"
 #include "tests/unit/fake/hvm.c"
+#include "tests/unit/fake/insn.c"
 #include "tests/unit/fake/p2m.c"
 
 #include "boot/load.c"
 #include "boot/load_bzimage.c"
 #include "boot/load_elf.c"
 #include "boot/load_multiboot.c"
+#include "boot/state.c"
 #include "boot/tables.c"
 #include "boot/text.c"
+#include "vm/cpustate.c"
 #include "vm/loader.c"
 
 /* Stands in for dsdt.S. */
@@ -43,8 +48,8 @@ static char cmdline[5000];
 
 static void start(uint64_t bytes)
 {
-    if (!vm.p2m.chunks)
-        REQUIRE(p2m_init(&vm.p2m, RAM_MAX) == 0);
+    if (!vm.p2m.block)
+        REQUIRE(fake_p2m_init(&vm.p2m, RAM_MAX) == 0);
     vm.p2m.ram_low = MIN(bytes, (uint64_t)GPA_PCI_WINDOW);
     vm.p2m.ram_high = bytes - vm.p2m.ram_low;
     vm.cfg = &guest;
@@ -66,7 +71,7 @@ static void check(struct boot_start *s)
         for (unsigned j = 0; j < i; j++)
             REQUIRE(!overlap(&s->piece[i], &s->piece[j]));
     }
-    REQUIRE(p2m_is_ram(&vm.p2m, gpa(s->entry), 1) && s->entry >= LOAD_DATA_END);
+    REQUIRE(p2m_is_ram(&vm.p2m, gpa(s->vcpu.rip), 1) && s->vcpu.rip >= LOAD_DATA_END);
 }
 
 /* RAM is then zero again for the next one. */
@@ -80,7 +85,7 @@ static void carry_out(struct boot_start *s)
     do
         rc = loader_load(&vm, &done);
     while (rc > 0);
-    REQUIRE(rc == 0 && fake_hvm.resets == 1 && vcpu.rip == s->entry);
+    REQUIRE(rc == 0 && fake_hvm.resets == 1 && vcpu.rip == s->vcpu.rip);
     memset(p2m_ram(&vm.p2m, gpa(0), 1), 0, vm.p2m.ram_low);
 }
 

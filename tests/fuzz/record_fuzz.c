@@ -51,10 +51,10 @@ void keep_drop(enum keep_type type, unsigned index)
     (void)type, (void)index;
 }
 
-int igb_send_now(struct igb *g, const void *frame, uint16_t length)
+int igb_send_now(struct igb *g, const struct nic_frag *frag, unsigned n)
 {
-    (void)g, (void)frame;
-    must(length <= IGB_JUMBO_MAX);
+    (void)g, (void)frag;
+    must(n > 0 && n <= NIC_FRAGS_MAX);
     return 0;
 }
 
@@ -75,7 +75,9 @@ static void be_born(void)
         nic.vf[v].allowed = nic.vf[v].cts = true;
     }
     igb_vmdq_setup(&nic);
+    nic.vf[3].policy.vlan = 9;
     for (unsigned v = 0; v < VFS; v++) {
+        must(igb_vlan_set(&nic, v, v == 3 ? 9 : 100 + v, true) == 0);
         igb_rar_set(&nic, IGB_RAR_VF(v), nic.vf[v].mac, v);
         igb_vf_update_pool(&nic, v);
         igb_vf_enable(&nic, v, true);
@@ -94,6 +96,7 @@ static void others_are_as_they_were(unsigned vf)
     for (unsigned v = 0; v < VFS; v++) {
         if (v == vf)
             continue;
+        must(igb_vlan_count(&nic, v) == 1 && igb_vlan_is_member(&nic, v, v == 3 ? 9 : 100 + v));
         must(same(IGB_RAH(IGB_RAR_VF(v))) && same(IGB_RAL(IGB_RAR_VF(v))) && same(IGB_VMOLR(v)));
         must(same(IGB_RDT(v)) && same(IGB_TDT(v)) && same(IGB_RXDCTL(v)) && same(IGB_TXDCTL(v)));
         for (unsigned i = 0; i < IGB_EXTRA_MACS; i++)
@@ -106,6 +109,7 @@ static void is_within_its_policy(unsigned vf)
     const struct igb_vf *s = &nic.vf[vf];
 
     must(s->extra_macs <= IGB_EXTRA_MACS && s->mc_hashes <= IGB_MC_HASHES && s->max_frame <= IGB_JUMBO_MAX);
+    must(igb_vlan_count(&nic, vf) <= IGB_VF_VLANS && (!s->policy.vlan || igb_vlan_count(&nic, vf) == 1));
     must(nic_mac_is_station(s->mac) && igb_rar_holds(&nic, IGB_RAR_VF(vf), s->mac));
     must(IGB_GET(RAH_POOLS, *fake_reg(IGB_RAH(IGB_RAR_VF(vf)))) == IGB_BIT(vf));
     if (!nic_mac_is_zero(s->policy.mac))

@@ -141,7 +141,7 @@ static void start(void)
     fake_iommu_rc = fake_pci_reset_rc = fake_p2m_fail = 0;
     fake_this_cpu(0);
     vm.iommu = iommu_domain_create("fuzz");
-    must(p2m_init(&vm.p2m, 1 << 20) == 0 && vpci_create(&vm) == 0);
+    must(fake_p2m_init(&vm.p2m, 1 << 20) == 0 && vpci_create(&vm) == 0);
     for (unsigned i = 0; i < FUNCTIONS; i++)
         must(assign_function(&vm, add_function(i), "fn", BOOT_FAULT_LOG) == 0);
     fake_pci_wr = allowed;
@@ -153,7 +153,7 @@ static void finish(void)
     fake_pci_reset_rc = 0;
     assign_release_all(&vm);
     heap_free(vm.vpci, sizeof(*vm.vpci));
-    p2m_destroy(&vm.p2m);
+    fake_p2m_destroy(&vm.p2m);
     must(iommu_domain_destroy(vm.iommu) == 0);
     fake_pci_free_all();
     must(fake_irqs_out == 0 && fake_heap_out == 0 && vm.nio[IO_MEM] == 0);

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """What is linked where: the hypervisor links no library and leaves nothing undefined; none of the driver's code is in it; no image has a
-segment that can be both written and executed."""
+segment that can be both written and executed; and the gates of the hypervisor's IDT lead where they should."""
 import re
+import struct
 import subprocess
 
 import lib
@@ -34,6 +35,18 @@ def pe_sections(image):
             yield f"{image.name}: section {match[1]} can be written and executed"
 
 
+def gates(image):
+    """The IDT, which the assembler makes of constants (SDM 3A figure 6-8): a gate leads to its stub of 16 bytes."""
+    at = {fields[-1]: int(fields[0], 16) for fields in symbols(image) if len(fields) == 3}
+    rodata = re.search(r"\.rodata\s+PROGBITS\s+(\w+) (\w+) ", output("readelf", "-SW", str(image)))
+    offset = at["idt"] - int(rodata[1], 16) + int(rodata[2], 16)
+    table = struct.iter_unpack("<HHBBHLL", image.read_bytes()[offset : offset + 256 * 16])
+    for vector, (low, selector, stack, kind, middle, high, reserved) in enumerate(table):
+        wanted = {2: 1, 8: 2, 18: 3}.get(vector, 0)
+        if (high << 32 | middle << 16 | low, selector, stack, kind, reserved) != (at["trap_stubs"] + 16 * vector, 8, wanted, 0x8E, 0):
+            yield f"{image.name}: the gate of vector {vector} is wrong"
+
+
 def main():
     hv = lib.BUILD / "hv.elf"
     findings = []
@@ -44,6 +57,7 @@ def main():
             findings.append(f"hv.elf: {fields[-1]} is not the hypervisor's")
     for image in [hv, lib.BUILD / "iodom.elf", *sorted((lib.BUILD / "guest").glob("*.elf"))]:
         findings += writable_code(image)
+    findings += gates(hv)
     findings += pe_sections(lib.BUILD / "BOOTX64.EFI")
     for line in output("readelf", "-SW", str(hv)).splitlines():
         if re.search(r"\.(init_array|ctors|fini_array|interp|dynamic)\b", line):

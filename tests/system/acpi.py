@@ -2,11 +2,8 @@
 """Hostile ACPI tables on a booted board. tests/boot/bend.c starts Lastmile over and over from one session of the firmware, each time with
 the tables changed: what the system is not safe without is refused by name and the firmware goes on; the rest is ignored with a warning,
 and in the end the guests run."""
-import re
+from tests.system import bend, config, lib, texts
 
-from tests.system import config, lib, texts
-
-LOST = r"X64 Exception|bend: (?:done|cannot)|" + texts.PANIC
 BAD_SUM = "8 ee"  # another revision: the checksum does not fit any more
 SAFE = "what it is safe without"
 
@@ -46,35 +43,25 @@ CASES_VTD = {
 }
 
 
-@lib.boot("acpi")
+@lib.boot("acpi", beside=True)
 def acpi(build):
-    return bent(build, CASES)
+    return bent(build, "acpi", CASES)
 
 
-@lib.boot("acpi-vtd", "vtd")
+@lib.boot("acpi-vtd", "vtd", beside=True)
 def acpi_vtd(build):
-    return bent(build, CASES_VTD)
+    return bent(build, "acpi-vtd", CASES_VTD)
 
 
-def bent(build, cases):
-    lib.make("bend", build)
-    plan = build / "system/bend.txt"
-    plan.parent.mkdir(parents=True, exist_ok=True)
-    plan.write_text("".join(f"case {title}\n" + "".join(line + "\n" for line in lines) for title, (lines, _, _) in cases.items()))
-    files = (f"BOOTX64.EFI={build}/pre/bend.efi", f"lastmile.efi={build}/BOOTX64.EFI", f"bend.txt={plan}")
-    return {"cfg": config.GOOD, "files": files}
+def bent(build, name, cases):
+    return bend.options(build, name, config.GOOD, {title: lines for title, (lines, _, _) in cases.items()})
 
 
 def refused_test(on, title, warning, refusal):
     @lib.test(f"system acpi: {title} is refused by name, and the firmware goes on", on=on, limit=120)
     def refused(host):
-        start = host.line("bend: case " + title, 120, start=0, fail=LOST).end()
-        end = host.line(r"bend: it returned (?P<status>\w+)", 60, fail=texts.LEAVES_FIRMWARE + "|" + LOST)
-        said = host.text[start:end.start()]
-        assert int(end["status"], 16) >> 63, f"status {end['status']} is no error"
+        said = bend.refused(host, title, refusal)
         lib.find(rf"^lastmile: warning: [^\n]*{warning}" if warning else "", said)
-        lines = re.findall(r"^lastmile: (?!warning)[^\n]*", said, re.M)
-        assert len(lines) == 1 and re.search(refusal, lines[0]), said
 
 
 for name, table in (("acpi", CASES), ("acpi-vtd", CASES_VTD)):
@@ -85,8 +72,8 @@ for name, table in (("acpi", CASES), ("acpi-vtd", CASES_VTD)):
 
 @lib.test("system acpi: tables that it is safe without are ignored by name, and the guests run", on="acpi", limit=180)
 def goes_on(host):
-    start = host.line("bend: case " + SAFE, 120, start=0, fail=LOST).end()
-    host.line(texts.LEAVES_FIRMWARE, 60, fail="bend: it returned|" + LOST)
+    start = bend.begin(host, SAFE)
+    host.line(texts.LEAVES_FIRMWARE, 60, fail="bend: it returned|" + bend.LOST)
     said = host.text[start:]
     lib.find(r"^lastmile: warning: ACPI: table APIC ignored: bad checksum", said)
     lib.find(r"^lastmile: warning: ACPI: [^\n]*cannot be powered off", said)
@@ -96,8 +83,8 @@ def goes_on(host):
 
 @lib.test("system acpi: after all bent DMARs the board vtd starts as ever", on="acpi-vtd", limit=180)
 def goes_on_vtd(host):
-    start = host.line("bend: case " + UNBENT, 120, start=0, fail=LOST).end()
-    host.line(texts.LEAVES_FIRMWARE, 60, fail="bend: it returned|" + LOST)
+    start = bend.begin(host, UNBENT)
+    host.line(texts.LEAVES_FIRMWARE, 60, fail="bend: it returned|" + bend.LOST)
     assert "table DMAR" not in host.text[start:]
     guests_run(host, start)
 

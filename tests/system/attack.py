@@ -53,7 +53,7 @@ def broken(host):
 
 
 for name in BOARDS:
-    lib.boot(f"attack-{name}", name)(lambda build, name=name: kit.boot_options(build, name))
+    lib.boot(f"attack-{name}", name, beside=True)(lambda build, name=name: kit.boot_options(build, name))
     kit_tests(name, f"attack-{name}", "guest")
-lib.boot("attack-iodom", "amd")(lambda build: kit.iodom_options(build))
+lib.boot("attack-iodom", "amd", beside=True)(lambda build: kit.iodom_options(build))
 kit_tests("amd", "attack-iodom", "I/O domain")

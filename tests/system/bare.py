@@ -5,15 +5,16 @@ from tests.system import lib, texts
 
 # Linux's own use of this emulated IOMMU's interrupt remapping loses the I/O APIC's interrupts (CAVEATS.md).
 CMDLINE = "console=ttyS0 quiet intremap=off lm.name=bare lm.sriov=2"
+STALLED = "rcu_preempt kthread timer wakeup didn't happen"
 
 
 @lib.boot("bare")
 def bare(build):
-    return {"linux": (build / "guest/vmlinuz", build / "guest/initrd.cpio.gz", CMDLINE), "ready": ready}
+    return {"linux": (build / "guest/vmlinuz", build / "guest/initrd.cpio.gz", CMDLINE), "ready": ready, "stalls": STALLED}
 
 
 def ready(host):
-    host.line(texts.GUEST_READY, 150, fail="Kernel panic")
+    host.line(texts.GUEST_READY, 150, fail="Kernel panic|" + STALLED)
     host.expect("bare# ", 20)
     host.run(None, "ns 1 lmserve")
 

@@ -4,7 +4,7 @@ import random
 import re
 import subprocess
 
-from tests.system import lib, texts
+from tests.system import bend, lib, texts
 
 BOOT_SECONDS = 40
 GOOD = """[global]
@@ -37,6 +37,8 @@ CASES = {
     "a missing kernel": ("kernel = hello.elf\nmemory = 16M\nvf = lan0/1", "kernel = absent.elf\nmemory = 16M\nvf = lan0/1", "kernel"),
 }
 
+texts_of = {}  # title: configuration that is refused
+
 
 def image_with(build, name, text):
     """The image of GOOD with another configuration in it: mkimage itself would refuse some."""
@@ -59,21 +61,35 @@ def refused(context, name, text, named, **options):
         return line
 
 
-def case_test(what, old, new, named):
-    @lib.test(f"system config: {what} is refused by file, line and key", on=lib.NO_MACHINE, limit=BOOT_SECONDS)
-    def case(context):
-        assert GOOD.count(old) >= 1
-        text = GOOD[::-1].replace(old[::-1], new[::-1], 1)[::-1]  # the last place
-        refused(context, what, text.encode(), texts.REFUSED_AT + rf"[^\n]*(?:{named})[^\n]*")
+def refusal_test(name, title, text, refusal):
+    """Of a configuration on the board's usual machine: all of them from one session of the firmware."""
+    texts_of[title] = text
+
+    @lib.test(name, on="configs", limit=BOOT_SECONDS)
+    def case(host):
+        bend.refused(host, title, refusal)
+
+
+def changed(old, new):
+    """GOOD, in its last place of `old`."""
+    assert GOOD.count(old) >= 1
+    return GOOD[::-1].replace(old[::-1], new[::-1], 1)[::-1].encode()
 
 
 for what, (old, new, named) in CASES.items():
-    case_test(what, old, new, named)
+    refusal_test(f"system config: {what} is refused by file, line and key", what, changed(old, new), texts.REFUSED_AT + rf"[^\n]*(?:{named})")
+refusal_test("system config: 1 MiB of random bytes is refused", "noise", random.Random(1).randbytes(1 << 20), texts.REFUSED_AT)
 
 
-@lib.test("system config: 1 MiB of random bytes is refused", on=lib.NO_MACHINE, limit=BOOT_SECONDS)
-def noise(context):
-    refused(context, "noise", random.Random(1).randbytes(1 << 20), texts.REFUSED_AT)
+@lib.boot("configs", beside=True)
+def config_boot(build):
+    files = {f"{i}.cfg": text for i, text in enumerate(texts_of.values())}
+    return bend.options(build, "configs", GOOD, {title: [f"config {file}"] for title, file in zip(texts_of, files)}, files)
+
+
+@lib.test("system config: an unknown key is refused, and the firmware itself goes on", on=lib.NO_MACHINE, limit=BOOT_SECONDS)
+def alone(context):
+    refused(context, "alone", changed("vfs = 2", "vfss = 2"), texts.REFUSED_AT)
 
 
 @lib.test("system config: a machine without SVM is refused", on=lib.NO_MACHINE, limit=BOOT_SECONDS)

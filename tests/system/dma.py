@@ -147,7 +147,7 @@ def outside(host):
     host.line(r"bystander: \d+ pings, 0 lost, 0 words", 60, fail=texts.PANIC)
 
 
-@lib.boot("no-iommu")
+@lib.boot("no-iommu", beside=True)
 def no_iommu(build):
     return {"linux": (build / "guest/dmaattack.elf", None, "wait=1 pf=1"), "iommu": False}
 

@@ -20,7 +20,7 @@ def of(text, guest, vf):
     return texts.of(text, guest, vf=vf, name=name_of(vf).replace(".", r"\."))
 
 
-@lib.boot("faults", "vtd")
+@lib.boot("faults", "vtd", beside=True)
 def faults_boot(build):
     text = (lib.ROOT / "tests/guest/demo/lastmile.cfg").read_text().replace("vfs  = 4", "vfs  = 6")
     for guest, (vf, policy) in GUESTS.items():

@@ -33,6 +33,12 @@ def demo_text(**processors):
     return text
 
 
+def two_vfs(text):
+    """The demonstration's configuration with a second VF for `db`, all of whose frames are of VLAN 7, and with two VFs more than that has."""
+    text = text.replace("vfs  = 4", "vfs  = 6").replace("lm.ip=10.0.2.102/24", "lm.ip=10.0.2.102/24 lm.ip1=10.0.7.102/24")
+    return re.sub("(vf *= lan0/1 .*)", r"\1\nvf      = lan0/2 mac=02:00:00:00:00:12 vlan=7", text)
+
+
 @lib.boot("demo")
 def demo(build):
     return {"cfg": "tests/guest/demo/lastmile.cfg", "ready": ready}

@@ -23,12 +23,12 @@ on_crash = stop
 VERDICT = r"\[{guest}\] handover: (?P<what>[^\r\n]*)"
 
 
-@lib.boot("handover")
+@lib.boot("handover", beside=True)
 def handover(build):
     return {"cfg": CFG + GUEST.format(name="a") + f"vf = {VF}\n" + GUEST.format(name="b"), "ready": ready}
 
 
-@lib.boot("handover-vtd", "vtd")
+@lib.boot("handover-vtd", "vtd", beside=True)
 def handover_vtd(build):
     return handover(build)
 

@@ -109,7 +109,7 @@ def restarted(host, times):
     start = len(host.text)
     begin_traffic(host)
     for _ in range(times):
-        host.pause(random.uniform(0.5, 1.5))
+        host.pause(random.uniform(0.8, 2))  # the log has a line a second for restarts
         restart(host)
     streams = end_traffic(host)
     killed = [death for death in deaths(host, start) if death[2].startswith("by the operator")]  # a busy host may add hangs

@@ -8,7 +8,7 @@ import time
 
 import board
 from tests.system import handover, iodomain, lib, texts
-from tests.system.guests import ADDRESS, ready
+from tests.system.guests import ADDRESS, ready, two_vfs
 
 MOVES = int(os.environ.get("MIGRATE_MOVES") or 10)
 RATE = 200          # numbered datagrams a second, echoed: what a board under TCG carries beside a transfer
@@ -21,7 +21,7 @@ IODOMAIN = "iodomain"
 
 @lib.boot("migrate")
 def machine(_build):
-    return {"cfg": "tests/guest/demo/lastmile.cfg", "ready": ready}
+    return {"cfg": two_vfs((lib.ROOT / "tests/guest/demo/lastmile.cfg").read_text()), "ready": ready}
 
 
 def order(host, command, seconds=60):
@@ -57,11 +57,19 @@ def to_and_fro(host, i):
     return done
 
 
-def numbers(host, guest, seconds):
-    """(sent, lost, doubled, late) of a `traffic number` that was started in the background."""
-    host.run(guest, "while ! grep -q number /tmp/number; do usleep 200000; done", seconds)
-    text = host.run(guest, "cat /tmp/number")
-    return tuple(int(n) for n in lib.find(r"guest: number [\d.]+ (\d+) lost (\d+) doubled (\d+) late (\d+)", text).groups())
+def numbers(host, guest, seconds, file="/tmp/number"):
+    """(sent, lost, doubled, late) of a `traffic number`, or `listen`, that was started in the background."""
+    host.run(guest, f"while ! grep -q guest: {file}; do usleep 200000; done", seconds)
+    text = host.run(guest, f"cat {file}")
+    if missing := re.findall(r"^missing: (\d+)", text, re.M):
+        print(f"migrate: {file}: missing {' '.join(missing)}")
+    return tuple(int(n) for n in lib.find(r"guest: \w+ [\d.]+ (\d+) lost (\d+) doubled (\d+) late (\d+)", text).groups())
+
+
+def add_vlan(host, guest, vid, address):
+    """To the guest's first NIC."""
+    host.run(guest, "[ -e /proc/net/vlan ] || load 8021q")
+    host.run(guest, f"ip link add link eth0 name eth0.{vid} type vlan id {vid} && ip addr add {address}/24 dev eth0.{vid} && ip link set eth0.{vid} up")
 
 
 def count(host, guest, peer, seconds):

@@ -11,7 +11,7 @@ import threading
 import time
 
 BROADCAST = b"\xff" * 6
-ARP, IPV4, RARP = 0x0806, 0x0800, 0x8035
+ARP, IPV4, RARP, VLAN = 0x0806, 0x0800, 0x8035, 0x8100
 ICMP_REPLY, ICMP_REQUEST = 0, 8
 QUEUE = 4096  # frames that wait for a port; beyond them the oldest are lost, and counted
 
@@ -92,7 +92,8 @@ class Switch(threading.Thread):
         self.wake = socket.socketpair()
         self.selector.register(self.wake[0], selectors.EVENT_READ)
         self.ports = [self.listen(i) for i in range(ports)]
-        self.where, self.moves, self.announced = {}, collections.Counter(), collections.Counter()
+        self.where, self.moves = {}, collections.Counter()
+        self.announced = collections.Counter()  # (station, VLAN or None)
         self.mutex, self.running = threading.Lock(), True
         self.station = Station(station, lambda frame: self.forward(None, frame))
         self.start()
@@ -126,8 +127,9 @@ class Switch(threading.Thread):
     def forward(self, port, frame):
         """port: None for the station."""
         self.learn(frame[6:12], port)
-        if frame[12:14] == RARP.to_bytes(2, "big"):
-            self.announced[frame[6:12]] += 1
+        tagged = frame[12:14] == VLAN.to_bytes(2, "big")
+        if frame[16:18] == RARP.to_bytes(2, "big") if tagged else frame[12:14] == RARP.to_bytes(2, "big"):
+            self.announced[frame[6:12], int.from_bytes(frame[14:16], "big") & 0xfff if tagged else None] += 1
         to = self.where.get(frame[:6], self)
         for one in [*self.ports, None] if to is self else [to]:
             if one is port:

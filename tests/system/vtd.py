@@ -9,8 +9,8 @@ TARGETS = {"hypervisor": [0x4000000], "nowhere": [1 << 40]}
 
 @lib.boot("vtd", "vtd")
 def vtd(build):
-    text = (lib.ROOT / "tests/guest/demo/lastmile.cfg").read_text().replace("vfs  = 4", "vfs  = 5") + hostile.section(dma.ATTACKER)
-    return {"cfg": text, "ready": guests.ready}
+    text = guests.two_vfs((lib.ROOT / "tests/guest/demo/lastmile.cfg").read_text())
+    return {"cfg": text + hostile.section(dma.ATTACKER), "ready": guests.ready}
 
 
 guests.traffic_tests("vtd", "behind VT-d, ")

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define MOVE_VERSION    2
+#define MOVE_VERSION    3
 #define MOVE_ALONE      0xffffffffu /* for `to`: the VF is only to be quiesced */
 #define MOVE_COPY_MAX   65536u      /* bytes of one MOVE_READ or MOVE_WRITE */
 #define MOVE_PAGES_MAX  64u         /* that MOVE_MAP may map */
@@ -42,12 +42,13 @@ enum move_step {
     MOVE_SWITCH, /* the guest's function is `to` from here on: registers, interrupts (each raised once), DMA; and `length` bytes at `own` are in its RAM from
                      `at` on. Neither range crosses a border of 2 MiB. All of that, or with an error nothing that MOVE_ABORT does not take back */
     MOVE_ABORT, /* until MOVE_SWITCH: the guest has `from` as it was (each interrupt raised once), and stands still if it did; `to` is reset */
+    MOVE_SAVE, /* the guest's records are kept, with that of MOVE_RECORD for its VF, and it is stopped: the move is over. -ENODEV: it has more than one function; -ENOMEM */
     MOVE_RESUME, /* after MOVE_SWITCH or MOVE_ABORT: it goes on; `from` is reset if it has it no more. Returns the ns that it stood still */
     MOVE_STEPS
 };
 
 struct move {
-    uint32_t version, size; /* MOVE_VERSION, of this structure */
+    uint32_t version, size;         /* MOVE_VERSION, of this structure */
     uint32_t nic, from, to_nic, to; /* as HC_VF_STATUS has them */
     uint32_t length, pad;
     uint64_t at, own;
@@ -55,9 +56,19 @@ struct move {
 
 /*
  * ORDER_WAKE comes after a move that the hypervisor had to end because the I/O domain died or stood still: VF `from` is its guest's again, or (with a record)
- * still; its queues, filters and tails are to be put right.
+ * still; its queues, filters and tails are to be put right. ORDER_SAVE: as ORDER_QUIESCE, to be ended with MOVE_RECORD and MOVE_SAVE. ORDER_LOAD: the guest is
+ * back and stands still, with `to`, which is as after its reset and is to become what `record` says of `from`, which the guest had: MOVE_BEGIN makes `to` source and
+ * destination of a move that begins with what MOVE_QUIESCE leads to. If it ends with MOVE_ABORT, the guest remains saved.
  */
-enum move_op { ORDER_MOVE = 1, ORDER_DRY_RUN, ORDER_QUIESCE, ORDER_RESUME, ORDER_WAKE };
+enum move_op {
+    ORDER_MOVE = 1,
+    ORDER_DRY_RUN,
+    ORDER_QUIESCE,
+    ORDER_RESUME,
+    ORDER_WAKE,
+    ORDER_SAVE,
+    ORDER_LOAD
+};
 
 struct move_order {
     uint32_t version, size;

@@ -6,7 +6,7 @@
 #include "iommu/fault.h"
 #include "kernel/cpu/time.h"
 #include "kernel/lib/string.h"
-#include "kernel/mm/frame.h"
+#include "kernel/mm/paging.h"
 #include "vm/assign/assign.h"
 #include "vm/assign/function.h"
 
@@ -24,10 +24,10 @@ static enum fault_class class_of(const struct vm *vm, const struct iommu_fault *
     if (vm && p2m_ram(&vm->p2m, gpa(at), 1))
         return FAULT_UNMAPPED; /* its own, but it is closed */
     for (const struct vm *other = vm_first(); other; other = other->next)
-        for (const struct p2m_chunk *c = other->p2m.chunks; c < other->p2m.chunks + other->p2m.nchunks; c++)
-            if (at - c->block.a < c->size)
+        for (const struct boot_block *b = other->p2m.block; b < other->p2m.end; b++)
+            if (at - b->base < b->size)
                 return FAULT_OTHER_GUEST;
-    if (frame_is_ram(hpa(at & ~(uint64_t)PAGE_MASK), PAGE_SIZE))
+    if (paging_is_ram(hpa(at)))
         return FAULT_HYPERVISOR;
     for (const struct pci_dev *d = pci_first(); d; d = d->next)
         for (const struct boot_bar *b = d->is->bar; b < d->is->bar + PCI_BARS; b++)

@@ -3,6 +3,7 @@
 
 #include "kernel/console/log.h"
 #include "kernel/lib/string.h"
+#include "vm/migrate/state.h"
 
 #define MSI_CAP_BYTES 16
 
@@ -229,3 +230,54 @@ void function_cfg_access(struct vfunction *f, unsigned off, struct io_access *a)
     else
         a->data = cfg_get(f->cfg, off, a->size);
 }
+
+/* --- the record of a guest's only one --- */
+
+uint32_t function_state_bytes(const struct vm *vm)
+{
+    return (uint32_t)sizeof(struct state_function) + MSIX_ENTRY_BYTES * vm->vpci->fn[1]->vectors;
+}
+
+/* With the lock held, and all of it the other way. */
+static void copy(struct vpci *p, struct state_function *s, bool in)
+{
+    struct vfunction *f = p->fn[1];
+
+    memcpy(in ? f->cfg : s->cfg, in ? s->cfg : f->cfg, sizeof(f->cfg));
+    *(in ? &p->address : &s->address) = in ? s->address : p->address;
+    for (unsigned n = 0; n < f->vectors; n++)
+        memcpy(in ? f->vec[n].entry : s->entry[n], in ? s->entry[n] : f->vec[n].entry, MSIX_ENTRY_BYTES);
+}
+
+static void function_save(struct vm *vm, UNUSED unsigned i, void *data)
+{
+    spin_guard(&vm->vpci->lock);
+    copy(vm->vpci, data, false);
+}
+
+/* What the guest cannot write is the function's own. */
+static const char *function_check(const struct vm *vm, UNUSED unsigned i, const void *data)
+{
+    const struct vfunction *f = vm->vpci->fn[1];
+    const struct state_function *s = data;
+
+    for (unsigned at = 0; at < sizeof(s->cfg); at++)
+        if ((s->cfg[at] ^ f->cfg[at]) & ~f->wmask[at])
+            return "configuration space";
+    for (unsigned n = 0; n < 4 * f->vectors; n++)
+        if (s->entry[n / 4][n % 4] & ~msix_writable[n % 4])
+            return "MSI-X table";
+    return s->address & 3 ? "address" : NULL;
+}
+
+static void function_load(struct vm *vm, UNUSED unsigned i, const void *data)
+{
+    spin_guard(&vm->vpci->lock);
+
+    copy(vm->vpci, (struct state_function *)(uintptr_t)data, true);
+    command_update(vm->vpci->fn[1]);
+    msix_update(vm->vpci->fn[1]);
+}
+
+const struct state_part function_part = {"function",   0, false, NULL, function_save, function_check,
+                                         function_load};

@@ -14,8 +14,7 @@
 #include "kernel/pci/regs.h"
 #include "vm/vm.h"
 
-#define VPCI_SLOTS       32
-#define MSIX_ENTRY_BYTES 16
+#define VPCI_SLOTS 32
 
 /* A memory BAR in the guest's address space. It is shown as a 32-bit one where it fits into the window below 4 GiB. */
 struct vbar {
@@ -127,6 +126,9 @@ void msix_raise(struct vfunction *f);
 
 /* As after a function reset: all entries masked and blank, their interrupts blocked and freed, MSI-X and MSI off. */
 void msix_reset(struct vfunction *f);
+
+/* Bits of the dwords of an entry. */
+extern const uint32_t msix_writable[4];
 
 /* Trapped access to the pages that hold the table: an io_fn with a struct vfunction. Takes the lock. */
 void msix_table_access(struct vcpu *v, void *dev, struct io_access *a);

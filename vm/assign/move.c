@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One function in another's place, for a guest that goes on using it. */
-#include "kernel/lib/string.h"
 #include "kernel/lib/wait.h"
 #include "vm/assign/assign.h"
 #include "vm/assign/function.h"

@@ -234,11 +234,12 @@ void msix_update(struct vfunction *f)
                                        (PCI_MSIX_ENABLE | PCI_MSIX_MASK)));
 }
 
+const uint32_t msix_writable[4] = {~3u, ~0u, ~0u, ENTRY_MASKED};
+
 /* Aligned dwords and qwords only (PCIe base 7.7.2: anything else is undefined): others read as ones and write
  * nothing. */
 void msix_table_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
 {
-    static const uint32_t writable[4] = {~3u, ~0u, ~0u, ENTRY_MASKED};
     struct vfunction *f = dev;
     uint64_t bytes = (uint64_t)f->vectors * MSIX_ENTRY_BYTES,
              off = a->addr - (f->dev->is->msix_offset & PAGE_MASK);
@@ -255,7 +256,7 @@ void msix_table_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
         return;
     }
     for (unsigned i = 0; i < a->size / 4; i++)
-        vec->entry[dword + i] = (uint32_t)(a->data >> (32 * i)) & writable[dword + i];
+        vec->entry[dword + i] = (uint32_t)(a->data >> (32 * i)) & msix_writable[dword + i];
     vector_update(vec);
 }
 

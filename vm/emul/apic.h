@@ -19,23 +19,36 @@ struct vm;
 /* The guest's APIC timer counts as fast as the CPU's own. Periods shorter than this are stretched to it. */
 #define APIC_PERIOD_MIN_NS (100 * NS_PER_US)
 
+/* The record (vm/migrate/state.h), and the end of a local APIC. */
+struct lapic_state {
+    uint32_t reg[APIC_REGS];
+    uint64_t base, tsc_deadline;
+    uint32_t left; /* ticks of the timer that is armed; in the record only */
+    uint32_t pad;
+};
+
 /*
  * reg[] is what the guest reads, at the register's number, but for APIC_TMCCT. Any CPU writes IRR and TMR,
  * and reads TPR, PPR, LDR, DFR, SVR and the LVT; the rest is the own CPU's.
  */
 struct lapic {
     struct vcpu *v;
-    uint32_t reg[APIC_REGS];
     uint32_t irr_words; /* any CPU: bit n is set if APIC_IRR + n may have a bit set */
     uint32_t isr_words; /* bit n: APIC_ISR + n has a bit set */
     uint32_t *pv_eoi;   /* the guest's word for paravirtual EOI, or NULL */
-    uint64_t base;      /* IA32_APIC_BASE; read by any CPU */
     struct timer timer;
     uint32_t timer_shift; /* log2 of the divider when the count began */
     uint64_t period_ns;   /* any CPU: of the periodic timer */
     uint64_t expiry_ns;   /* any CPU: end of the count */
+    uint32_t reg[APIC_REGS];
+    uint64_t base; /* IA32_APIC_BASE; read by any CPU */
     uint64_t tsc_deadline;
+    uint32_t left, pad;
 };
+_Static_assert(offsetof(struct lapic, reg) + sizeof(struct lapic_state) == sizeof(struct lapic) &&
+                   offsetof(struct lapic, left) - offsetof(struct lapic, reg) ==
+                       offsetof(struct lapic_state, left),
+               "alike");
 
 static inline uint32_t apic_get(const struct lapic *l, unsigned reg)
 {

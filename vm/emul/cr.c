@@ -67,8 +67,7 @@ enum then emul_cr(struct vcpu *v, const struct vm_exit *e)
     return ok ? THEN_SKIP : THEN_GP;
 }
 
-/* SDM 1 13.3: what goes together in XCR0. */
-static bool xcr0_ok(uint64_t val)
+bool xcr0_is_valid(uint64_t val)
 {
     return (val & XCR0_X87) && !(val & ~hvm_cpu.xcr0_valid) && (!(val & XCR0_AVX) || (val & XCR0_SSE)) &&
            ((val & XCR0_AVX512) == 0 || ((val & XCR0_AVX512) == XCR0_AVX512 && (val & XCR0_AVX)));
@@ -81,7 +80,7 @@ enum then emul_xsetbv(struct vcpu *v, UNUSED const struct vm_exit *e)
 
     if (!(hvm->reg(v, REG_CR4) & CR4_OSXSAVE))
         return THEN_UD;
-    if (hvm->reg(v, REG_CPL) != 0 || (uint32_t)v->gpr[RCX] != 0 || !xcr0_ok(val))
+    if (hvm->reg(v, REG_CPL) != 0 || (uint32_t)v->gpr[RCX] != 0 || !xcr0_is_valid(val))
         return THEN_GP;
     xsetbv(0, val);
     return THEN_SKIP;

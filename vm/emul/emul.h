@@ -33,6 +33,8 @@ enum then emul_cpuid(struct vcpu *v, const struct vm_exit *e);
 
 /* msr.c: reads and writes by the allow-list. 0, or -EINVAL: the caller injects #GP. *val is undefined after a write. */
 MUST_USE int msr_access(struct vcpu *v, uint32_t msr, bool write, uint64_t *val);
+/* Each byte a memory type: UC, WC, WT, WP, WB, UC- (SDM 3A 12.12.2). */
+bool pat_is_valid(uint64_t val);
 
 /* pvclock.c: KVM's paravirtual clock (MSRs 0x4b564d00/01; Linux Documentation/virt/kvm/x86/msr.rst). 0, or -EINVAL. */
 MUST_USE int pvclock_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
@@ -40,6 +42,7 @@ void pvclock_update(struct vcpu *v); /* after the TSC offset changed, or the vCP
 
 /* cr.c: MOV to CR0, CR4, CR8, and LMSW of a register. */
 enum then emul_cr(struct vcpu *v, const struct vm_exit *e);
+bool xcr0_is_valid(uint64_t val); /* what goes together in XCR0 (SDM 1 13.3) */
 enum then emul_xsetbv(struct vcpu *v, const struct vm_exit *e);
 
 /* io.c: IN and OUT. INS and OUTS are refused with #GP. */

@@ -4,6 +4,7 @@
 #include "vm/emul/emul.h"
 #include "vm/emul/lapic.h"
 #include "vm/emul/regs.h"
+#include "vm/migrate/state.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
@@ -33,19 +34,24 @@
 /* High half */
 #define RTE_DEST GENMASK32(31, 24)
 
+/* The record. */
+struct ioapic_state {
+    uint32_t select, id;
+    uint32_t lines; /* bit n: pin n is asserted */
+    uint32_t pad;
+    uint32_t rte[PINS][2];
+};
+
 struct ioapic {
     struct spinlock lock; /* taken before any vCPU's; local APICs have none */
     struct vm *vm;
-    uint8_t select;
-    uint32_t id;
-    uint32_t lines; /* bit n: pin n is asserted */
-    uint32_t rte[PINS][2];
+    struct ioapic_state s;
 };
 
 /* An entry says what an MSI would say. Lock held. */
 static void deliver(struct ioapic *io, unsigned pin)
 {
-    uint32_t *rte = io->rte[pin];
+    uint32_t *rte = io->s.rte[pin];
     uint64_t address = MSI_ADDRESS | FIELD_PREP(MSI_DEST, FIELD_GET(RTE_DEST, rte[1])) |
                        (rte[0] & RTE_LOGICAL ? MSI_LOGICAL : 0);
 
@@ -57,8 +63,8 @@ static void deliver(struct ioapic *io, unsigned pin)
 /* A level pin that is asserted and not yet being served. Lock held. */
 static void deliver_level(struct ioapic *io, unsigned pin)
 {
-    if ((io->rte[pin][0] & (RTE_LEVEL | RTE_MASKED | RTE_REMOTE_IRR)) == RTE_LEVEL &&
-        (io->lines & BIT32(pin)))
+    if ((io->s.rte[pin][0] & (RTE_LEVEL | RTE_MASKED | RTE_REMOTE_IRR)) == RTE_LEVEL &&
+        (io->s.lines & BIT32(pin)))
         deliver(io, pin);
 }
 
@@ -69,9 +75,9 @@ void ioapic_set_irq(struct vm *vm, unsigned pin, bool level)
     bool was;
     spin_guard(&io->lock);
 
-    was = io->lines & BIT32(pin);
-    io->lines = (io->lines & ~BIT32(pin)) | (uint32_t)level << pin;
-    if (level && !was && !(io->rte[pin][0] & (RTE_LEVEL | RTE_MASKED)))
+    was = io->s.lines & BIT32(pin);
+    io->s.lines = (io->s.lines & ~BIT32(pin)) | (uint32_t)level << pin;
+    if (level && !was && !(io->s.rte[pin][0] & (RTE_LEVEL | RTE_MASKED)))
         deliver(io, pin);
     deliver_level(io, pin);
 }
@@ -82,36 +88,36 @@ void ioapic_eoi(struct vm *vm, uint8_t vector)
     spin_guard(&io->lock);
 
     for (unsigned pin = 0; pin < PINS; pin++) {
-        if ((io->rte[pin][0] & (RTE_REMOTE_IRR | RTE_VECTOR)) != (RTE_REMOTE_IRR | vector))
+        if ((io->s.rte[pin][0] & (RTE_REMOTE_IRR | RTE_VECTOR)) != (RTE_REMOTE_IRR | vector))
             continue;
-        io->rte[pin][0] &= ~RTE_REMOTE_IRR;
+        io->s.rte[pin][0] &= ~RTE_REMOTE_IRR;
         deliver_level(io, pin);
     }
 }
 
 static uint32_t reg_read(const struct ioapic *io)
 {
-    unsigned i = io->select - (unsigned)IOREDTBL;
+    unsigned i = io->s.select - (unsigned)IOREDTBL;
 
-    if (io->select == IOAPICID || io->select == IOAPICARB)
-        return io->id;
-    if (io->select == IOAPICVER)
+    if (io->s.select == IOAPICID || io->s.select == IOAPICARB)
+        return io->s.id;
+    if (io->s.select == IOAPICVER)
         return IOAPICVER_VAL;
-    return i < 2 * PINS ? io->rte[i / 2][i % 2] : ~0u;
+    return i < 2 * PINS ? io->s.rte[i / 2][i % 2] : ~0u;
 }
 
 static void reg_write(struct ioapic *io, uint32_t val)
 {
-    unsigned i = io->select - (unsigned)IOREDTBL, pin = i / 2;
+    unsigned i = io->s.select - (unsigned)IOREDTBL, pin = i / 2;
 
-    if (io->select == IOAPICID)
-        io->id = val & IOAPICID_ID;
+    if (io->s.select == IOAPICID)
+        io->s.id = val & IOAPICID_ID;
     if (pin >= PINS)
         return;
     if (i % 2)
-        io->rte[pin][1] = val & RTE_DEST;
+        io->s.rte[pin][1] = val & RTE_DEST;
     else
-        io->rte[pin][0] = (val & RTE_WRITABLE) | (val & RTE_LEVEL ? io->rte[pin][0] & RTE_REMOTE_IRR : 0);
+        io->s.rte[pin][0] = (val & RTE_WRITABLE) | (val & RTE_LEVEL ? io->s.rte[pin][0] & RTE_REMOTE_IRR : 0);
     deliver_level(io, pin);
 }
 
@@ -123,9 +129,9 @@ static void window_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
     if (a->size != 4)
         return;
     if (a->addr == IOREGSEL && a->write)
-        io->select = (uint8_t)a->data;
+        io->s.select = (uint8_t)a->data;
     else if (a->addr == IOREGSEL)
-        a->data = io->select;
+        a->data = io->s.select;
     else if (a->addr == IOWIN && a->write)
         reg_write(io, (uint32_t)a->data);
     else if (a->addr == IOWIN)
@@ -137,13 +143,31 @@ void ioapic_reset(struct vm *vm)
     struct ioapic *io = vm->ioapic;
     spin_guard(&io->lock);
 
-    io->select = 0;
-    io->id = 0;
+    io->s.select = 0;
+    io->s.id = 0;
     for (unsigned pin = 0; pin < PINS; pin++) {
-        io->rte[pin][0] = RTE_MASKED;
-        io->rte[pin][1] = 0;
+        io->s.rte[pin][0] = RTE_MASKED;
+        io->s.rte[pin][1] = 0;
     }
 }
+
+static void *ioapic_at(struct vm *vm, UNUSED unsigned i)
+{
+    return &vm->ioapic->s;
+}
+
+static const char *ioapic_check(UNUSED const struct vm *vm, UNUSED unsigned i, const void *data)
+{
+    const struct ioapic_state *s = data;
+
+    for (unsigned pin = 0; pin < PINS; pin++)
+        if ((s->rte[pin][0] & ~(RTE_WRITABLE | RTE_REMOTE_IRR)) || (s->rte[pin][1] & ~RTE_DEST))
+            return "entry";
+    return s->select > UINT8_MAX ? "select" : s->id & ~IOAPICID_ID ? "id" : s->lines >> PINS ? "lines" : NULL;
+}
+
+const struct state_part ioapic_part = {
+    "ioapic", sizeof(struct ioapic_state), false, ioapic_at, NULL, ioapic_check, NULL};
 
 int ioapic_create(struct vm *vm)
 {

@@ -5,6 +5,7 @@
 #include "vm/emul/apic.h"
 #include "vm/emul/emul.h"
 #include "vm/hvm.h"
+#include "vm/migrate/state.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
@@ -389,6 +390,67 @@ void lapic_reset(struct vcpu *v)
     v->pv_eoi_gpa = 0;
     l->base = GPA_LAPIC | APIC_BASE_EN | (v->id == 0 ? APIC_BASE_BSP : 0);
 }
+
+static void *lapic_at(struct vm *vm, unsigned i)
+{
+    return vm->vcpu[i]->lapic->reg;
+}
+
+/* From here on it raises nothing. */
+static void lapic_save(struct vm *vm, unsigned i, UNUSED void *data)
+{
+    struct lapic *l = vm->vcpu[i]->lapic;
+    bool armed = __atomic_load_n(&l->timer.armed, __ATOMIC_ACQUIRE);
+
+    timer_cancel(&l->timer);
+    l->left = armed ? MAX(apic_timer_count(l), 1u) : 0;
+    l->tsc_deadline = armed ? l->tsc_deadline : 0;
+}
+
+/* Bits that a register may hold; ~0 where that follows from others. */
+static uint32_t possible(unsigned reg, bool x2)
+{
+    if (reg - APIC_ISR < 3 * APIC_WORDS)
+        return reg % APIC_WORDS ? ~0u : ~GENMASK32(15, 0);
+    if (reg == APIC_PPR || reg == APIC_DFR || reg == APIC_ICR2 || (reg == APIC_LDR && x2) || reg == APIC_ID ||
+        reg == APIC_VERSION)
+        return ~0u;
+    return (uint32_t)regs[reg].valid & ~(is_lvt(reg) ? LVT_RO : 0);
+}
+
+static const char *lapic_check(UNUSED const struct vm *vm, unsigned i, const void *data)
+{
+    uint64_t modes = APIC_BASE_EN | APIC_BASE_EXTD, bsp = i == 0 ? APIC_BASE_BSP : 0;
+    const struct lapic_state *s = data;
+    bool x2 = s->base & APIC_BASE_EXTD;
+
+    if ((s->base & ~modes) != (GPA_LAPIC | bsp) || (s->base & modes) == APIC_BASE_EXTD)
+        return "base";
+    if (s->reg[APIC_ID] != (x2 ? i : i << 24) || s->reg[APIC_VERSION] != APIC_VERSION_VALUE)
+        return "ID";
+    for (unsigned r = 0; r < APIC_REGS; r++)
+        if (s->reg[r] & ~possible(r, x2))
+            return is_lvt(r) ? "LVT" : r - APIC_ISR < 3 * APIC_WORDS ? "vectors" : "registers";
+    return FIELD_GET(LVT_TIMER_MODE, s->reg[APIC_LVTT]) > LVT_TIMER_TSC_DEADLINE ? "timer mode" : NULL;
+}
+
+static void lapic_load(struct vm *vm, unsigned i, const void *data)
+{
+    struct lapic *l = vm->vcpu[i]->lapic;
+    const struct lapic_state *s = data;
+
+    l->irr_words = l->isr_words = UINT8_MAX; /* may have a bit set, until somebody looks */
+    for (unsigned w = 0; w < APIC_WORDS; w++)
+        if (l->reg[APIC_ISR + w] == 0)
+            l->isr_words &= ~BIT32(w);
+    lapic_set_tpr(l->v, (uint8_t)l->reg[APIC_TPR]);
+    apic_timer_start(l, l->reg[APIC_TMICT], s->left);
+    if (s->tsc_deadline)
+        apic_timer_set_deadline(l, s->tsc_deadline);
+}
+
+const struct state_part lapic_part = {
+    "lapic", sizeof(struct lapic_state), true, lapic_at, lapic_save, lapic_check, lapic_load};
 
 /* The page is one region of the VM: an access goes to the APIC of the vCPU that makes it. */
 int lapic_create(struct vcpu *v)

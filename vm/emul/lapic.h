@@ -45,10 +45,14 @@ void lapic_pv_eoi_sync(struct vcpu *v);
  * A vCPU that has a CPU to itself (v->own_cpu) gets that CPU's local APIC, as long as what it does there needs no help: its interrupts, their ends and its
  * timer then cost no exit. What devices raise goes straight to its vectors (vm/assign/); what others raise comes through the emulated APIC as ever, which
  * lapic_lend() hands on. Before an entry, own CPU: lends if it can be done now, takes back if it must be, and hands on. lapic_take_back(): nothing if it
- * is not lent; interrupts may be taken, so no lock is held.
+ * is neither lent nor delegated; interrupts may be taken, so no lock is held.
  */
 void lapic_lend(struct vcpu *v);
 void lapic_take_back(struct vcpu *v);
+
+/* Any other vCPU's interrupts are the CPU's from one look at them to the next, where it has virtual-interrupt delivery; the rest stays emulated. Before an
+ * entry, own CPU, nothing queued. False, and nothing has changed: not now, or not here. */
+bool lapic_delegate(struct vcpu *v);
 
 /* Task priority, also known as CR8 (bits 7:4). Own CPU; setting it sets REG_CR8. */
 void lapic_set_tpr(struct vcpu *v, uint8_t tpr);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A CPU's own local APIC for the one vCPU that runs there. The state moves between it and the emulated one: registers and timer are copied, what is
- * requested is requested again, and what is in service is ended on the one side, so nothing is lent before the emulated APIC has nothing in service.
+ * What a CPU does of a vCPU's local APIC. Its own local APIC, for the one vCPU that runs there: registers and timer are copied, what is requested is requested
+ * again, and what is in service is ended on the one side, so nothing is lent before the emulated APIC has nothing in service. And for any other, where
+ * the CPU has virtual-interrupt delivery, the delivery of interrupts and their ends.
  */
 #include "kernel/cpu/cpu.h"
 #include "vm/assign/assign.h"
@@ -116,10 +117,61 @@ static void ends_to_emulated(struct lapic *l)
         }
 }
 
+/* --- interrupts that the CPU delivers: the requests and what is in service, no more, and of edge interrupts only --- */
+
+static void request_again(struct lapic *l, const uint32_t *requested)
+{
+    for (unsigned w = 0; w < APIC_WORDS; w++)
+        if (requested[w] != 0) {
+            __atomic_fetch_or(&l->reg[APIC_IRR + w], requested[w], __ATOMIC_SEQ_CST);
+            __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
+        }
+}
+
+/* A level interrupt is marked before it is requested, so the mark of one that was taken here is seen. */
+bool lapic_delegate(struct vcpu *v)
+{
+    struct lapic *l = v->lapic;
+    struct vm_interrupts i;
+    uint32_t level = 0;
+
+    if (!hvm_cpu.delegates || !apic_x2(l) || !lapic_enabled(v))
+        return false;
+    for (unsigned w = 0; w < APIC_WORDS; w++) {
+        i.requested[w] = __atomic_exchange_n(&l->reg[APIC_IRR + w], 0, __ATOMIC_SEQ_CST);
+        i.in_service[w] = l->reg[APIC_ISR + w];
+        level |= apic_get(l, APIC_TMR + w) & (i.requested[w] | i.in_service[w]);
+    }
+    v->delegated = level == 0;
+    if (v->delegated)
+        hvm->delegate(v, &i);
+    else
+        request_again(l, i.requested);
+    return v->delegated;
+}
+
+static void recall(struct vcpu *v)
+{
+    struct lapic *l = v->lapic;
+    struct vm_interrupts i;
+
+    hvm->recall(v, &i);
+    v->delegated = false;
+    l->isr_words = 0;
+    for (unsigned w = 0; w < APIC_WORDS; w++) {
+        l->reg[APIC_ISR + w] = i.in_service[w];
+        l->isr_words |= i.in_service[w] ? BIT32(w) : 0;
+    }
+    request_again(l, i.requested);
+    lapic_set_tpr(v, (uint8_t)l->reg[APIC_TPR]); /* and the processor priority */
+}
+
 void lapic_take_back(struct vcpu *v)
 {
     struct lapic *l = v->lapic;
 
+    if (v->delegated)
+        recall(v);
     if (!v->lent)
         return;
     __atomic_store_n(&v->lent, false, __ATOMIC_SEQ_CST);

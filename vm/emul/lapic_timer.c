@@ -64,11 +64,13 @@ void apic_timer_start(struct lapic *l, uint32_t initial_count, uint32_t remainin
         return;
     apic_timer_stop(l);
     l->reg[APIC_TMICT] = initial_count;
-    if (initial_count == 0 || (remaining == 0 && timer_mode(l) != LVT_TIMER_PERIODIC))
+    if (initial_count == 0)
         return;
     l->timer_shift = (divide + 1) & 7;
     ns = time_apic_to_ns((uint64_t)initial_count << l->timer_shift);
-    l->period_ns = MAX(ns, APIC_PERIOD_MIN_NS);
+    l->period_ns = MAX(ns, APIC_PERIOD_MIN_NS); /* the guest may go over to periodic mode later */
+    if (remaining == 0 && timer_mode(l) != LVT_TIMER_PERIODIC)
+        return;
     if (timer_mode(l) != LVT_TIMER_PERIODIC)
         ns = time_apic_to_ns((uint64_t)remaining << l->timer_shift);
     else

@@ -9,15 +9,21 @@
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
-/* Each byte a memory type: UC, WC, WT, WP, WB, UC- (SDM 3A 12.12.2). */
-static int write_pat(struct vcpu *v, UNUSED uint32_t msr, uint64_t val)
+bool pat_is_valid(uint64_t val)
 {
     for (unsigned i = 0; i < 64; i += 8) {
         uint64_t type = val >> i & 0xff;
 
         if (type > 7 || type == 2 || type == 3)
-            return -EINVAL;
+            return false;
     }
+    return true;
+}
+
+static int write_pat(struct vcpu *v, UNUSED uint32_t msr, uint64_t val)
+{
+    if (!pat_is_valid(val))
+        return -EINVAL;
     hvm->set_reg(v, REG_PAT, val);
     return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * KVM's paravirtual clock (Linux Documentation/virt/kvm/x86/msr.rst). The guest's clock is the host's
- * time_ns(): it was 0 when the host's TSC was, which is a guest TSC of v->tsc_offset. So all vCPUs of a VM
- * have the same line, and the page changes only with the offset.
+ * time_ns() without the time for which the VM was saved (vm->gap): it would have been 0 when the host's TSC was vm->gap, which is a
+ * guest TSC of v->tsc_offset + vm->gap. So all vCPUs of a VM have the same line, and the page changes only with these.
  */
 #include "kernel/cpu/time.h"
 #include "kernel/lib/string.h"
@@ -56,7 +56,7 @@ static int publish(struct vcpu *v, gpa_t at, const void *fresh, uint64_t size)
 
 static int publish_time(struct vcpu *v, gpa_t at)
 {
-    struct vcpu_time_info t = {.tsc_timestamp = v->tsc_offset, .flags = TSC_STABLE};
+    struct vcpu_time_info t = {.tsc_timestamp = v->tsc_offset + v->vm->gap, .flags = TSC_STABLE};
 
     set_rate(&t, time_tsc_khz());
     return publish(v, at, &t, sizeof(t));
@@ -65,7 +65,7 @@ static int publish_time(struct vcpu *v, gpa_t at)
 /* The wall clock when the guest's clock was 0. */
 static int publish_wall(struct vcpu *v, gpa_t at)
 {
-    uint64_t base = time_wall_base_ns();
+    uint64_t base = time_wall_base_ns() + time_tsc_to_ns(v->vm->gap);
     struct wall_clock w = {.sec = (uint32_t)(base / NS_PER_S), .nsec = (uint32_t)(base % NS_PER_S)};
 
     return publish(v, at, &w, sizeof(w));

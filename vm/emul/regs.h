@@ -65,8 +65,6 @@
 /* Control registers, beyond kernel/cpu/regs.h */
 #define SEG_ATTR_L 0x200 /* struct vm_segment.attr: 64-bit code */
 #define SEG_ATTR_D 0x400 /* 32-bit code */
-#define CR0_DEFINED                                                                                          \
-    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 
 #define RFLAGS_CF BIT(0)
 #define RFLAGS_PF BIT(2)
@@ -83,7 +81,6 @@
 /* MSRs */
 #define MSR_TSC             0x010
 #define MSR_DEBUGCTL        0x1d9
-#define DEBUGCTL_VALID      GENMASK(1, 0) /* LBR, BTF */
 #define MSR_X2APIC_LAST     0x8ff
 #define MSR_KVM_WALL_CLOCK  0x4b564d00
 #define MSR_KVM_SYSTEM_TIME 0x4b564d01

@@ -3,6 +3,7 @@
 #include "kernel/console/console.h"
 #include "kernel/mm/heap.h"
 #include "vm/emul/emul.h"
+#include "vm/migrate/state.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
@@ -45,55 +46,62 @@
 #define FIFO     16
 #define RX_QUEUE 256 /* what an operator pastes waits here, beyond the FIFO */
 
+/* The record. */
+struct uart_state {
+    uint8_t reg[REGS];    /* as written */
+    uint8_t thre_pending; /* "transmitter empty" has not been read from the IIR */
+    uint8_t pad;
+    uint32_t rx_in, rx_out; /* bytes ever put in and taken out */
+    uint8_t rx[RX_QUEUE];
+};
+
 struct uart {
     struct spinlock lock; /* taken before the I/O APIC's and the console's */
     struct vm *vm;
     struct console_channel *channel;
-    uint8_t reg[REGS]; /* as written */
-    bool thre_pending; /* "transmitter empty" has not been read from the IIR */
-    uint8_t rx[RX_QUEUE];
-    unsigned rx_in, rx_out; /* bytes ever put in and taken out */
+    struct uart_state s;
 };
 
 /* What finds no room is lost. In loopback there is as much as in a 16550A. */
 static void rx_put(struct uart *u, uint8_t c)
 {
-    if (u->rx_in - u->rx_out < (u->reg[REG_MCR] & MCR_LOOP ? FIFO : RX_QUEUE))
-        u->rx[u->rx_in++ % RX_QUEUE] = c;
+    if (u->s.rx_in - u->s.rx_out < (u->s.reg[REG_MCR] & MCR_LOOP ? FIFO : RX_QUEUE))
+        u->s.rx[u->s.rx_in++ % RX_QUEUE] = c;
 }
 
 /* The interrupt that has the highest priority (table IV). Received bytes do not wait for a trigger level. */
 static uint8_t iir(const struct uart *u)
 {
-    if ((u->reg[REG_IER] & IER_RDA) && u->rx_in != u->rx_out)
+    if ((u->s.reg[REG_IER] & IER_RDA) && u->s.rx_in != u->s.rx_out)
         return IIR_RDA;
-    return (u->reg[REG_IER] & IER_THRE) && u->thre_pending ? IIR_THRE : IIR_NONE;
+    return (u->s.reg[REG_IER] & IER_THRE) && u->s.thre_pending ? IIR_THRE : IIR_NONE;
 }
 
 static void update_line(struct uart *u)
 {
-    bool out = (u->reg[REG_MCR] & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
+    bool out = (u->s.reg[REG_MCR] & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
 
     ioapic_set_irq(u->vm, UART_IRQ, out && iir(u) != IIR_NONE);
 }
 
+static const uint8_t writable[REGS] = {
+    [REG_IER] = 0x0f, [REG_FCR] = FCR_ENABLE, [REG_LCR] = 0xff, [REG_MCR] = 0x1f,
+    [REG_SCR] = 0xff, [REG_DLL] = 0xff,       [REG_DLM] = 0xff,
+};
+
 static void reg_write(struct uart *u, unsigned reg, uint8_t val)
 {
-    static const uint8_t writable[REGS] = {
-        [REG_IER] = 0x0f, [REG_FCR] = FCR_ENABLE, [REG_LCR] = 0xff, [REG_MCR] = 0x1f,
-        [REG_SCR] = 0xff, [REG_DLL] = 0xff,       [REG_DLM] = 0xff,
-    };
-    uint8_t changed = val ^ u->reg[reg];
+    uint8_t changed = val ^ u->s.reg[reg];
 
-    u->reg[reg] = val & writable[reg];
+    u->s.reg[reg] = val & writable[reg];
     if (reg == REG_DATA || (reg == REG_IER && (val & changed & IER_THRE)))
-        u->thre_pending = true; /* enabling it while the transmitter is empty raises it again */
-    if (reg == REG_DATA && (u->reg[REG_MCR] & MCR_LOOP))
+        u->s.thre_pending = true; /* enabling it while the transmitter is empty raises it again */
+    if (reg == REG_DATA && (u->s.reg[REG_MCR] & MCR_LOOP))
         rx_put(u, val);
     else if (reg == REG_DATA)
         console_write(u->channel, &(char){(char)val}, 1);
     else if (reg == REG_FCR && ((changed & FCR_ENABLE) || (val & FCR_CLEAR_RX)))
-        u->rx_out = u->rx_in;
+        u->s.rx_out = u->s.rx_in;
 }
 
 /* The other end is always there. In loopback the modem outputs are the inputs. */
@@ -110,17 +118,17 @@ static uint8_t reg_read(struct uart *u, unsigned reg)
 
     switch (reg) {
     case REG_DATA:
-        return u->rx_in != u->rx_out ? u->rx[u->rx_out++ % RX_QUEUE] : 0;
+        return u->s.rx_in != u->s.rx_out ? u->s.rx[u->s.rx_out++ % RX_QUEUE] : 0;
     case REG_IIR:
         if (id == IIR_THRE)
-            u->thre_pending = false;
-        return id | (u->reg[REG_FCR] ? IIR_FIFO : 0);
+            u->s.thre_pending = false;
+        return id | (u->s.reg[REG_FCR] ? IIR_FIFO : 0);
     case REG_LSR:
-        return (uint8_t)(LSR_THRE | LSR_TEMT | (u->rx_in != u->rx_out ? LSR_DR : 0));
+        return (uint8_t)(LSR_THRE | LSR_TEMT | (u->s.rx_in != u->s.rx_out ? LSR_DR : 0));
     case REG_MSR:
-        return modem_status(u->reg[REG_MCR]);
+        return modem_status(u->s.reg[REG_MCR]);
     default:
-        return u->reg[reg];
+        return u->s.reg[reg];
     }
 }
 
@@ -132,7 +140,7 @@ static void port_access(UNUSED struct vcpu *v, void *dev, struct io_access *a)
 
     if (a->size != 1)
         return;
-    if (reg <= REG_IER && (u->reg[REG_LCR] & LCR_DLAB))
+    if (reg <= REG_IER && (u->s.reg[REG_LCR] & LCR_DLAB))
         reg += REG_DLL;
     if (a->write)
         reg_write(u, reg, (uint8_t)a->data);
@@ -147,11 +155,31 @@ static void console_input(void *arg, char c)
     struct uart *u = arg;
     spin_guard(&u->lock);
 
-    if (__atomic_load_n(&u->vm->state, __ATOMIC_RELAXED) != VM_RUNNING || (u->reg[REG_MCR] & MCR_LOOP))
+    if (__atomic_load_n(&u->vm->state, __ATOMIC_RELAXED) != VM_RUNNING || (u->s.reg[REG_MCR] & MCR_LOOP))
         return;
     rx_put(u, (uint8_t)c);
     update_line(u);
 }
+
+static void *uart_at(struct vm *vm, UNUSED unsigned i)
+{
+    return &vm->uart->s;
+}
+
+static const char *uart_check(UNUSED const struct vm *vm, UNUSED unsigned i, const void *data)
+{
+    const struct uart_state *s = data;
+
+    return s->rx_in - s->rx_out > RX_QUEUE        ? "rx"
+           : s->reg[REG_IER] & ~writable[REG_IER] ? "IER"
+           : s->reg[REG_FCR] & ~writable[REG_FCR] ? "FCR"
+           : s->reg[REG_MCR] & ~writable[REG_MCR] ? "MCR"
+           : s->thre_pending > 1                  ? "thre_pending"
+                                                  : NULL;
+}
+
+const struct state_part uart_part = {"uart", sizeof(struct uart_state), false, uart_at, NULL, uart_check,
+                                     NULL};
 
 int uart_create(struct vm *vm)
 {

@@ -8,6 +8,7 @@
 #include "vm/assign/assign.h"
 #include "vm/assign/vf.h"
 #include "vm/emul/lapic.h"
+#include "vm/migrate/state.h"
 #include "vm/setup.h"
 
 #define FROZEN_LIMIT_NS NS_PER_S
@@ -35,6 +36,7 @@ static struct {
     const struct vm *whose; /* guest the order is about */
     bool ordered;           /* and not fetched yet */
     uint64_t leave_ns;      /* when it was fetched, 0: what it leads to has been done */
+    struct vm *loading;     /* a guest that ORDER_LOAD is about, until it goes on */
     bool patient;           /* the operator wants the guest to stand still */
     struct vm *listener;    /* the I/O domain, if it takes orders */
     uint8_t vector;
@@ -44,6 +46,15 @@ static void set_states(enum move_state source, enum move_state destination)
 {
     m.state[SOURCE] = source;
     m.state[DESTINATION] = destination;
+}
+
+static void too_long(struct timer *t);
+
+static void arm_limit(uint64_t ns)
+{
+    if (!m.limit.fn)
+        timer_init(&m.limit, too_long);
+    timer_arm(&m.limit, time_ns() + ns);
 }
 
 /* --- orders --- */
@@ -69,7 +80,7 @@ int migrate_order(enum move_op op, const struct vf *from, const struct vf *to)
 
     if (!m.listener)
         return -ENODEV;
-    if (m.ordered || m.leave_ns)
+    if (m.ordered || m.leave_ns || m.loading)
         return -EBUSY;
     if (!from->used || !from->owner) /* it may just have been moved away from */
         return -ENOENT;
@@ -106,7 +117,38 @@ static bool has_leave(void)
            o->to_nic == m.args.to_nic && o->to == m.args.to;
 }
 
+static void load_failed(struct vm *vm)
+{
+    vm_stop(vm, NULL, VM_HELD, "its VF could not be restored: it remains saved");
+}
+
+void migrate_load(struct vm *vm)
+{
+    const struct state_vf *record = state_vf(vm);
+    spin_guard(&m.lock);
+
+    if (!m.listener || m.ordered || m.leave_ns || m.vm) {
+        load_failed(vm);
+        return;
+    }
+    post(ORDER_LOAD, vm->home ? vm->home : vm->vf[0], vm->vf[0], vm);
+    m.order.length = record->length;
+    memcpy(m.order.record, record->record, sizeof(m.order.record));
+    m.loading = vm;
+    arm_limit(LEAVE_NS);
+}
+
 /* --- begin and end --- */
+
+/* What was quiesced for a saved guest, as it is when that is built again: `to` alone. */
+static int check_load(struct vf **from, struct vf **to)
+{
+    const struct vf *f = *from = *to = setup_vf(m.args.to_nic, m.args.to);
+
+    if (!f || f->owner != m.loading || !m.loading->saved || m.loading->state != VM_RUNNING)
+        return -ESRCH;
+    return m.vm ? -EBUSY : assign_can_move(f->owner, f->dev, NULL);
+}
 
 /* The destination may be had by the guest that has the source. */
 static int check(struct vf **from, struct vf **to)
@@ -119,7 +161,7 @@ static int check(struct vf **from, struct vf **to)
         return -EBUSY;
     if (!f || (!alone && !t))
         return -EINVAL;
-    if (!f->used || !f->owner || f->owner->state != VM_RUNNING)
+    if (!f->used || !f->owner || f->owner->state != VM_RUNNING || f->owner->saved)
         return -ESRCH;
     if (t && (t->owner || t->used))
         return -EBUSY;
@@ -145,7 +187,9 @@ static int stage(struct vf *t)
 {
     int rc;
 
-    if (!vf_claim(t, m.vm))
+    bool had = t->owner == m.vm;
+
+    if (!had && !vf_claim(t, m.vm))
         return -EBUSY;
     m.staging = iommu_domain_create("staging");
     m.pages = 0;
@@ -153,7 +197,7 @@ static int stage(struct vf *t)
     if (rc != 0) {
         if (m.staging)
             drop_staging(t);
-        t->owner = NULL;
+        t->owner = had ? m.vm : NULL;
         return rc;
     }
     t->dev->reset_ns = 0; /* from here on it is used */
@@ -164,8 +208,9 @@ static int stage(struct vf *t)
 
 static int64_t begin(void)
 {
+    bool load = m.order.op == ORDER_LOAD && m.loading;
     struct vf *from, *to;
-    int rc = check(&from, &to);
+    int rc = (load ? check_load : check)(&from, &to);
 
     if (rc == 0 && !has_leave())
         rc = -EACCES;
@@ -173,7 +218,11 @@ static int64_t begin(void)
         return rc;
     m.vm = from->owner;
     m.patient = m.order.op == ORDER_QUIESCE;
-    rc = to ? stage(to) : 0;
+    m.frozen_ns = load ? time_ns() : 0;
+    if (load)
+        rc = MIN(assign_quiesce(m.vm, from->dev), 0);
+    if (rc == 0 && to)
+        rc = stage(to);
     if (rc != 0) {
         m.vm = NULL;
         return rc;
@@ -181,7 +230,9 @@ static int64_t begin(void)
     m.vf[SOURCE] = from;
     m.vf[DESTINATION] = to;
     m.record_length = 0;
-    set_states(MOVE_RUNNING, to ? MOVE_RESUMING : MOVE_ERROR);
+    if (load)
+        arm_limit(FROZEN_LIMIT_NS);
+    set_states(load ? MOVE_STOP_COPY : MOVE_RUNNING, to ? MOVE_RESUMING : MOVE_ERROR);
     return 0;
 }
 
@@ -192,12 +243,16 @@ static void reset(const struct vf *f)
         log_error("%s: cannot be reset", f->label);
 }
 
-static void discard(struct vf *t)
+static void unstage(struct vf *t)
 {
     pci_write16(t->dev, PCI_COMMAND, PCI_COMMAND_MEM);
     if (m.state[DESTINATION] == MOVE_RESUMING && iommu_detach(m.staging, t->dev->rid) != 0)
         log_error("%s: the IOMMU did not confirm that it left the staging domain", t->label);
     drop_staging(t);
+}
+
+static void discard(struct vf *t)
+{
     __atomic_store_n(&t->used, false, __ATOMIC_SEQ_CST);
     reset(t);
     __atomic_store_n(&t->owner, NULL, __ATOMIC_SEQ_CST);
@@ -205,12 +260,14 @@ static void discard(struct vf *t)
 
 static int64_t undo(void)
 {
-    struct vf *from = m.vf[SOURCE];
+    struct vf *from = m.vf[SOURCE], *to = m.vf[DESTINATION];
 
+    if (to)
+        unstage(to);
     if (m.state[SOURCE] == MOVE_STOP_COPY && assign_switch(m.vm, from->dev, from->dev, from->label) != 0)
         log_error("%s: cannot be given back to %s", from->label, m.vm->name);
-    if (m.vf[DESTINATION])
-        discard(m.vf[DESTINATION]);
+    if (to && to != from)
+        discard(to);
     m.vf[DESTINATION] = NULL;
     set_states(MOVE_STOP, MOVE_STOP);
     return 0;
@@ -224,8 +281,16 @@ static int64_t resume(void)
 
     m.frozen_ns = 0;
     m.spent_ns += still;
+    if (m.vm->saved)
+        load_failed(m.vm);
+    else if (m.vm == m.loading)
+        log_info("[%s] resumed with %s", m.vm->name, from->label);
+    if (m.vm == m.loading)
+        m.loading = NULL;
     vm_freeze(m.vm, false);
-    if (to) {
+    if (to == from)
+        drop_staging(to);
+    if (to && to != from) {
         log_info("[%s] moved from %s to %s: stood still for %lu us", m.vm->name, from->label, to->label,
                  still / NS_PER_US);
         drop_staging(to);
@@ -245,7 +310,7 @@ static void end_alone(void)
 {
     const struct vm *guest = m.vm;
     const struct vf *runs;
-    bool mend = m.frozen_ns != 0 && m.order.op != ORDER_WAKE;
+    bool mend = m.frozen_ns != 0 && m.order.op != ORDER_WAKE && !guest->saved;
 
     if (m.state[DESTINATION] != MOVE_STOP)
         (void)undo();
@@ -253,6 +318,8 @@ static void end_alone(void)
     (void)resume();
     if (!mend)
         return;
+    if (m.ordered)
+        log_warn("[%s] the operator's last order is dropped: its VF comes first", m.whose->name);
     post(ORDER_WAKE, runs, NULL, guest);
     m.order.length = runs == m.vf[DESTINATION] ? m.record_length : 0;
     memcpy(m.order.record, m.record, m.order.length);
@@ -262,6 +329,8 @@ static void too_long(UNUSED struct timer *t)
 {
     spin_guard(&m.lock);
 
+    if (m.loading && m.loading->saved && !m.vm)
+        load_failed(m.loading);
     if (!m.vm || !m.frozen_ns || m.patient || time_ns() + m.spent_ns < m.frozen_ns + FROZEN_LIMIT_NS)
         return;
     log_error("[%s] stood still for too long: its move to another VF is ended", m.vm->name);
@@ -274,6 +343,8 @@ void migrate_end(const struct vm *vm)
 
     if (vm == m.listener)
         m.listener = NULL;
+    if (vm == m.loading)
+        m.loading = NULL;
     if (m.vm && (vm->privileged || vm == m.vm))
         end_alone();
     if (vm->privileged && m.leave_ns && m.order.op == ORDER_WAKE)
@@ -306,9 +377,7 @@ static int64_t freeze(void)
         if (m.spent_ns >= FROZEN_LIMIT_NS)
             return -EACCES;
         m.frozen_ns = time_ns();
-        if (!m.limit.fn)
-            timer_init(&m.limit, too_long);
-        timer_arm(&m.limit, m.frozen_ns + FROZEN_LIMIT_NS - m.spent_ns);
+        arm_limit(FROZEN_LIMIT_NS - m.spent_ns);
         vm_freeze(m.vm, true);
     }
     if (!vm_is_off_cpus(m.vm))
@@ -351,6 +420,40 @@ static int64_t keep_record(void)
     return 0;
 }
 
+/* The guest's records are taken once it has left all CPUs. */
+static int64_t save(void)
+{
+    int rc = -EACCES;
+
+    if (m.vm->state != VM_RUNNING)
+        return -ESRCH;
+    if (m.order.op == ORDER_SAVE && m.whose == m.vm && m.leave_ns)
+        rc = state_save(m.vm, m.record, m.record_length);
+    if (rc != 0)
+        return rc;
+    vm_stop(m.vm, NULL, VM_HELD, "saved");
+    m.leave_ns = 0;
+    (void)undo();
+    (void)resume();
+    return 0;
+}
+
+static void leave(struct vf *from, struct vf *to)
+{
+    vf_move(from, to);
+    setup_vf_moved(from, to);
+}
+
+/* The VF that the guest was saved with has been reset since. */
+static void leave_home(struct vf *to)
+{
+    struct vf *home = m.vm->home;
+
+    leave(home, to);
+    m.vm->home = NULL;
+    __atomic_store_n(&home->owner, NULL, __ATOMIC_SEQ_CST);
+}
+
 static int64_t hand_over(void)
 {
     struct vf *from = m.vf[SOURCE], *to = m.vf[DESTINATION];
@@ -368,8 +471,11 @@ static int64_t hand_over(void)
     if (rc != 0)
         return rc;
     memcpy(at, own, m.args.length);
-    vf_move(from, to);
-    setup_vf_moved(from, to);
+    if (from != to)
+        leave(from, to);
+    if (m.vm->home)
+        leave_home(to);
+    state_drop(m.vm);
     m.leave_ns = 0;
     set_states(MOVE_STOP, MOVE_STOP);
     return 0;
@@ -391,9 +497,10 @@ static const struct {
     [MOVE_QUIESCE] = {IS(MOVE_STOP), OPEN, quiesce},
     [MOVE_READ] = {IS(MOVE_STOP_COPY), OPEN, read_guest},
     [MOVE_WRITE] = {IS(MOVE_STOP_COPY), OPEN, write_guest},
-    [MOVE_RECORD] = {IS(MOVE_STOP_COPY), IS(MOVE_RESUMING), keep_record},
+    [MOVE_RECORD] = {IS(MOVE_STOP_COPY), OPEN, keep_record},
     [MOVE_SWITCH] = {IS(MOVE_STOP_COPY), IS(MOVE_RESUMING), hand_over},
     [MOVE_ABORT] = {ANY, OPEN, undo},
+    [MOVE_SAVE] = {IS(MOVE_STOP_COPY), IS(MOVE_ERROR), save},
     [MOVE_RESUME] = {IS(MOVE_STOP), IS(MOVE_STOP), resume},
 };
 

@@ -20,5 +20,8 @@ int migrate_fetch(struct vm *caller, gpa_t to, uint64_t vector);
 /* An order of the operator's for the I/O domain. `to` may be NULL. -ENOENT: no guest that runs has `from`; -EBUSY: one waits already; -ENODEV: nobody takes orders. */
 MUST_USE int migrate_order(enum move_op op, const struct vf *from, const struct vf *to);
 
+/* A VM has been built again from its records, and stands still: has its VF restored, and lets it go on. What fails, or takes 10 s, stops it again. */
+void migrate_load(struct vm *vm);
+
 /* Before the functions of a VM are taken back: a move of its VF, or one that it drives, ends here. */
 void migrate_end(const struct vm *vm);

@@ -86,6 +86,15 @@ bool svm_intr_delivered(struct vcpu *v)
     return delivered;
 }
 
+/* AVIC is not used (hvm_cpu.delegates). */
+void svm_delegate(UNUSED struct vcpu *v, UNUSED const struct vm_interrupts *i)
+{
+}
+
+void svm_recall(UNUSED struct vcpu *v, UNUSED struct vm_interrupts *i)
+{
+}
+
 void svm_clear_shadow(struct vcpu *v)
 {
     v->hw->vmcb->control.int_state &= ~INTERRUPT_SHADOW;

@@ -2,8 +2,6 @@
 /* A vCPU's state: in the VMCB, and what this back end swaps itself when the vCPU comes to a CPU and leaves
  * it. */
 #include "kernel/cpu/cpu.h"
-#include "kernel/cpu/x86.h"
-#include "kernel/lib/string.h"
 #include "vm/svm/svm.h"
 
 #define DR6_RESET 0xffff0ff0
@@ -19,11 +17,27 @@
 static const struct {
     uint64_t at, mask;
 } regs[VM_REGS] = {
-    [REG_CR0] = {SAVE(cr0), ALL},         [REG_CR2] = {SAVE(cr2), ALL},
-    [REG_CR3] = {SAVE(cr3), ALL},         [REG_CR4] = {SAVE(cr4), ALL},
-    [REG_CR8] = {CONTROL(v_intr), V_TPR}, [REG_EFER] = {SAVE(efer), ~EFER_SVME},
-    [REG_PAT] = {SAVE(g_pat), ALL},       [REG_DEBUGCTL] = {SAVE(dbgctl), ALL},
-    [REG_CPL] = {SAVE(cpl), SAVE_CPL},    [REG_TSC_OFFSET] = {CONTROL(tsc_offset), ALL},
+    [REG_CR0] = {SAVE(cr0), ALL},
+    [REG_CR2] = {SAVE(cr2), ALL},
+    [REG_CR3] = {SAVE(cr3), ALL},
+    [REG_CR4] = {SAVE(cr4), ALL},
+    [REG_CR8] = {CONTROL(v_intr), V_TPR},
+    [REG_EFER] = {SAVE(efer), ~EFER_SVME},
+    [REG_PAT] = {SAVE(g_pat), ALL},
+    [REG_DEBUGCTL] = {SAVE(dbgctl), ALL},
+    [REG_CPL] = {SAVE(cpl), SAVE_CPL},
+    [REG_TSC_OFFSET] = {CONTROL(tsc_offset), ALL},
+    [REG_DR6] = {SAVE(dr6), ALL},
+    [REG_DR7] = {SAVE(dr7), ALL},
+    [REG_STAR] = {SAVE(star), ALL},
+    [REG_LSTAR] = {SAVE(lstar), ALL},
+    [REG_CSTAR] = {SAVE(cstar), ALL},
+    [REG_SFMASK] = {SAVE(sfmask), ALL},
+    [REG_KERNEL_GS_BASE] = {SAVE(kernel_gs_base), ALL},
+    [REG_SYSENTER_CS] = {SAVE(sysenter_cs), ALL},
+    [REG_SYSENTER_ESP] = {SAVE(sysenter_esp), ALL},
+    [REG_SYSENTER_EIP] = {SAVE(sysenter_eip), ALL},
+    [REG_SHADOW] = {CONTROL(int_state), INTERRUPT_SHADOW},
 };
 
 static uint64_t *reg_word(const struct vcpu *v, enum vm_reg r)
@@ -33,7 +47,7 @@ static uint64_t *reg_word(const struct vcpu *v, enum vm_reg r)
 
 uint64_t svm_reg(const struct vcpu *v, enum vm_reg r)
 {
-    return FIELD_GET(regs[r].mask, *reg_word(v, r));
+    return r == REG_NMI_BLOCKED ? v->hw->nmi_blocked : FIELD_GET(regs[r].mask, *reg_word(v, r));
 }
 
 /* EFER.LMA: long mode is active when it is enabled and paging is on (APM 2 14.6.1); the CPU sets it in CR0
@@ -43,6 +57,10 @@ void svm_set_reg(struct vcpu *v, enum vm_reg r, uint64_t val)
     struct vmcb *b = v->hw->vmcb;
     uint64_t *word = reg_word(v, r);
 
+    if (r == REG_NMI_BLOCKED && val)
+        svm_nmi_injected(v);
+    if (r == REG_NMI_BLOCKED)
+        return;
     *word = (*word & ~regs[r].mask) | FIELD_PREP(regs[r].mask, val);
     b->control.clean = 0;
     if (r == REG_CR0 || r == REG_CR3 || r == REG_CR4 || r == REG_EFER) {
@@ -87,6 +105,11 @@ void svm_reset(struct vcpu *v)
     hw->vmcb->control.int_state = 0;
     hw->vmcb->control.clean = 0;
     hw->tlb_flush = true;
+}
+
+struct cpustate *svm_cpustate(struct vcpu *v)
+{
+    return &v->hw->state;
 }
 
 /* --- translations under the vCPU's address space id (15.16) --- */

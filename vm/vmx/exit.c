@@ -87,8 +87,8 @@ static void decode_ept(UNUSED struct vcpu *v, uint64_t qual, struct vm_exit *e)
 /* --- the table --- */
 
 /*
- * By exit reason. CR0 exits for bits other than TS and MP, CR4 and CR8 for all. A task switch of 32-bit code has no row: the guest
- * stops.
+ * By exit reason. CR0 exits for bits other than TS and MP, CR4 and CR8 for all. The APIC write is over, and had no effect: a self-IPI of a vector below 16
+ * (30.5). A task switch of 32-bit code has no row: the guest stops.
  */
 static const struct exit_row rows[] = {
     [REASON_EXCEPTION] = {VM_EXIT_EXCEPTION, false, decode_exception},
@@ -117,6 +117,7 @@ static const struct exit_row rows[] = {
     [REASON_INVVPID] = {VM_EXIT_PRIVILEGED, true, NULL},
     [REASON_WBINVD] = {VM_EXIT_WBINVD, true, NULL},
     [REASON_XSETBV] = {VM_EXIT_XSETBV, true, NULL},
+    [REASON_APIC_WRITE] = {VM_EXIT_WINDOW, false, NULL},
 };
 
 static const struct exit_row unknown = {VM_EXIT_UNKNOWN, false, NULL};

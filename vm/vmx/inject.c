@@ -3,6 +3,7 @@
  * Events into the guest (SDM 3 27.6, 27.7.5, 27.7.6). One goes in at each entry at most; the windows tell when the guest can take an
  * interrupt or an NMI.
  */
+#include "kernel/mm/paging.h"
 #include "vm/vmx/insn.h"
 #include "vm/vmx/vmx.h"
 
@@ -72,6 +73,44 @@ bool vmx_queue_intr(struct vcpu *v, uint8_t vector)
 bool vmx_intr_delivered(UNUSED struct vcpu *v)
 {
     return true;
+}
+
+/* --- interrupts that the CPU delivers by itself (chapter 30) --- */
+
+/* A register of the virtual-APIC page, at its xAPIC offset. */
+static uint32_t *apic_word(const struct vcpu *v, unsigned offset, unsigned nth)
+{
+    return (uint32_t *)hpa_to_ptr(v->hw->virtual_apic) + offset / sizeof(uint32_t) + 4ul * nth;
+}
+
+static uint64_t highest(const uint32_t bits[8])
+{
+    unsigned w = 8;
+
+    while (w > 0 && bits[w - 1] == 0)
+        w--;
+    return w == 0 ? 0 : w * 32 - 1 - (unsigned)__builtin_clz(bits[w - 1]);
+}
+
+/* The entry computes the processor priority and looks what is pending (27.3.2.5). */
+void vmx_delegate(struct vcpu *v, const struct vm_interrupts *i)
+{
+    for (unsigned w = 0; w < 8; w++) {
+        *apic_word(v, APIC_PAGE_IRR, w) = i->requested[w];
+        *apic_word(v, APIC_PAGE_ISR, w) = i->in_service[w];
+    }
+    vmwrite(INTERRUPT_STATUS, highest(i->in_service) << 8 | highest(i->requested));
+    vmwrite(MSR_BITMAPS, hvm_cpu.maps + BOOT_MAPS_DELEGATED);
+}
+
+void vmx_recall(struct vcpu *v, struct vm_interrupts *i)
+{
+    for (unsigned w = 0; w < 8; w++) {
+        i->requested[w] = *apic_word(v, APIC_PAGE_IRR, w);
+        i->in_service[w] = *apic_word(v, APIC_PAGE_ISR, w);
+    }
+    vmwrite(INTERRUPT_STATUS, 0);
+    vmwrite(MSR_BITMAPS, hvm_cpu.maps);
 }
 
 void vmx_clear_shadow(UNUSED struct vcpu *v)

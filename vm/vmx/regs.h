@@ -21,6 +21,7 @@
 /* Fields (appendix B). Those of one kind are two apart, segments' from ES on; not all have a name here. */
 #define VPID                0x0000
 #define GUEST_SELECTOR      0x0800
+#define INTERRUPT_STATUS    0x0810 /* highest vector requested, and in service << 8 */
 #define HOST_ES_SELECTOR    0x0c00
 #define HOST_CS_SELECTOR    0x0c02
 #define HOST_SS_SELECTOR    0x0c04
@@ -30,6 +31,7 @@
 #define TSC_OFFSET          0x2010
 #define VIRTUAL_APIC_PAGE   0x2012
 #define EPT_POINTER         0x201a
+#define EOI_EXITS           0x201c /* and three more, two apart */
 #define GUEST_PHYSICAL      0x2400
 #define VMCS_LINK           0x2800
 #define GUEST_DEBUGCTL      0x2802
@@ -72,6 +74,7 @@
 #define GUEST_RSP           0x681c
 #define GUEST_RIP           0x681e
 #define GUEST_RFLAGS        0x6820
+#define GUEST_SYSENTER_ESP  0x6824
 #define GUEST_SYSENTER_EIP  0x6826
 #define HOST_CR0            0x6c00
 #define HOST_CR3            0x6c02
@@ -95,6 +98,11 @@
 #define EVENT_ERROR_VALID BIT32(11)
 #define EVENT_NMI_UNBLOCK BIT32(12)
 #define EVENT_VALID       BIT32(31)
+
+/* Offsets in the virtual-APIC page (30.1.1) */
+#define APIC_PAGE_TPR 0x80
+#define APIC_PAGE_ISR 0x100
+#define APIC_PAGE_IRR 0x200
 
 /* EPT pointer (table 25-9) */
 #define EPTP_WRITE_BACK 6
@@ -129,6 +137,7 @@
 #define REASON_INVVPID     53
 #define REASON_WBINVD      54
 #define REASON_XSETBV      55
+#define REASON_APIC_WRITE  56
 
 /* Exit qualifications (tables 28-1, 28-3, 28-5, 28-7) */
 #define QUAL_DB       (BIT(14) | BIT(13) | GENMASK(3, 0)) /* BS, BD and B3 to B0 of DR6 */

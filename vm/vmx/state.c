@@ -9,16 +9,23 @@
 
 #define CR0_PASSED                                                                                           \
     (CR0_TS | CR0_MP) /* the guest's own bits; those that the CPU needs otherwise are in the shadow */
-#define DR6_RESET     0xffff0ff0
-#define DR7_RESET     0x400
-#define APIC_PAGE_TPR 0x80
+#define DR6_RESET 0xffff0ff0
+#define DR7_RESET 0x400
 
 /* --- registers --- */
 
 /* Those that are a field as they are. */
 static const uint16_t fields[VM_REGS] = {
-    [REG_CR3] = GUEST_CR3, [REG_CR4] = CR4_SHADOW,          [REG_EFER] = GUEST_EFER,
-    [REG_PAT] = GUEST_PAT, [REG_DEBUGCTL] = GUEST_DEBUGCTL, [REG_TSC_OFFSET] = TSC_OFFSET,
+    [REG_CR3] = GUEST_CR3,
+    [REG_CR4] = CR4_SHADOW,
+    [REG_EFER] = GUEST_EFER,
+    [REG_PAT] = GUEST_PAT,
+    [REG_DEBUGCTL] = GUEST_DEBUGCTL,
+    [REG_TSC_OFFSET] = TSC_OFFSET,
+    [REG_DR7] = GUEST_DR7,
+    [REG_SYSENTER_CS] = GUEST_SYSENTER_CS,
+    [REG_SYSENTER_ESP] = GUEST_SYSENTER_ESP,
+    [REG_SYSENTER_EIP] = GUEST_SYSENTER_EIP,
 };
 
 /* Of which the CPU takes the task priority (11.10.8 of the xAPIC's layout). */
@@ -32,14 +39,28 @@ static uint64_t get_cr0(void)
     return (vmread(GUEST_CR0) & CR0_PASSED) | (vmread(CR0_SHADOW) & ~CR0_PASSED);
 }
 
+/* Those that no field has, or NULL. */
+static uint64_t *kept_word(const struct vcpu *v, enum vm_reg r)
+{
+    if (r >= REG_STAR && r <= REG_KERNEL_GS_BASE) /* in the order of vmx_switched_msrs */
+        return &v->hw->msr[r - REG_STAR];
+    return r == REG_CR2 ? &v->hw->cr2 : r == REG_DR6 ? &v->hw->dr6 : NULL;
+}
+
+/* Set as after MOV SS: after STI, IF must be set, too (27.3.1.5). */
+static const uint32_t blocking[VM_REGS] = {[REG_SHADOW] = BLOCKING_SHADOW, [REG_NMI_BLOCKED] = BLOCKING_NMI};
+
 uint64_t vmx_reg(const struct vcpu *v, enum vm_reg r)
 {
+    const uint64_t *word = kept_word(v, r);
     vmcs_guard(v);
 
+    if (word)
+        return *word;
+    if (blocking[r])
+        return (vmread(INTERRUPTIBILITY) & blocking[r]) != 0;
     if (r == REG_CR0)
         return get_cr0();
-    if (r == REG_CR2)
-        return v->hw->cr2;
     if (r == REG_CR8)
         return *task_priority(v) >> 4;
     if (r == REG_CPL)
@@ -73,10 +94,14 @@ static void follow_mode(struct vcpu *v)
 
 void vmx_set_reg(struct vcpu *v, enum vm_reg r, uint64_t val)
 {
+    uint64_t *word = kept_word(v, r);
     vmcs_guard(v);
 
-    if (r == REG_CR2)
-        v->hw->cr2 = val;
+    if (word)
+        *word = val;
+    else if (blocking[r])
+        vmwrite(INTERRUPTIBILITY,
+                (vmread(INTERRUPTIBILITY) & ~(uint64_t)blocking[r]) | (val ? blocking[r] & ~BIT(0) : 0));
     else if (r == REG_CR8)
         *task_priority(v) = (uint8_t)(val << 4);
     else if (r == REG_CR0)
@@ -148,6 +173,11 @@ void vmx_reset(struct vcpu *v)
     hw->queued = false;
     vmx_want_window(v, false);
     cpustate_reset(&hw->state, v, &vmx_ops);
+}
+
+struct cpustate *vmx_cpustate(struct vcpu *v)
+{
+    return &v->hw->state;
 }
 
 void vmx_flush(struct vcpu *v)

@@ -94,6 +94,8 @@ static void fill(struct vcpu *v, uint32_t vpid)
     vmcs_guard(v);
 
     vmcs_zero(EXCEPTION_BITMAP, TPR_THRESHOLD);
+    vmcs_zero(INTERRUPT_STATUS, INTERRUPT_STATUS);
+    vmcs_zero(EOI_EXITS, EOI_EXITS + 6);
     vmcs_zero(HOST_ES_SELECTOR, HOST_TR_SELECTOR);
     vmcs_zero(HOST_SYSENTER_CS, HOST_SYSENTER_CS);
     vmcs_zero(HOST_CR0, HOST_RIP);

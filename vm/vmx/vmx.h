@@ -11,7 +11,7 @@
 
 struct vcpu_hw {
     hpa_t vmcs;
-    hpa_t virtual_apic; /* a page of which the CPU uses the task priority only */
+    hpa_t virtual_apic; /* its task priority; requests and what is in service while they are delegated */
     uint64_t eptp;
     bool launched; /* since its VMCS was last cleared */
     bool flush;    /* drop nested translations before the next entry */

@@ -40,7 +40,9 @@ struct igb_rx {
     union igb_rxd *ring;
     struct nic_buf *buf[IGB_RING];
     unsigned head, tail;
-    bool skip; /* the rest of a frame that was too long */
+    struct nic_buf *first, *last; /* of a frame whose end has not come */
+    unsigned length;
+    bool skip; /* the rest of a frame that is none */
 };
 
 /* Invariants: [head, tail) are the device's; cookie[i] is set on the last descriptor of each frame and NULL
@@ -76,6 +78,13 @@ struct igb_kept_vf {
     uint8_t given[NIC_MAC_LEN], mac[NIC_MAC_LEN], extra[IGB_EXTRA_MACS][NIC_MAC_LEN];
     uint16_t extra_macs, max_frame, mc_all, mc_hashes;
     uint16_t mc_hash[IGB_MC_HASHES];
+};
+
+/* The VLANs that a VF is in. No holes. */
+struct igb_vlans {
+    uint16_t port; /* the configured one, the only one then; or 0 */
+    uint16_t n;
+    uint16_t vid[IGB_VF_VLANS];
 };
 
 struct igb_move;
@@ -117,7 +126,7 @@ int igb_rings_start(struct igb *g);
 bool igb_rx_poll(struct igb *g);
 bool igb_tx_reclaim(struct igb *g);
 /* Sends a frame of the driver's own and waits until its memory is free. -ENOBUFS, -ETIMEDOUT */
-int igb_send_now(struct igb *g, const void *frame, uint16_t length);
+int igb_send_now(struct igb *g, const struct nic_frag *frag, unsigned n);
 int igb_transmit(struct nic *nic, const struct nic_frag *frag, unsigned n, void *cookie);
 
 /* intr.c */
@@ -143,6 +152,10 @@ void igb_vf_open(struct igb *g, unsigned vf);
 void igb_vf_enable(struct igb *g, unsigned vf, bool on);
 /* VMOLR from the VF's state. */
 void igb_vf_update_pool(struct igb *g, unsigned vf);
+/* The PF's, which gets what the groups of VF `like`, too; IGB_PF_POOL: none. */
+void igb_pf_update_pool(struct igb *g, unsigned like);
+/* VMVIR from the VF's policy: what it sends is of its port VLAN. */
+void igb_vf_update_tag(struct igb *g, unsigned vf, const struct nic_channel *policy);
 void igb_rar_set(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool);
 /* Sets it if it is not just that: half an address, or one whose frames go to another pool, because its writer died there, or in a move. */
 void igb_rar_check(struct igb *g, unsigned entry, const uint8_t *mac, unsigned pool);
@@ -155,6 +168,10 @@ void igb_mta_update(struct igb *g);
 int igb_vlan_set(struct igb *g, unsigned pool, unsigned vid, bool member);
 /* How many VLANs the pool is a member of. */
 unsigned igb_vlan_count(const struct igb *g, unsigned pool);
+void igb_vlan_leave_all(struct igb *g, unsigned pool);
+/* Those that a VF is in; and whether there are filters for all of them, which may be another NIC's. */
+struct igb_vlans igb_vlans_of(const struct igb *g, unsigned vf);
+bool igb_vlans_fit(const struct igb *g, const struct igb_vlans *v);
 bool igb_vlan_is_member(const struct igb *g, unsigned pool, unsigned vid);
 
 /* mbx.c: mailbox transport, nothing of the messages' meaning */

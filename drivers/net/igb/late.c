@@ -15,30 +15,41 @@ static struct {
     struct igb *src, *dst; /* src: NULL if there is none */
     uint8_t mac[1 + IGB_EXTRA_MACS][NIC_MAC_LEN];
     unsigned macs, entries; /* ENTRY_LAST downwards are the receive addresses of the first `entries` */
+    struct igb_vlans vlans; /* in which the source's PF is meanwhile */
     unsigned frames;
 } late;
 
-void igb_announce(struct igb *g, const uint8_t mac[NIC_MAC_LEN])
+void igb_announce(struct igb *g, const uint8_t mac[NIC_MAC_LEN], const struct igb_vlans *v)
 {
     uint8_t frame[ANNOUNCE_BYTES];
+    const struct nic_buf buf = {.data = frame, .len = sizeof(frame)};
+    union igb_rxd tag = {.wb = {.status = 0}};
 
     vf_announcement(frame, mac);
-    (void)igb_send_now(g, frame, sizeof(frame));
+    if (!v->port)
+        (void)igb_pass_on(g, &buf, &tag);
+    tag.wb.status = RXD_STATUS_VP;
+    for (unsigned i = 0; i < v->n; i++) {
+        tag.wb.vlan = v->vid[i];
+        if (tag.wb.vlan) /* 0 says a priority only */
+            (void)igb_pass_on(g, &buf, &tag);
+    }
 }
 
 static void announce(void)
 {
     for (unsigned i = 0; i < late.macs; i++)
-        igb_announce(late.dst, late.mac[i]);
+        igb_announce(late.dst, late.mac[i], &late.vlans);
 }
 
-void igb_late_begin(struct igb *src, struct igb *dst)
+void igb_late_begin(struct igb *src, struct igb *dst, const struct igb_vlans *v)
 {
     const uint8_t(*mac)[NIC_MAC_LEN] = igb_park_macs(&late.macs);
 
     memcpy(late.mac, mac, sizeof(late.mac));
     late.src = src;
     late.dst = dst;
+    late.vlans = *v;
     late.frames = late.entries = 0;
     announce();
 }
@@ -52,14 +63,14 @@ void igb_late_listen(void)
     }
 }
 
-bool igb_late_take(const struct igb *g, const struct nic_buf *buf)
+bool igb_late_take(const struct igb *g, const struct nic_buf *frame, const union igb_rxd *d)
 {
     if (g != late.src)
         return false;
     for (unsigned i = 0; i < late.macs; i++) {
-        if (memcmp(buf->data, late.mac[i], NIC_MAC_LEN) != 0)
+        if (memcmp(frame->data, late.mac[i], NIC_MAC_LEN) != 0)
             continue;
-        late.frames += igb_send_now(late.dst, buf->data, buf->len) == 0;
+        late.frames += igb_pass_on(late.dst, frame, d) == 0;
         return true;
     }
     return false;
@@ -69,6 +80,8 @@ void igb_late_end(void)
 {
     for (unsigned i = 0; late.src && i < late.entries; i++)
         igb_rar_clear(late.src, ENTRY_LAST - i);
+    if (late.src)
+        igb_vlan_leave_all(late.src, IGB_PF_POOL);
     late.src = NULL;
 }
 

@@ -14,6 +14,8 @@
 
 #define WAIT_NS      NS_PER_MS /* a queue takes up to 100 us to stop */
 #define PAGES        (2 * (IGB_MOVE_RING * 16 / PAGE_BYTES + 1) + 1)
+#define FINISH_NS    (100 * NS_PER_MS)          /* of a guest without descriptors for what is parked */
+#define SLOTS_MAX    (IGB_JUMBO_MAX / 1024 + 1) /* descriptors of a frame */
 #define FRAME_LENGTH 60
 #define ETHERTYPE    0x88b5     /* local experimental (IEEE 802 9.2.3) */
 #define SECOND       IGB_POOLS  /* a VF's second queue */
@@ -113,9 +115,11 @@ static int staging_frame(struct igb *g)
 {
     static uint8_t frame[FRAME_LENGTH] = {[12] = ETHERTYPE >> 8, [13] = ETHERTYPE & 0xff};
 
+    const struct nic_frag frag = {frame, sizeof(frame)};
+
     staging_mac(frame);
     memcpy(frame + NIC_MAC_LEN, g->nic.mac, NIC_MAC_LEN);
-    return igb_send_now(g, frame, sizeof(frame));
+    return igb_send_now(g, &frag, 1);
 }
 
 static int advance_rx(struct igb *g, uint32_t want)
@@ -209,6 +213,7 @@ static bool macs_taken(const struct igb *g, unsigned from, const struct igb *dst
 static const char *refuses(struct nic *nic, unsigned from, struct nic *dest, unsigned to)
 {
     const struct igb *g = igb_of(nic), *dst = igb_of(dest);
+    const struct igb_vlans vlans = igb_vlans_of(g, from);
     uint32_t on = igb_rd(g, IGB_RXDCTL(from)) & igb_rd(g, IGB_TXDCTL(from)),
              second = igb_rd(g, IGB_RXDCTL(from + SECOND)) | igb_rd(g, IGB_TXDCTL(from + SECOND));
 
@@ -224,8 +229,8 @@ static const char *refuses(struct nic *nic, unsigned from, struct nic *dest, uns
         return "link-down";
     if (nic->vepa || dest->vepa)
         return "vepa";
-    if (g->vf[from].policy.vlan || igb_vlan_count(g, from))
-        return "vlan";
+    if (!igb_vlans_fit(dst, &vlans))
+        return "vlan-not-there";
     if (dst != g && macs_taken(g, from, dst, to))
         return "mac-in-use";
     return dst->vf[to].broken || !dst->vf[to].allowed ? "vf-broken" : NULL;
@@ -239,6 +244,7 @@ static void capture(const struct igb *g)
         r->fixed[i] = igb_rd(g, of_queue(i, r->from));
     r->rxdctl = igb_rd(g, IGB_RXDCTL(r->from));
     r->txdctl = igb_rd(g, IGB_TXDCTL(r->from));
+    r->split = igb_rd(g, IGB_PSRTYPE(r->from));
     r->rxctl = igb_rd(g, IGB_RXCTL(r->from));
     r->txctl = igb_rd(g, IGB_TXCTL(r->from));
 }
@@ -256,7 +262,6 @@ static bool rings_fit(void)
 static int open_queues(struct igb *g)
 {
     const struct igb_record *r = &move.r;
-    uint32_t split = igb_rd(move.src, IGB_PSRTYPE(r->from));
     uint8_t mac[NIC_MAC_LEN];
     int err;
 
@@ -264,10 +269,11 @@ static int open_queues(struct igb *g)
         igb_wr(g, of_queue(i, r->to), i == TX_WRITE_BACK ? 0 : r->fixed[i]);
     igb_wr(g, IGB_RXCTL(r->to), r->rxctl);
     igb_wr(g, IGB_TXCTL(r->to), r->txctl);
-    igb_wr(g, IGB_PSRTYPE(r->to), split);
+    igb_wr(g, IGB_PSRTYPE(r->to), r->split);
     staging_mac(mac);
     igb_rar_set(g, IGB_RAR_VF(r->to), mac, r->to);
     igb_wr(g, IGB_VMOLR(r->to), VMOLR_AUPE | VMOLR_STRCRC | VMOLR_LPE | IGB_PREP(VMOLR_RLPML, IGB_FRAME_MAX));
+    igb_vf_update_tag(g, r->to, &move.src->vf[r->from].policy);
     igb_vf_enable(g, r->to, true);
     igb_wr(g, IGB_VMBMEM_WORD(r->to, 0), igb_msg_link());
     err = queues_on(g, r->to, r->rxdctl, r->txdctl, 10 * WAIT_NS);
@@ -276,6 +282,28 @@ static int open_queues(struct igb *g)
     move.rx_at = igb_rd(g, IGB_RDH(r->to));
     move.tx_at = igb_rd(g, IGB_TDH(r->to));
     return 0;
+}
+
+/* The PF joins the guest's VLANs and groups, to park what comes in them; so does the destination, to which nothing of that is addressed yet. */
+static int stage_vlans(struct igb *g, struct igb *dst, bool alone)
+{
+    const struct igb_vlans *v = &move.r.vlans;
+    int err = 0;
+
+    for (unsigned i = 0; i < v->n && !err; i++) {
+        err = igb_vlan_set(g, IGB_PF_POOL, v->vid[i], true);
+        if (!err && !alone)
+            err = igb_vlan_set(dst, move.r.to, v->vid[i], true);
+    }
+    igb_pf_update_pool(g, move.r.from);
+    return err;
+}
+
+/* The PF is for itself again. */
+static void leave_vlans(struct igb *g)
+{
+    igb_vlan_leave_all(g, IGB_PF_POOL);
+    igb_pf_update_pool(g, IGB_PF_POOL);
 }
 
 /* The groups that the guest is in, at the other NIC: with the destination they go to the guest, or are cleaned away. */
@@ -292,6 +320,7 @@ static void stage_groups(const struct igb_vf *s, struct igb *dst, unsigned to)
 static int stage(struct nic *nic, unsigned from, struct nic *dest, unsigned to, const struct vf_host *host)
 {
     struct igb *g = igb_of(nic), *dst = igb_of(dest);
+    bool alone = dst == g && to == from;
     unsigned size;
     int err;
 
@@ -302,11 +331,13 @@ static int stage(struct nic *nic, unsigned from, struct nic *dest, unsigned to, 
         .dst = dst,
         .r = {.version = IGB_MOVE_RECORD, .length = sizeof(move.r), .from = from, .to = to}};
     capture(g);
+    move.r.vlans = igb_vlans_of(g, from);
     if (!rings_fit())
         return -EINVAL;
     igb_park_prepare(g, from);
-    if (dst == g && to == from)
-        return 0;
+    err = stage_vlans(g, dst, alone);
+    if (err || alone)
+        return err;
     if (dst != g)
         stage_groups(&g->vf[from], dst, to);
     err = scratch_map();
@@ -345,7 +376,7 @@ static int stop_mailbox(struct igb *g)
 
     if (igb_mbx_has_request(g, r->from) || (igb_rd(g, IGB_P2VMAILBOX(r->from)) & P2V_VFU))
         return -EAGAIN;
-    move.signals = unread(g, r->from);
+    move.r.signals = unread(g, r->from);
     return 0;
 }
 
@@ -374,6 +405,14 @@ static int stop(struct nic *nic)
         return -ETIMEDOUT;
     move.figures.polls = (igb_accesses - before) / 2;
     return 0;
+}
+
+static bool heads_fit(void)
+{
+    const struct igb_record *r = &move.r;
+
+    return r->rdh < size_of(RING_RX) && r->rdt < size_of(RING_RX) && r->tdh < size_of(RING_TX) &&
+           r->tdt < size_of(RING_TX);
 }
 
 static void save_vectors(const struct igb *g)
@@ -411,8 +450,7 @@ static int save(struct nic *nic)
     move.figures.tx_head[0] = move.figures.tx_head[1] = r->tdh;
     move.figures.tx_tail = r->tdt;
     save_vectors(g);
-    if (r->rdh >= size_of(RING_RX) || r->rdt >= size_of(RING_RX) || r->tdh >= size_of(RING_TX) ||
-        r->tdt >= size_of(RING_TX))
+    if (!heads_fit())
         return -EINVAL;
     err = move.host->read(base_of(RING_TX), tx_ring, 16 * size_of(RING_TX));
     return err ? err : move.host->read(base_of(RING_RX), rx_ring, 16 * size_of(RING_RX));
@@ -425,32 +463,109 @@ static uint32_t buffer_bytes(void)
     return 1024 * IGB_GET(SRRCTL_BSIZEPACKET, move.r.fixed[RX_CONTROL]);
 }
 
-/* Only what fits the simple form: one buffer, one frame. The rest is looped back later. */
+/* Bytes at the beginning of each frame that get a buffer of their own, as if the NIC had not understood its headers (datasheet 7.1.10). */
+static uint32_t header_bytes(void)
+{
+    uint32_t control = move.r.fixed[RX_CONTROL];
+
+    return IGB_GET(SRRCTL_DESCTYPE, control) == SRRCTL_ADV_ALWAYS ? 64 * IGB_GET(SRRCTL_BSIZEHEADER, control)
+                                                                  : 0;
+}
+
+/* Descriptors that a frame takes. */
+static unsigned slots_of(const struct igb_parked *p)
+{
+    unsigned left = 0;
+
+    for (const struct nic_buf *b = p->frame; b; b = b->next)
+        left += b->len;
+    left = left > header_bytes() ? left - header_bytes() : 0;
+    return left > buffer_bytes() ? (left + buffer_bytes() - 1) / buffer_bytes() : 1;
+}
+
+static unsigned free_slots(void)
+{
+    return distance(move.r.rdh, move.r.rdt, size_of(RING_RX));
+}
+
+/* The rest is looped back later: frames that find no room, and such as the NIC lays down in another way. */
 static bool can_replay(const struct igb_parked *p)
 {
-    return p->buf->len <= buffer_bytes() &&
-           IGB_GET(SRRCTL_DESCTYPE, move.r.fixed[RX_CONTROL]) <= SRRCTL_ADV_ONEBUF;
+    uint32_t type = IGB_GET(SRRCTL_DESCTYPE, move.r.fixed[RX_CONTROL]);
+
+    return (type <= SRRCTL_ADV_SPLIT || type == SRRCTL_ADV_ALWAYS) && buffer_bytes() &&
+           slots_of(p) <= free_slots();
+}
+
+struct rest {
+    const struct nic_buf *buf; /* NULL: nothing is left */
+    unsigned at;
+};
+
+/* Puts at most `most` bytes of what is left of a frame into a buffer of the guest's; how many they were, or negative errno. */
+static int put(struct rest *rest, uint64_t to, unsigned most)
+{
+    unsigned n, sum = 0;
+    int err;
+
+    while (rest->buf && sum < most) {
+        n = rest->buf->len - rest->at;
+        n = n < most - sum ? n : most - sum;
+        err = n ? move.host->write(to + sum, rest->buf->data + rest->at, n) : 0;
+        if (err)
+            return err;
+        sum += n;
+        rest->at += n;
+        if (rest->at == rest->buf->len)
+            *rest = (struct rest){rest->buf->next, 0};
+    }
+    return (int)sum;
+}
+
+/* One frame into the buffers of as many descriptors as it takes, which in our copy of the ring are written back as the NIC does. */
+static int replay_one(const struct igb_parked *p)
+{
+    union igb_rxd *ring = (void *)rx_ring, done[SLOTS_MAX];
+    struct rest rest = {p->frame, 0};
+    unsigned size = size_of(RING_RX), n = slots_of(p);
+    int header = 0, packet;
+
+    for (unsigned i = 0; i < n; i++) {
+        const union igb_rxd *d = &ring[(move.r.rdh + i) % size];
+
+        if (i == 0 && header_bytes())
+            header = put(&rest, d->read.header, header_bytes());
+        packet = header < 0 ? header : put(&rest, d->read.packet, buffer_bytes());
+        if (packet < 0)
+            return packet;
+        done[i] = p->d;
+        done[i].wb.info = (p->d.wb.info & ~(uint64_t)RXD_INFO_HDR) |
+                          (i == 0 ? IGB_PREP(RXD_INFO_HLEN, (unsigned)header) : 0);
+        done[i].wb.length = (uint16_t)packet;
+        if (i < n - 1)
+            done[i].wb.status = RXD_STATUS_DD;
+    }
+    for (unsigned i = 0; i < n; i++)
+        ring[(move.r.rdh + i) % size] = done[i];
+    move.r.rdh = (move.r.rdh + n) % size;
+    return 0;
 }
 
 /* Into buffers that are the VF's as long as the descriptors say so, which those in the guest's ring do until the destination is the guest's. */
 static int replay(struct nic *nic)
 {
-    struct igb_record *r = &move.r;
-    union igb_rxd *ring = (void *)rx_ring;
-    struct igb_parked *p;
+    const struct igb_parked *p;
     int err = 0;
 
     (void)nic;
-    while (!err && r->rdh != r->rdt && (p = igb_park_next()) && can_replay(p)) {
-        err = move.host->write(ring[r->rdh].read.packet, p->buf->data, p->buf->len);
+    while ((p = igb_park_next()) && can_replay(p)) {
+        err = replay_one(p);
         if (err)
             break;
-        ring[r->rdh] = p->d;
-        r->rdh = (r->rdh + 1) % size_of(RING_RX);
         igb_park_done();
         move.figures.replayed++;
     }
-    move.figures.rx_head[1] = r->rdh;
+    move.figures.rx_head[1] = move.r.rdh;
     return err;
 }
 
@@ -517,11 +632,12 @@ static void load_mailbox(struct igb *g, struct igb *dst)
 {
     const struct igb_record *r = &move.r;
 
-    if (!move.signals)
+    if (!r->signals)
         return;
     for (unsigned i = 0; i < IGB_MSG_WORDS; i++)
-        igb_wr(dst, IGB_VMBMEM_WORD(r->to, i), igb_rd(g, IGB_VMBMEM_WORD(r->from, i)));
-    igb_wr(dst, IGB_P2VMAILBOX(r->to), move.signals);
+        igb_wr(dst, IGB_VMBMEM_WORD(r->to, i),
+               move.unpacked ? r->message[i] : igb_rd(g, IGB_VMBMEM_WORD(r->from, i)));
+    igb_wr(dst, IGB_P2VMAILBOX(r->to), move.r.signals);
 }
 
 /* Vectors and mailbox, too: the destination's interrupts go nowhere yet, and should we die, nothing of them has to be mended. */
@@ -542,7 +658,8 @@ static const void *record(struct nic *nic, uint32_t *length)
 {
     const struct igb *g = igb_of(nic);
 
-    igb_vf_keep(g, move.r.from, &move.r.vf);
+    if (!move.unpacked)
+        igb_vf_keep(g, move.r.from, &move.r.vf);
     move.r.left = igb_park_left();
     *length = sizeof(move.r);
     return &move.r;
@@ -572,9 +689,52 @@ static void swap(struct igb_vf *a, struct igb_vf *b)
     *b = old;
 }
 
+static unsigned room_at(const struct igb *dst)
+{
+    return distance(igb_rd(dst, IGB_RDH(move.r.to)), igb_rd(dst, IGB_RDT(move.r.to)), size_of(RING_RX));
+}
+
+/* The guest gets what is left, as long as it has descriptors for it; true if nothing is. */
+static bool loop_parked(struct igb *dst)
+{
+    const struct igb_parked *p;
+    unsigned room;
+
+    while ((p = igb_park_next())) {
+        room = room_at(dst);
+        if (slots_of(p) > room)
+            return false;
+        for (; p && slots_of(p) <= room; p = igb_park_next()) {
+            room -= slots_of(p);
+            igb_park_loop(dst, &move.figures);
+        }
+    }
+    return true;
+}
+
+/* What comes for it would find descriptors: as many as it had, or a share of the ring. What replay() has used up it must first give again. */
+static bool has_room(const struct igb *dst)
+{
+    const struct vf_figures *f = &move.figures;
+    unsigned size = size_of(RING_RX), had = distance(f->rx_head[0], f->rx_tail, size);
+
+    return room_at(dst) >= (had < size / 4 ? had : size / 4);
+}
+
+/* And what came just before its addresses pointed to the destination, behind that. */
+static void flow(struct igb *g, struct igb *dst)
+{
+    if (dst == g)
+        igb_park_steer(g, move.r.to);
+    poll(&g->nic);
+    (void)loop_parked(dst);
+    move.flows = true;
+}
+
 /*
  * Frames flow to the guest when its addresses point to the destination, and at another NIC when the network knows of it; those that came just before are looped
- * behind.
+ * behind. Unless it lacks descriptors: then it must run first. Of groups' frames the PF has those that came before the destination
+ * was in them.
  */
 static void start(struct nic *nic)
 {
@@ -585,16 +745,15 @@ static void start(struct nic *nic)
     if (r->fixed[TX_WRITE_BACK])
         igb_wr(dst, of_queue(TX_WRITE_BACK, r->to), r->fixed[TX_WRITE_BACK]);
     load_tails(dst);
-    igb_vf_update_pool(dst, r->to);
-    if (dst == g) {
-        igb_park_steer(g, r->to);
-    } else {
-        igb_park_land(dst, r->to);
-        igb_late_begin(g, dst);
-    }
-    igb_park_clone(false);
     poll(nic);
-    igb_park_loop(dst, &move.figures);
+    igb_vf_update_pool(dst, r->to);
+    igb_park_clone(false);
+    if (dst != g) {
+        igb_park_land(dst, r->to);
+        igb_late_begin(g, dst, &r->vlans);
+    }
+    if (loop_parked(dst) && has_room(dst))
+        flow(g, dst);
     igb_keep(dst); /* before the hypervisor takes the move for over */
     if (dst != g)
         igb_keep(g);
@@ -604,12 +763,22 @@ static void finish(struct nic *nic)
 {
     struct igb *g = igb_of(nic), *dst = move.dst;
 
+    if (!move.flows) {
+        (void)sys_wait((poll(nic), loop_parked(dst) && has_room(dst)), FINISH_NS);
+        flow(g, dst);
+    }
+    (void)sys_wait((poll(nic), loop_parked(dst)), FINISH_NS);
+    move.figures.overflowed += igb_park_left();
     if (dst == g)
         igb_park_land(g, move.r.to);
     else
         igb_late_listen();
     igb_park_leave(g);
     igb_park_close();
+    if (dst == g)
+        leave_vlans(g);
+    else
+        igb_pf_update_pool(g, IGB_PF_POOL);
     g->move = NULL;
 }
 
@@ -625,14 +794,37 @@ static void undo(struct nic *nic, bool still)
     }
     (void)igb_park_undone();
     move.figures.replayed = 0;
+    if (move.unpacked) /* it is reset */
+        return;
     if (move.steered) {
         igb_park_steer(g, r->from);
         igb_park_clone(false);
         poll(nic);
-        igb_park_loop(g, &move.figures);
+        while (igb_park_next())
+            igb_park_loop(g, &move.figures);
         igb_park_close();
     }
+    leave_vlans(g);
     g->move = NULL;
+}
+
+static bool are_vlans(const struct igb *g, unsigned vf, const struct igb_vlans *v)
+{
+    bool ok = v->n <= IGB_VF_VLANS && v->port == g->vf[vf].policy.vlan && (!v->port || v->n == 1);
+
+    for (unsigned i = 0; ok && i < v->n; i++)
+        ok = v->vid[i] <= VLVF_VLAN_ID && (!v->port || v->vid[i] == v->port);
+    return ok;
+}
+
+/* Those that it is not in, within its share. */
+static void recall_vlans(struct igb *g, unsigned vf)
+{
+    const struct igb_vlans *v = &move.r.vlans;
+
+    for (unsigned i = 0; i < v->n; i++)
+        if (!igb_vlan_is_member(g, vf, v->vid[i]) && igb_vlan_count(g, vf) < IGB_VF_VLANS)
+            (void)igb_vlan_set(g, vf, v->vid[i], true);
 }
 
 /*
@@ -645,13 +837,14 @@ static int wake_destination(struct igb *g, unsigned vf, const void *rec, uint32_
         return -EINVAL;
     memcpy(&move.r, rec, sizeof(move.r));
     if (move.r.version != IGB_MOVE_RECORD || move.r.length != sizeof(move.r) || move.r.to != vf ||
-        !nic_mac_is_station(move.r.vf.mac))
+        !nic_mac_is_station(move.r.vf.mac) || !are_vlans(g, vf, &move.r.vlans))
         return -EINVAL;
     igb_vf_recall(g, vf, &move.r.vf);
+    recall_vlans(g, vf);
     igb_mta_update(g);
     igb_wr(g, of_queue(TX_WRITE_BACK, vf), move.r.fixed[TX_WRITE_BACK]);
     load_tails(g);
-    igb_announce(g, g->vf[vf].mac);
+    igb_announce(g, g->vf[vf].mac, &move.r.vlans);
     printf("%s/%u: %u frames that were parked are lost\n", g->nic.name, vf, move.r.left);
     return 0;
 }
@@ -686,6 +879,69 @@ static int wake(struct nic *nic, unsigned vf, const void *rec, uint32_t length)
     return 0;
 }
 
+/* --- a guest that is saved, and comes back --- */
+
+static const void *pack(struct nic *nic, uint32_t *length)
+{
+    struct igb *g = igb_of(nic);
+    struct igb_record *r = &move.r;
+
+    for (unsigned i = 0; i < IGB_MSG_WORDS; i++)
+        r->message[i] = igb_rd(g, IGB_VMBMEM_WORD(r->from, i));
+    igb_park_close();
+    leave_vlans(g);
+    return record(nic, length);
+}
+
+static int unpack(struct nic *nic, unsigned vf, const void *rec, uint32_t length, const struct vf_host *host)
+{
+    struct igb *g = igb_of(nic);
+    const struct igb_record *r = rec;
+    int err;
+
+    if (length != sizeof(*r) || r->version != IGB_MOVE_RECORD || r->length != sizeof(*r) ||
+        vf >= nic->channels || r->vlans.n > IGB_VF_VLANS)
+        return -EINVAL;
+    igb_late_end();
+    move = (struct igb_move){.host = host, .src = g, .dst = g, .r = *r, .unpacked = true};
+    move.r.from = move.r.to = vf;
+    if (!rings_fit() || !heads_fit() || !nic_mac_is_station(r->vf.mac) || g->vf[vf].broken ||
+        !g->vf[vf].allowed)
+        return -EINVAL;
+    err = host->read(base_of(RING_TX), tx_ring, 16 * size_of(RING_TX));
+    if (!err)
+        err = scratch_map();
+    if (!err)
+        err = open_queues(g);
+    return err ? err : advance_tx(g, (r->tdh + size_of(RING_TX) - 2) % size_of(RING_TX), NULL);
+}
+
+/* The guest's place in the tables comes with it, and all that its driver had asked for. */
+static int go_on(struct nic *old, unsigned was)
+{
+    const struct igb_record *r = &move.r;
+    struct igb *g = move.dst, *from = igb_of(old);
+
+    if (was >= old->channels)
+        return -EINVAL;
+    if (from != g || was != r->to)
+        swap(&from->vf[was], &g->vf[r->to]);
+    igb_vf_recall(g, r->to, &r->vf);
+    igb_vf_open(g, r->to);
+    if (are_vlans(g, r->to, &r->vlans))
+        recall_vlans(g, r->to);
+    igb_mta_update(g);
+    g->vf[r->to].cts = true;
+    if (r->fixed[TX_WRITE_BACK])
+        igb_wr(g, of_queue(TX_WRITE_BACK, r->to), r->fixed[TX_WRITE_BACK]);
+    load_tails(g);
+    igb_announce(g, g->vf[r->to].mac, &r->vlans);
+    igb_keep(g);
+    if (from != g)
+        igb_keep(from);
+    return 0;
+}
+
 static const struct vf_figures *figures(struct nic *nic)
 {
     (void)nic;
@@ -713,6 +969,9 @@ const struct vf_ops igb_vf_ops = {
     .undo = undo,
     .wake = wake,
     .record = record,
+    .pack = pack,
+    .unpack = unpack,
+    .go_on = go_on,
     .figures = figures,
     .accesses = accesses,
 };

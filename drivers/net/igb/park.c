@@ -2,7 +2,7 @@
 /*
  * The parking queue: frames for a guest that is between two VFs. Its addresses point to the PF's pool meanwhile; what the PF's queue receives for them is kept
  * with the write-back that the device gave it, and put into the guest's own ring in order, or looped back to it once its filters point to it again. Broadcast
- * and multicast reach all pools at once, so they are copied while the VF is silent.
+ * and multicast reach all pools at once, so they are copied while the VF is silent. The PF is in the guest's VLANs meanwhile, and in no others.
  */
 #include "drivers/net/igb/io.h"
 #include "drivers/net/igb/move.h"
@@ -10,14 +10,17 @@
 #include <string.h>
 
 _Static_assert(IGB_PARK_MAX >= 2048, "1 ms of the shortest frames at 1 Gb/s is 1,488");
+_Static_assert((IGB_JUMBO_MAX + BUF_SIZE - 1) / BUF_SIZE + 2 <= NIC_FRAGS_MAX, "a long frame can be sent on");
 
 static struct {
     bool clones;
+    unsigned port; /* the guest's frames are of this VLAN; 0: of any */
     uint8_t mac[1 + IGB_EXTRA_MACS][NIC_MAC_LEN];
     unsigned entry[1 + IGB_EXTRA_MACS]; /* of the receive addresses */
     unsigned macs;
     struct igb_parked frame[IGB_PARK_MAX];
     unsigned first, done, end; /* frames [first, done) are in the guest's ring, [done, end) are not */
+    unsigned buffers;          /* of all of them: at most IGB_PARK_MAX, too */
 } parking;
 
 static void add_mac(const uint8_t *mac, unsigned entry)
@@ -32,7 +35,8 @@ void igb_park_prepare(struct igb *g, unsigned vf)
 
     parking.clones = false;
     parking.macs = 0;
-    parking.first = parking.done = parking.end = 0;
+    parking.first = parking.done = parking.end = parking.buffers = 0;
+    parking.port = g->vf[vf].policy.vlan;
     add_mac(g->vf[vf].mac, IGB_RAR_VF(vf));
     for (unsigned i = 0; i < g->vf[vf].extra_macs; i++) {
         igb_rar_get(g, IGB_RAR_EXTRA(vf, i), mac);
@@ -80,36 +84,59 @@ static bool is_for_guest(const uint8_t *frame)
     return false;
 }
 
-static bool keep(struct igb *g, struct nic_buf *buf, const union igb_rxd *d)
+/* Whether its own VF would have let that through. */
+static bool is_of_its_vlan(const union igb_rxd *d)
 {
-    if (!buf || parking.end == IGB_PARK_MAX) {
-        g->move->figures.overflowed++;
-        return false;
-    }
-    parking.frame[parking.end++] = (struct igb_parked){buf, *d};
-    g->move->figures.parked++;
-    return true;
+    return !parking.port ||
+           ((d->wb.status & RXD_STATUS_VP) && IGB_GET(VLVF_VLAN_ID, d->wb.vlan) == parking.port);
 }
 
-bool igb_park_take(struct igb *g, struct nic_buf *buf, const union igb_rxd *d)
+/* Frees it if there is no room. */
+static void keep(struct igb *g, struct nic_buf *frame, const union igb_rxd *d)
 {
-    struct nic_buf *copy;
+    unsigned n = 0;
 
-    if (is_for_guest(buf->data)) {
-        if (!keep(g, buf, d))
-            buf_free(buf);
-        return true;
+    for (const struct nic_buf *b = frame; b; b = b->next)
+        n++;
+    if (n == 0 || parking.end == IGB_PARK_MAX || parking.buffers + n > IGB_PARK_MAX) {
+        g->move->figures.overflowed++;
+        buf_free_frame(frame);
+        return;
     }
-    if (!(buf->data[0] & 1) || !parking.clones)
-        return false;
-    copy = buf_alloc();
-    if (copy) {
-        copy->len = buf->len;
-        memcpy(copy->data, buf->data, buf->len);
+    parking.frame[parking.end++] = (struct igb_parked){frame, *d};
+    parking.buffers += n;
+    g->move->figures.parked++;
+}
+
+/* NULL: no buffers. */
+static struct nic_buf *copy_of(const struct nic_buf *frame)
+{
+    struct nic_buf *copy = NULL, **end = &copy;
+
+    for (; frame; frame = frame->next) {
+        *end = buf_alloc();
+        if (!*end) {
+            buf_free_frame(copy);
+            return NULL;
+        }
+        (*end)->len = frame->len;
+        memcpy((*end)->data, frame->data, frame->len);
+        end = &(*end)->next;
     }
-    if (!keep(g, copy, d) && copy)
-        buf_free(copy);
-    return false;
+    return copy;
+}
+
+bool igb_park_take(struct igb *g, struct nic_buf *frame, const union igb_rxd *d)
+{
+    bool own = is_for_guest(frame->data), wanted = is_of_its_vlan(d);
+
+    if (own && wanted)
+        keep(g, frame, d);
+    else if (own)
+        buf_free_frame(frame);
+    else if ((frame->data[0] & 1) && parking.clones && wanted)
+        keep(g, copy_of(frame), d);
+    return own;
 }
 
 struct igb_parked *igb_park_next(void)
@@ -135,27 +162,41 @@ unsigned igb_park_left(void)
     return parking.end - parking.done;
 }
 
-/* A group's frame goes to its address, or all pools would get it once more. */
-static void loop(struct igb *g, struct nic_buf *buf, struct vf_figures *f)
+int igb_pass_on(struct igb *g, const struct nic_buf *frame, const union igb_rxd *d)
 {
-    if (buf->data[0] & 1)
-        memcpy(buf->data, parking.mac[0], NIC_MAC_LEN);
-    if (igb_send_now(g, buf->data, buf->len) == 0)
+    const uint8_t tag[IGB_VLAN_TAG_LEN] = {0x81, 0, (uint8_t)(d->wb.vlan >> 8), (uint8_t)d->wb.vlan};
+    struct nic_frag frag[NIC_FRAGS_MAX] = {{frame->data, frame->len}};
+    unsigned n = 1;
+
+    if (d->wb.status & RXD_STATUS_VP) {
+        frag[0].len = 2 * NIC_MAC_LEN;
+        frag[n++] = (struct nic_frag){tag, sizeof(tag)};
+        frag[n++] =
+            (struct nic_frag){frame->data + 2 * NIC_MAC_LEN, (uint16_t)(frame->len - 2 * NIC_MAC_LEN)};
+    }
+    for (frame = frame->next; frame && n < NIC_FRAGS_MAX; frame = frame->next)
+        frag[n++] = (struct nic_frag){frame->data, frame->len};
+    return igb_send_now(g, frag, n);
+}
+
+/* A group's frame goes to its address, or all pools would get it once more. */
+void igb_park_loop(struct igb *g, struct vf_figures *f)
+{
+    const struct igb_parked *p = igb_park_next();
+
+    if (p->frame->data[0] & 1)
+        memcpy(p->frame->data, parking.mac[0], NIC_MAC_LEN);
+    if (igb_pass_on(g, p->frame, &p->d) == 0)
         f->looped++;
     else
         f->overflowed++;
-}
-
-void igb_park_loop(struct igb *g, struct vf_figures *f)
-{
-    for (; parking.done < parking.end; parking.done++)
-        loop(g, parking.frame[parking.done].buf, f);
+    igb_park_done();
 }
 
 void igb_park_close(void)
 {
     for (unsigned i = parking.first; i < parking.end; i++)
-        buf_free(parking.frame[i].buf);
-    parking.first = parking.done = parking.end = 0;
+        buf_free_frame(parking.frame[i].frame);
+    parking.first = parking.done = parking.end = parking.buffers = 0;
     parking.clones = false;
 }

@@ -100,9 +100,12 @@ typedef struct {
 #define IGB_RDBAH(q)       IGB_REG(0xc004 + 0x40 * (q))
 #define IGB_RDLEN(q)       IGB_REG(0xc008 + 0x40 * (q))
 #define IGB_SRRCTL(q)      IGB_REG(0xc00c + 0x40 * (q))
-#define SRRCTL_BSIZEPACKET IGB_MASK(6, 0) /* KiB */
+#define SRRCTL_BSIZEPACKET IGB_MASK(6, 0)  /* KiB */
+#define SRRCTL_BSIZEHEADER IGB_MASK(11, 8) /* 64 bytes */
 #define SRRCTL_DESCTYPE    IGB_MASK(27, 25)
 #define SRRCTL_ADV_ONEBUF  1u
+#define SRRCTL_ADV_SPLIT   2u
+#define SRRCTL_ADV_ALWAYS  5u /* the header's buffer is always used */
 #define SRRCTL_DROP_EN     IGB_BIT(31)
 #define IGB_RDH(q)         IGB_REG(0xc010 + 0x40 * (q))
 #define IGB_RXCTL(q)       IGB_REG(0xc014 + 0x40 * (q)) /* DCA and relaxed ordering */
@@ -197,7 +200,10 @@ typedef struct {
 /* Advanced receive descriptor, write-back form */
 #define RXD_STATUS_DD  IGB_BIT(0)
 #define RXD_STATUS_EOP IGB_BIT(1)
+#define RXD_STATUS_VP  IGB_BIT(3) /* a VLAN tag was taken off: it is in `vlan` */
 #define RXD_ERROR_RXE  IGB_BIT(31)
+#define RXD_INFO_HDR   IGB_MASK(31, 21) /* of info: SPH and HDR_LEN */
+#define RXD_INFO_HLEN  IGB_MASK(30, 21)
 
 union igb_rxd {
     struct {

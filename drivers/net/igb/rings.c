@@ -105,30 +105,51 @@ int igb_rings_start(struct igb *g)
     return err ? err : tx_start(g);
 }
 
-/* One completed descriptor: the frame goes up, or the buffer back to the pool. */
+/* A whole frame: parked, handed on, or the stack's; of which are only those that fit one buffer and have no tag. */
+static void rx_frame(struct igb *g, struct nic_buf *frame, const union igb_rxd *d)
+{
+    g->nic.stats.rx_frames++;
+    g->nic.stats.rx_bytes += g->rx.length;
+    if (g->move && igb_park_take(g, frame, d))
+        return;
+    if (!igb_late_take(g, frame, d) && !(d->wb.status & RXD_STATUS_VP)) {
+        if (!frame->next && frame->len <= IGB_FRAME_MAX) {
+            g->nic.events->received(&g->nic, frame);
+            return;
+        }
+        g->nic.stats.rx_errors++;
+    }
+    buf_free_frame(frame);
+}
+
+/* One completed descriptor: a frame, or a piece of a long one. */
 static void rx_complete(struct igb *g, struct nic_buf *buf, const union igb_rxd *d)
 {
+    struct igb_rx *rx = &g->rx;
+    struct nic_buf *frame;
     uint32_t status = d->wb.status;
-    uint16_t len = d->wb.length;
-    bool last = status & RXD_STATUS_EOP,
-         bad = g->rx.skip || !last || status & RXD_ERROR_RXE || len > BUF_SIZE;
+    bool last = status & RXD_STATUS_EOP;
 
-    g->rx.skip = !last;
-    if (bad) {
+    buf->len = d->wb.length;
+    if (rx->first)
+        rx->last->next = buf;
+    else
+        rx->first = buf;
+    rx->last = buf;
+    rx->length += buf->len;
+    rx->skip |= (last && status & RXD_ERROR_RXE) || buf->len > BUF_SIZE || rx->length > IGB_JUMBO_MAX;
+    if (!last && !rx->skip)
+        return;
+    frame = rx->first;
+    rx->first = NULL;
+    if (rx->skip) {
         g->nic.stats.rx_errors += last;
-        buf_free(buf);
-        return;
+        buf_free_frame(frame);
+    } else {
+        rx_frame(g, frame, d);
     }
-    g->nic.stats.rx_frames++;
-    g->nic.stats.rx_bytes += len;
-    buf->len = len;
-    if (g->move && igb_park_take(g, buf, d))
-        return;
-    if (igb_late_take(g, buf)) {
-        buf_free(buf);
-        return;
-    }
-    g->nic.events->received(&g->nic, buf);
+    rx->skip = rx->skip && !last;
+    rx->length = 0;
 }
 
 bool igb_rx_poll(struct igb *g)
@@ -214,13 +235,12 @@ int igb_transmit(struct nic *nic, const struct nic_frag *frag, unsigned n, void 
     return 0;
 }
 
-int igb_send_now(struct igb *g, const void *frame, uint16_t length)
+int igb_send_now(struct igb *g, const struct nic_frag *frag, unsigned n)
 {
-    const struct nic_frag frag = {frame, length};
     int err;
 
     (void)igb_tx_reclaim(g);
-    err = igb_transmit(&g->nic, &frag, 1, NULL);
+    err = igb_transmit(&g->nic, frag, n, NULL);
     if (err)
         return err;
     return sys_wait((igb_tx_reclaim(g), g->tx.head == g->tx.tail), SEND_WAIT_NS) ? 0 : -ETIMEDOUT;

@@ -129,7 +129,7 @@ unsigned igb_vlan_count(const struct igb *g, unsigned pool)
     return n;
 }
 
-static void vlan_leave_all(struct igb *g, unsigned pool)
+void igb_vlan_leave_all(struct igb *g, unsigned pool)
 {
     for (unsigned i = 0; i < IGB_VLVFS; i++) {
         uint32_t v = igb_rd(g, IGB_VLVF(i));
@@ -137,6 +137,30 @@ static void vlan_leave_all(struct igb *g, unsigned pool)
         if (IGB_GET(VLVF_POOLSEL, v) & IGB_BIT(pool))
             (void)igb_vlan_set(g, pool, IGB_GET(VLVF_VLAN_ID, v), false);
     }
+}
+
+struct igb_vlans igb_vlans_of(const struct igb *g, unsigned vf)
+{
+    struct igb_vlans all = {.port = g->vf[vf].policy.vlan};
+
+    for (unsigned i = 0; i < IGB_VLVFS && all.n < IGB_VF_VLANS; i++) {
+        uint32_t v = igb_rd(g, IGB_VLVF(i));
+
+        if (IGB_GET(VLVF_POOLSEL, v) & IGB_BIT(vf))
+            all.vid[all.n++] = (uint16_t)IGB_GET(VLVF_VLAN_ID, v);
+    }
+    return all;
+}
+
+bool igb_vlans_fit(const struct igb *g, const struct igb_vlans *v)
+{
+    unsigned missing = 0, free = 0;
+
+    for (unsigned i = 0; i < v->n; i++)
+        missing += vlvf_find(g, v->vid[i], false) < 0;
+    for (unsigned i = 0; i < IGB_VLVFS; i++)
+        free += !(igb_rd(g, IGB_VLVF(i)) & VLVF_VI_EN);
+    return missing <= free;
 }
 
 /* --- pools
@@ -158,6 +182,22 @@ void igb_vf_update_pool(struct igb *g, unsigned vf)
     igb_wr(g, IGB_VMOLR(vf), v);
 }
 
+/* Tags are taken off here as in guests' pools: what is kept for a guest is then as its own VF would have it. */
+void igb_pf_update_pool(struct igb *g, unsigned like)
+{
+    uint32_t groups = like == IGB_PF_POOL ? 0 : igb_rd(g, IGB_VMOLR(like)) & (VMOLR_ROMPE | VMOLR_MPME);
+
+    igb_wr(g, IGB_VMOLR(IGB_PF_POOL),
+           groups | VMOLR_BAM | VMOLR_AUPE | VMOLR_STRVLAN | VMOLR_STRCRC | VMOLR_LPE |
+               IGB_PREP(VMOLR_RLPML, IGB_JUMBO_MAX));
+}
+
+void igb_vf_update_tag(struct igb *g, unsigned vf, const struct nic_channel *policy)
+{
+    igb_wr(g, IGB_VMVIR(vf),
+           policy->vlan ? VMVIR_VLANA_DEFAULT | IGB_PREP(VMVIR_PORT_VLAN_ID, policy->vlan) : 0);
+}
+
 void igb_vf_enable(struct igb *g, unsigned vf, bool on)
 {
     set_bit(g, IGB_VFTE, IGB_BIT(vf), on);
@@ -172,7 +212,7 @@ void igb_vf_open(struct igb *g, unsigned vf)
     if (s->policy.vlan) {
         /* Its own entry is always to be had: guests' shares of the table leave room for one VLAN per VF. */
         (void)igb_vlan_set(g, vf, s->policy.vlan, true);
-        igb_wr(g, IGB_VMVIR(vf), VMVIR_VLANA_DEFAULT | IGB_PREP(VMVIR_PORT_VLAN_ID, s->policy.vlan));
+        igb_vf_update_tag(g, vf, &s->policy);
     }
     igb_vf_update_pool(g, vf);
 }
@@ -259,7 +299,7 @@ static bool scrub_filters(struct igb *g, unsigned vf)
     igb_rar_clear(g, IGB_RAR_VF(vf));
     for (unsigned i = 0; i < IGB_EXTRA_MACS; i++)
         igb_rar_clear(g, IGB_RAR_EXTRA(vf, i));
-    vlan_leave_all(g, vf);
+    igb_vlan_leave_all(g, vf);
     igb_wr(g, IGB_VMVIR(vf), 0);
     igb_wr(g, IGB_VMOLR(vf), VMOLR_STRCRC);
     return filters_clean(g, vf);
@@ -325,8 +365,7 @@ void igb_switch_setup(struct igb *g)
                (g->nic.vepa ? 0 : DTXSWC_LOOPBACK_EN));
     igb_wr(g, IGB_QDE, 0xffff); /* a queue without descriptors loses its own frames and holds up nobody's */
     igb_rar_check(g, IGB_RAR_PF, g->nic.mac, IGB_PF_POOL);
-    igb_wr(g, IGB_VMOLR(IGB_PF_POOL),
-           VMOLR_BAM | VMOLR_AUPE | VMOLR_STRCRC | VMOLR_LPE | IGB_PREP(VMOLR_RLPML, IGB_FRAME_MAX));
+    igb_pf_update_pool(g, IGB_PF_POOL);
     igb_wr(g, IGB_RPLOLR, VMOLR_STRVLAN | VMOLR_STRCRC); /* a group's frames come to all pools alike */
     igb_wr(g, IGB_RLPML, IGB_JUMBO_MAX);
     igb_wr(g, IGB_RXCSUM, 0);

@@ -66,6 +66,14 @@ struct vf_ops {
      */
     int (*wake)(struct nic *nic, unsigned vf, const void *record, uint32_t length);
     const void *(*record)(struct nic *nic, uint32_t *length);
+    /*
+     * A guest that is saved, and comes back later: pack(), after save() with no frames parked, gives the record with all that its VF is. unpack(): brings `nic`'s channel `vf`, which is as after a reset, to what the record says, as stage() and save() do; load() and
+     * record() follow, and go_on() in the place of start() and finish(). `old` and `was`: what the guest had.
+     */
+    const void *(*pack)(struct nic *nic, uint32_t *length);
+    int (*unpack)(struct nic *nic, unsigned vf, const void *record, uint32_t length,
+                  const struct vf_host *host);
+    int (*go_on)(struct nic *old, unsigned was);
     const struct vf_figures *(*figures)(struct nic *nic);
     unsigned (*accesses)(void); /* to registers, since start */
 };

@@ -25,4 +25,8 @@
         abort();                                                                                             \
     } while (0)
 
+/* Pools and heap are large, and lwIP sets up what it takes out of them. */
+#define LWIP_DECLARE_MEMORY_ALIGNED(name, size)                                                              \
+    u8_t name[LWIP_MEM_ALIGN_BUFFER(size)] __attribute__((section(".bss.not_zeroed")))
+
 #define LWIP_RAND() ((u32_t)rand())

@@ -16,6 +16,11 @@
     .globl guest_entry
 guest_entry:
     cld
+    movl $guest_bss, %edi       /* in the place of the I/O domain it is as it was when that starts anew */
+    movl $guest_end, %ecx
+    subl %edi, %ecx
+    xorl %eax, %eax
+    rep stosb
     movl $stack_top, %esp
     movl $page_dir, %edi
     movl $0x83, %eax            /* present, writable, 2 MiB */

@@ -6,7 +6,9 @@
  *   traffic ping HOST COUNT [MS]      ICMP echo, one in flight, MS between two (default 10; 0: back to back)
  *   traffic get|put HOST MEGABYTES    one TCP transfer; the receiver checks every byte
  *   traffic rtt HOST COUNT            UDP echo of 64 bytes, one after the other
- *   traffic number HOST COUNT RATE    numbered UDP echoes, RATE a second whatever comes back: lost, doubled, out of order
+ *   traffic number HOST COUNT RATE [SIZE]   numbered UDP echoes, RATE a second whatever comes back: lost, doubled, out of order
+ *   traffic cast GROUP COUNT RATE FROM      the same to a group, by way of the interface that has the address FROM, without echoes
+ *   traffic listen GROUP COUNT AT           is in the group at the interface with that address until all have come, or a while nothing has
  *   traffic udp HOST SECONDS SIZE     as many datagrams as go out; the server counts what comes in
  *   traffic cpu SECONDS               turns of a loop in each second of the wall clock
  *
@@ -27,11 +29,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PORT    7000
-#define MAGIC   0x4c4d5452u
-#define CHUNK   65536
-#define STALL_S 30 /* a transfer that stands still for so long has failed */
-#define LOST_S  10 /* an echo that has not come back by then is lost: on a busy host a late one is not */
+#define PORT       7000
+#define GROUP_PORT 7001
+#define MAGIC      0x4c4d5452u
+#define CHUNK      65536
+#define STALL_S    30 /* a transfer that stands still for so long has failed */
+#define LOST_S     10 /* an echo that has not come back by then is lost: on a busy host a late one is not */
 
 enum op { OP_SEND = 1, OP_RECEIVE, OP_ECHO, OP_COUNT, OP_RESULT };
 
@@ -328,7 +331,7 @@ static int udp_rtt(const char *host, unsigned count)
 }
 
 #define NUMBERS_MAX (1u << 20)
-#define GRACE_S     3 /* for what is still under way at the end */
+#define MISSING_MAX 16 /* that are named */
 
 struct numbers {
     unsigned got, twice, late, next; /* late: came after a higher one */
@@ -357,26 +360,77 @@ static void take_numbers(int s, struct numbers *n, unsigned count, double second
     }
 }
 
-static int udp_number(const char *host, unsigned count, unsigned rate)
+static int say_numbers(const char *what, const char *host, const struct numbers *n, unsigned count,
+                       double start)
+{
+    unsigned missing = 0;
+
+    printf("guest: %s %s %u lost %u doubled %u late %u rate %.0f/s\n", what, host, count, count - n->got,
+           n->twice, n->late, (double)count / (now() - start));
+    for (unsigned i = 0; i < count; i++)
+        if (!n->seen[i] && missing++ < MISSING_MAX)
+            printf("missing: %u\n", i);
+    return n->got != count || n->twice;
+}
+
+static int udp_number(const char *host, unsigned count, unsigned rate, unsigned length)
 {
     static struct numbers n;
-    struct request req[4] = {{MAGIC, OP_ECHO, 0}};
+    static struct request req[CHUNK / sizeof(struct request)] = {{MAGIC, OP_ECHO, 0}};
     int s = udp_socket(host), size = 4 << 20;
     double start = now();
 
-    if (count > NUMBERS_MAX || rate == 0)
+    if (count > NUMBERS_MAX || rate == 0 || length < 4 * sizeof(req[0]) || length > sizeof(req))
         return 2;
     setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
     for (unsigned i = 0; i < count; i++) {
         req[0].bytes = i;
-        if (send(s, req, sizeof(req), 0) < 0)
+        if (send(s, req, length, 0) < 0)
             die("send");
         take_numbers(s, &n, count, start + (double)(i + 1) / rate - now());
     }
-    take_numbers(s, &n, count, GRACE_S);
-    printf("guest: number %s %u lost %u doubled %u late %u rate %.0f/s\n", host, count, count - n.got,
-           n.twice, n.late, (double)count / (now() - start));
-    return n.got != count || n.twice;
+    take_numbers(s, &n, count, LOST_S);
+    return say_numbers("number", host, &n, count, start);
+}
+
+static int cast(const char *group, unsigned count, unsigned rate, const char *from)
+{
+    struct sockaddr_in to = address(group, GROUP_PORT), own = address(from, 0);
+    struct request req[4] = {{MAGIC, OP_COUNT, 0}};
+    int s = socket(AF_INET, SOCK_DGRAM, 0);
+    double start = now(), left;
+
+    if (rate == 0 || setsockopt(s, IPPROTO_IP, IP_MULTICAST_IF, &own.sin_addr, sizeof(own.sin_addr)))
+        die("cast");
+    for (unsigned i = 0; i < count; i++) {
+        req[0].bytes = i;
+        if (sendto(s, req, sizeof(req), 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+            die("sendto");
+        left = start + (double)(i + 1) / rate - now();
+        if (left > 0)
+            usleep((unsigned)(left * 1e6));
+    }
+    return 0;
+}
+
+static int listen_to(const char *group, unsigned count, const char *at)
+{
+    static struct numbers n;
+    struct sockaddr_in a = address(group, GROUP_PORT), own = address(at, 0);
+    struct ip_mreq join = {a.sin_addr, own.sin_addr};
+    int s = socket(AF_INET, SOCK_DGRAM, 0), size = 4 << 20;
+    double start = now();
+    unsigned before;
+
+    setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+    if (count > NUMBERS_MAX || bind(s, (struct sockaddr *)&a, sizeof(a)) ||
+        setsockopt(s, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof(join)))
+        die("listen");
+    do {
+        before = n.got;
+        take_numbers(s, &n, count, LOST_S);
+    } while (n.got < count && n.got != before);
+    return say_numbers("listen", group, &n, count, start);
 }
 
 static int udp_rate(const char *host, unsigned seconds, unsigned size)
@@ -448,7 +502,11 @@ int main(int argc, char **argv)
     if (argc > 3 && !strcmp(what, "rtt"))
         return udp_rtt(host, n);
     if (argc > 4 && !strcmp(what, "number"))
-        return udp_number(host, n, m);
+        return udp_number(host, n, m, argc > 5 ? (unsigned)strtoul(argv[5], NULL, 0) : 64);
+    if (argc > 5 && !strcmp(what, "cast"))
+        return cast(host, n, m, argv[5]);
+    if (argc > 4 && !strcmp(what, "listen"))
+        return listen_to(host, n, argv[4]);
     if (argc > 4 && !strcmp(what, "udp"))
         return udp_rate(host, n, m);
     printf("usage: traffic serve | ping HOST COUNT [MS] | get|put HOST MB | rtt HOST COUNT | udp HOST "

@@ -5,6 +5,7 @@
 #include "boot/load_bzimage.c"
 #include "boot/load_elf.c"
 #include "boot/load_multiboot.c"
+#include "boot/state.c"
 #include "boot/tables.c"
 #include "boot/text.c"
 
@@ -53,7 +54,7 @@ static void carry_out(void)
     plan();
     CHECK(!start.refusal[0]);
     CHECK(start.npieces >= 3 && start.npieces <= BOOT_PIECES_MAX);
-    CHECK_EQ(start.gdt, LOAD_GDT);
+    CHECK_EQ(start.vcpu.segment[SEG_GDTR].base, LOAD_GDT);
     for (unsigned i = 0; i < start.npieces; i++) {
         const struct boot_piece *p = &start.piece[i];
 
@@ -107,12 +108,12 @@ TEST(bzimage_goes_to_its_preferred_address_and_starts_in_long_mode)
     make_bzimage();
     carry_out();
     CHECK(!memcmp(at(0x1000000), image + 2560, 8192));
-    CHECK_EQ(start.entry, 0x1000200);
-    CHECK_EQ(start.rsi, LOAD_INFO);
-    CHECK_EQ(start.rax | start.rbx, 0);
-    CHECK(start.cr3 != 0);
-    CHECK_EQ(((uint64_t *)at(start.gdt))[2], 0x00af9b000000ffff);
-    CHECK_EQ(((uint64_t *)at(start.gdt))[3], 0x00cf93000000ffff);
+    CHECK_EQ(start.vcpu.rip, 0x1000200);
+    CHECK_EQ(start.vcpu.gpr[RSI], LOAD_INFO);
+    CHECK_EQ(start.vcpu.gpr[RAX] | start.vcpu.gpr[RBX], 0);
+    CHECK(start.vcpu.reg[REG_CR3] != 0);
+    CHECK_EQ(((uint64_t *)at(start.vcpu.segment[SEG_GDTR].base))[2], 0x00af9b000000ffff);
+    CHECK_EQ(((uint64_t *)at(start.vcpu.segment[SEG_GDTR].base))[3], 0x00cf93000000ffff);
     teardown();
 }
 
@@ -124,7 +125,7 @@ TEST(page_tables_map_the_first_4_gib_onto_themselves)
     make_bzimage();
     carry_out();
     for (unsigned i = 0; i < ARRAY_SIZE(probes); i++) {
-        uint64_t *pml4 = at(start.cr3), *pdpt, *pd, a = probes[i];
+        uint64_t *pml4 = at(start.vcpu.reg[REG_CR3]), *pdpt, *pd, a = probes[i];
 
         pdpt = at(pml4[a >> 39] & ~0xfffull);
         pd = at(pdpt[a >> 30 & 511] & ~0xfffull);
@@ -357,10 +358,10 @@ TEST(elf_with_a_pvh_note_starts_in_flat_protected_mode)
     img.initrd = initrd;
     img.initrd_size = sizeof(initrd);
     carry_out();
-    CHECK_EQ(start.entry, 0x200040);
-    CHECK_EQ(start.rbx, LOAD_INFO);
-    CHECK_EQ(start.cr3, 0);
-    CHECK_EQ(((uint64_t *)at(start.gdt))[2], 0x00cf9b000000ffff);
+    CHECK_EQ(start.vcpu.rip, 0x200040);
+    CHECK_EQ(start.vcpu.gpr[RBX], LOAD_INFO);
+    CHECK_EQ(start.vcpu.reg[REG_CR3], 0);
+    CHECK_EQ(((uint64_t *)at(start.vcpu.segment[SEG_GDTR].base))[2], 0x00cf9b000000ffff);
     CHECK_EQ(*(uint8_t *)at(0x200fff), 0xcc);
     CHECK_EQ(*(uint8_t *)at(0x30000f), 0xdd);
     CHECK_EQ(*(uint8_t *)at(0x300010), 0);
@@ -528,9 +529,9 @@ TEST(multiboot_starts_with_its_magic)
     img.initrd = initrd;
     img.initrd_size = sizeof(initrd);
     carry_out();
-    CHECK_EQ(start.entry, 0x100010);
-    CHECK_EQ(start.rax, 0x2badb002);
-    CHECK_EQ(start.rbx, LOAD_INFO);
+    CHECK_EQ(start.vcpu.rip, 0x100010);
+    CHECK_EQ(start.vcpu.gpr[RAX], 0x2badb002);
+    CHECK_EQ(start.vcpu.gpr[RBX], LOAD_INFO);
     CHECK_EQ(*(uint8_t *)at(0x100fff), 0xee);
     CHECK_EQ(*(uint8_t *)at(0x101000), 0);
     mb = at(LOAD_INFO);
@@ -556,8 +557,8 @@ TEST(multiboot_elf_of_64_bits_starts_at_its_physical_entry)
     e->h.phnum = 2;
     *(struct multiboot_header *)e->text = (struct multiboot_header){0x1badb002, 3, 0u - 0x1badb005};
     carry_out();
-    CHECK_EQ(start.entry, 0x200010);
-    CHECK_EQ(start.rax, 0x2badb002);
+    CHECK_EQ(start.vcpu.rip, 0x200010);
+    CHECK_EQ(start.vcpu.gpr[RAX], 0x2badb002);
     teardown();
 }
 

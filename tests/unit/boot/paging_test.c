@@ -89,6 +89,7 @@ TEST(a_small_pool_and_a_second_mapping_are_refused)
 
 #define IMAGE     ((uint64_t)64 << 20)
 #define STACKS    ((uint64_t)80 << 20)
+#define CPUS      3
 #define CONSTANTS 0x8000
 
 static const struct boot_range ram[] = {{0, 640 << 10}, {1 << 20, 3 * SIZE_1G}};
@@ -104,7 +105,7 @@ static const struct elf_image img = {
 static bool build(bool leaf_1g)
 {
     start(paging_tables(ram, 2, &img), leaf_1g);
-    return paging_build(&pt, ram, 2, &img, IMAGE, STACKS);
+    return paging_build(&pt, ram, 2, &img, IMAGE, STACKS, CPUS);
 }
 
 static uint64_t flags_of(uint64_t va)
@@ -183,19 +184,23 @@ TEST(the_direct_map_holds_ram_in_large_leaves_and_nothing_else)
     CHECK(look(DIRECT_MAP_BASE + SIZE_1G, &level) && level == 1);
 }
 
-TEST(the_boot_processors_stacks_have_guard_pages)
+TEST(stacks_have_guard_pages)
 {
+    uint64_t last = 0;
     unsigned level;
 
     CHECK(build(true));
-    for (unsigned s = 0; s < STACKS_PER_CPU; s++) {
-        uint64_t top = stack_top(0, s), bottom = top - STACK_BYTES;
+    for (unsigned i = 0; i < CPUS * STACKS_PER_CPU; i++) {
+        uint64_t top = stack_top(i / STACKS_PER_CPU, i % STACKS_PER_CPU), bottom = top - STACK_BYTES;
 
+        CHECK(bottom >= last + PAGE_SIZE);
         CHECK(!look(bottom - 1, &level) && !look(top, &level));
-        CHECK_EQ(pa_of(bottom), STACKS + s * STACK_BYTES);
-        CHECK_EQ(pa_of(top - 1), STACKS + (s + 1) * STACK_BYTES - 1);
+        CHECK_EQ(pa_of(bottom), STACKS + i * STACK_BYTES);
+        CHECK_EQ(pa_of(top - 1), STACKS + (i + 1) * STACK_BYTES - 1);
         CHECK_EQ(flags_of(bottom), MAP_WRITE | MAP_NO_EXEC);
+        last = top;
     }
+    CHECK(!look(stack_top(CPUS, STACK_MAIN) - 1, &level));
 }
 
 TEST(a_pool_that_is_too_small_is_refused)
@@ -206,7 +211,7 @@ TEST(a_pool_that_is_too_small_is_refused)
     enough = pt.used;
     for (size_t pages = 1; pages < enough; pages++) {
         start(pages, true);
-        CHECK(!paging_build(&pt, ram, 2, &img, IMAGE, STACKS));
+        CHECK(!paging_build(&pt, ram, 2, &img, IMAGE, STACKS, CPUS));
     }
 }
 

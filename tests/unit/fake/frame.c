@@ -11,7 +11,6 @@
 static long fake_frames_out __attribute__((unused)); /* blocks not given back: 0 at a test's end, or a leak */
 static long fake_frame_fail_after __attribute__((unused)) =
     -1; /* this many more succeed, then none; -1: all */
-static bool (*fake_frame_is_ram)(hpa_t start, uint64_t size) __attribute__((unused)); /* NULL: all is RAM */
 
 void frame_init(const struct bootinfo *bi)
 {
@@ -45,9 +44,4 @@ void frame_free(hpa_t block, unsigned order)
 uint64_t frame_bytes_used(void)
 {
     return SIZE_1G;
-}
-
-bool frame_is_ram(hpa_t start, uint64_t size)
-{
-    return fake_frame_is_ram ? fake_frame_is_ram(start, size) : true;
 }

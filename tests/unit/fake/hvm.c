@@ -4,6 +4,7 @@
  * neutral code asked the back end to do.
  */
 #include "vm/hvm.h"
+#include "vm/cpustate.h"
 #include "vm/vcpu.h"
 
 static struct {
@@ -11,7 +12,9 @@ static struct {
     struct vm_segment seg[VM_SEGS];
     bool can_intr, can_nmi, window, can_queue, delivers, cannot_lend, lent;
     uint8_t queued;
+    struct vm_interrupts delegated;
     unsigned resets, shadow_cleared, flushes, loads, puts;
+    struct cpustate cpustate;
     void (*run)(struct vcpu *v, struct vm_exit *e);
 } fake_hvm = {.can_intr = true, .can_nmi = true};
 
@@ -126,6 +129,24 @@ static bool fake_lend_apic(struct vcpu *v, bool lend)
     return !fake_hvm.cannot_lend;
 }
 
+static void fake_delegate(struct vcpu *v, const struct vm_interrupts *i)
+{
+    (void)v;
+    fake_hvm.delegated = *i;
+}
+
+static void fake_recall(struct vcpu *v, struct vm_interrupts *i)
+{
+    (void)v;
+    *i = fake_hvm.delegated;
+}
+
+static struct cpustate *fake_cpustate(struct vcpu *v)
+{
+    (void)v;
+    return &fake_hvm.cpustate;
+}
+
 static int fake_vcpu_create(struct vcpu *v)
 {
     (void)v;
@@ -149,6 +170,9 @@ static const struct hvm_ops fake_hvm_ops = {
     .put = fake_put,
     .run = fake_run,
     .lend_apic = fake_lend_apic,
+    .delegate = fake_delegate,
+    .recall = fake_recall,
+    .cpustate = fake_cpustate,
     .vcpu_create = fake_vcpu_create,
 };
 

@@ -1,36 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Stands in for vm/p2m.h: a guest's RAM is one malloc'ed block (so that ASan guards its ends), low RAM first,
- * then what lies above 4 GiB. The block hangs in p->chunks.
+ * then what lies above 4 GiB. The block hangs in p->block.
  */
 #include "vm/p2m.h"
 #include <stdlib.h>
 #include <string.h>
 
-static int fake_p2m_fail; /* next p2m_init() / p2m_map() returns this */
+static int fake_p2m_fail; /* the next p2m_map() returns this */
 static unsigned fake_p2m_maps, fake_p2m_unmaps;
 
-int p2m_init(struct p2m *p, uint64_t bytes)
+/* Instead of p2m_init(). */
+static int fake_p2m_init(struct p2m *p, uint64_t bytes)
 {
-    int err = fake_p2m_fail;
+    void *ram = aligned_alloc(PAGE_SIZE, bytes);
 
-    fake_p2m_fail = 0;
-    if (err)
-        return err;
     memset(p, 0, sizeof(*p));
     p->ram_low = bytes < GPA_PCI_WINDOW ? bytes : GPA_PCI_WINDOW;
     p->ram_high = bytes - p->ram_low;
-    p->chunks = aligned_alloc(PAGE_SIZE, bytes);
-    if (!p->chunks)
-        return -ENOMEM;
-    memset(p->chunks, 0, bytes);
+    p->block = ram;
+    p->end = p->block; /* none that says where in the machine it is */
+    memset(ram, 0, bytes);
     return 0;
 }
 
-void p2m_destroy(struct p2m *p)
+__attribute__((unused)) static void fake_p2m_destroy(struct p2m *p)
 {
-    free(p->chunks);
-    p->chunks = NULL;
+    free((void *)(uintptr_t)p->block);
+    p->block = p->end = NULL;
 }
 
 static bool p2m_is_ram(const struct p2m *p, gpa_t at, uint64_t size)
@@ -45,7 +42,7 @@ void *p2m_ram(const struct p2m *p, gpa_t at, uint64_t size)
 {
     uint64_t off = at.a < GPA_HIGH_RAM ? at.a : at.a - GPA_HIGH_RAM + p->ram_low;
 
-    return p2m_is_ram(p, at, size) ? (char *)p->chunks + off : NULL;
+    return p2m_is_ram(p, at, size) ? (char *)(uintptr_t)p->block + off : NULL;
 }
 
 int p2m_read(const struct p2m *p, gpa_t at, void *dst, uint64_t size)

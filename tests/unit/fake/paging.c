@@ -6,6 +6,7 @@
 #include <string.h>
 
 static volatile void *(*fake_mmio_map)(hpa_t start, uint64_t size) __attribute__((unused));
+static bool (*fake_is_ram)(hpa_t at) __attribute__((unused)); /* NULL: all is RAM */
 static void *fake_mmio_blocks[256];
 static unsigned fake_mmio_count;
 
@@ -19,4 +20,9 @@ volatile void *mmio_map(hpa_t start, uint64_t size)
     fake_mmio_blocks[fake_mmio_count] = aligned_alloc(PAGE_SIZE, size);
     memset(fake_mmio_blocks[fake_mmio_count], 0, size);
     return fake_mmio_blocks[fake_mmio_count++];
+}
+
+bool paging_is_ram(hpa_t at)
+{
+    return fake_is_ram ? fake_is_ram(at) : true;
 }

@@ -51,11 +51,6 @@ static const void *at(uint64_t p)
     return hpa_to_ptr(hpa(p));
 }
 
-static bool low_ram(hpa_t start, uint64_t size)
-{
-    return start.a + size <= 0x7e000000;
-}
-
 struct cached_page {
     bool used;
     unsigned domain;

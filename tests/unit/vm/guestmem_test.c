@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/regs.h"
 #include "tests/unit/test.h"
 
 #include "tests/unit/fake/hvm.c"
@@ -34,7 +35,7 @@ static void setup(void)
     memset(&fake_hvm, 0, sizeof(fake_hvm));
     vcpu.rflags = 2;
     vcpu.cpu = 0;
-    CHECK_EQ(p2m_init(&vm.p2m, 8 << 20), 0);
+    CHECK_EQ(fake_p2m_init(&vm.p2m, 8 << 20), 0);
     fake_hvm_long_mode();
     fake_hvm.reg[REG_CR3] = PML4;
     set64(PML4, PDPT | URW);
@@ -49,7 +50,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    p2m_destroy(&vm.p2m);
+    fake_p2m_destroy(&vm.p2m);
 }
 
 /* What is fetched at `addr` in 64-bit code comes from `to`; 0: nothing is. */

@@ -54,6 +54,28 @@ TEST(every_slot_is_filled)
         CHECK(slot[i] != NULL);
 }
 
+/* What a record is made of, while the vCPU is on no CPU. */
+TEST(registers_of_a_record)
+{
+    begin();
+    ops->reset(&v);
+    end();
+    for (unsigned r = REG_CPL + 1; r < VM_REGS; r++)
+        ops->set_reg(&v, (enum vm_reg)r, r >= REG_SHADOW ? 1 : 0x1000 + r);
+    for (unsigned r = REG_CPL + 1; r < VM_REGS; r++)
+        CHECK_EQ(ops->reg(&v, (enum vm_reg)r), r >= REG_SHADOW ? 1 : 0x1000 + r);
+    CHECK(ops->cpustate(&v)->xstate);
+    ops->load(&v);
+    v.rflags |= 1 << 9;
+    CHECK(!ops->can_take_intr(&v) && !ops->can_take_nmi(&v));
+    end();
+    ops->reset(&v);
+    CHECK(ops->reg(&v, REG_DR7) == 0x400 && ops->reg(&v, REG_STAR) == 0 && ops->reg(&v, REG_SHADOW) == 0 &&
+          ops->reg(&v, REG_NMI_BLOCKED) == 0);
+    ops->load(&v);
+    end();
+}
+
 TEST(state_after_power_up)
 {
     struct vm_segment s;
@@ -261,6 +283,44 @@ TEST(an_interrupt_is_left_to_the_cpu)
     CHECK(ops->intr_delivered(&v));
     enter(VM_EXIT_CPUID);
     CHECK(!cpu_model.injected().valid);
+    end();
+}
+
+static bool is_set(const uint32_t bits[8], unsigned vector)
+{
+    return bits[vector / 32] >> vector % 32 & 1;
+}
+
+/* Where the CPU delivers interrupts itself: by their priority, when the guest can take them, and it says what has become of them. */
+TEST(delegated_interrupts_are_delivered)
+{
+    struct vm_interrupts i = {.requested = {[2] = 2, [3] = 2}, .in_service = {[2] = 1}}; /* 41h, 61h; 40h */
+
+    begin();
+    if (!hvm_cpu.delegates) {
+        end();
+        return;
+    }
+    v.rflags = 2;
+    ops->delegate(&v, &i);
+    enter(VM_EXIT_CPUID);
+    ops->recall(&v, &i);
+    CHECK(is_set(i.requested, 0x41) && is_set(i.requested, 0x61) && !is_set(i.in_service, 0x61));
+    v.rflags = 0x202;
+    ops->set_reg(&v, REG_CR8, 7);
+    ops->delegate(&v, &i);
+    enter(VM_EXIT_CPUID);
+    ops->recall(&v, &i);
+    CHECK(is_set(i.requested, 0x61));
+    ops->set_reg(&v, REG_CR8, 0);
+    ops->delegate(&v, &i);
+    enter(VM_EXIT_CPUID);
+    ops->recall(&v, &i);
+    CHECK(is_set(i.requested, 0x41) && !is_set(i.requested, 0x61));
+    CHECK(is_set(i.in_service, 0x40) && is_set(i.in_service, 0x61) && !is_set(i.in_service, 0x41));
+    enter(VM_EXIT_CPUID); /* the CPU has none any more */
+    ops->recall(&v, &i);
+    CHECK(is_set(i.requested, 0x41));
     end();
 }
 

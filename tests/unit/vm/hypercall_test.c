@@ -123,10 +123,10 @@ TEST(unknown_numbers)
 
 TEST(log)
 {
-    CHECK_EQ(p2m_init(&vm.p2m, SIZE_2M), 0);
+    CHECK_EQ(fake_p2m_init(&vm.p2m, SIZE_2M), 0);
     memcpy(p2m_ram(&vm.p2m, gpa(0x1000), 16), "hi\x1b[31m\nyou\x7f\x80", 13);
     CHECK_EQ(hc(HC_LOG, 0x1000, 13, 0), 0);
-    CHECK(strcmp(line, "hi.[31m.you..") == 0);
+    CHECK(strcmp(line, "hi\x1b[31m\nyou\x7f\x80") == 0); /* log_print() makes dots of them */
     memset(p2m_ram(&vm.p2m, gpa(0x1000), 256), 'x', 256);
     CHECK_EQ(hc(HC_LOG, 0x1000, 256, 0), 0);
     CHECK_EQ(strlen(line), 256);
@@ -140,14 +140,14 @@ TEST(log)
     memcpy(p2m_ram(&vm.p2m, gpa(0x1000), 4), "%s%n", 4);
     CHECK_EQ(hc(HC_LOG, 0x1000, 4, 0), 0);
     CHECK(strcmp(line, "%s%n") == 0);
-    p2m_destroy(&vm.p2m);
+    fake_p2m_destroy(&vm.p2m);
 }
 
 TEST(the_keepsake)
 {
     uint8_t *ram;
 
-    CHECK_EQ(p2m_init(&vm.p2m, SIZE_2M), 0);
+    CHECK_EQ(fake_p2m_init(&vm.p2m, SIZE_2M), 0);
     vm.privileged = true;
     ram = p2m_ram(&vm.p2m, gpa(0x1000), 0x10000);
     memset(ram, 0x5a, 0x10000);
@@ -166,7 +166,7 @@ TEST(the_keepsake)
     CHECK_EQ(hc(HC_KEEP, SIZE_2M - 4, 5, 0), -EFAULT);
     CHECK_EQ(hc(HC_KEEP, 0x1001, 5, 0), 0); /* what failed has changed nothing */
     CHECK(memcmp(ram, "\xfflease", 6) == 0);
-    p2m_destroy(&vm.p2m);
+    fake_p2m_destroy(&vm.p2m);
 }
 
 TEST(nic_arguments_are_not_cut)

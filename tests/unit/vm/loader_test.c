@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/test.h"
 
+#include <sys/mman.h>
+
+#include "tests/unit/fake/cpu.c"
+#include "tests/unit/fake/heap.c"
 #include "tests/unit/fake/hvm.c"
+#include "tests/unit/fake/insn.c"
 #include "tests/unit/fake/p2m.c"
 
+#include "boot/state.c"
+#include "vm/cpustate.c"
 #include "vm/loader.c"
 
 #define RAM (4 * SIZE_2M)
@@ -25,13 +32,9 @@ static void setup(void)
     vm.vcpu[0] = &vcpu[0];
     vm.vcpu[1] = &vcpu[1];
     vm.nvcpus = 2;
-    CHECK_EQ(p2m_init(&vm.p2m, RAM), 0);
+    CHECK_EQ(fake_p2m_init(&vm.p2m, RAM), 0);
     cfg.start = (struct boot_start){
-        .entry = 0x100040,
-        .rax = 1,
-        .rbx = 2,
-        .rsi = 3,
-        .gdt = 0x5000,
+        .vcpu = {.rip = 0x100040, .gpr = {[RAX] = 1, [RBX] = 2, [RSI] = 3}},
         .npieces = 1,
         .piece = {{.at = 0x100000, .source = ptr_to_hpa(image).a, .size = sizeof(image)}},
     };
@@ -56,7 +59,7 @@ static uint8_t *at(uint64_t addr)
 TEST(starts_in_long_mode_with_page_tables)
 {
     setup();
-    cfg.start.cr3 = 0x3000;
+    state_start(&cfg.start.vcpu, 0x5000, 0x3000);
     CHECK_EQ(load(), 0);
     CHECK_EQ(fake_hvm.resets, 1);
     CHECK_EQ(vm.p2m.generation, 1);
@@ -77,19 +80,20 @@ TEST(starts_in_long_mode_with_page_tables)
     CHECK_EQ(fake_hvm.seg[SEG_DS].selector, 0x18);
     CHECK_EQ(fake_hvm.seg[SEG_DS].attr, 0xc93);
     CHECK_EQ(fake_hvm.seg[SEG_TR].attr, 0x8b);
-    p2m_destroy(&vm.p2m);
+    fake_p2m_destroy(&vm.p2m);
 }
 
 TEST(starts_in_flat_32_bit_mode_without)
 {
     setup();
+    state_start(&cfg.start.vcpu, 0x5000, 0);
     CHECK_EQ(load(), 0);
     CHECK_EQ(vcpu[0].rip, 0x100040);
     CHECK_EQ(fake_hvm.reg[REG_CR0], 0x11);
     CHECK_EQ(fake_hvm.reg[REG_CR4], 0);
     CHECK_EQ(fake_hvm.reg[REG_EFER], 0);
     CHECK_EQ(fake_hvm.seg[SEG_CS].attr, 0xc9b);
-    p2m_destroy(&vm.p2m);
+    fake_p2m_destroy(&vm.p2m);
 }
 
 TEST(pieces_are_copied_2_mib_at_a_time)
@@ -115,7 +119,19 @@ TEST(pieces_are_copied_2_mib_at_a_time)
     CHECK(!memcmp(at(RAM - 9), image, 9));
     CHECK_EQ(*at(0x1007), 0);
     CHECK_EQ(*at(0x100000 + sizeof(image)), 0);
-    p2m_destroy(&vm.p2m);
+    fake_p2m_destroy(&vm.p2m);
+}
+
+TEST(what_is_as_it_must_be_is_not_written_again)
+{
+    setup();
+    CHECK_EQ(load(), 0);
+    *at(0x100000 + SIZE_2M + 99) ^= 1; /* the last byte of the second piece of work */
+    CHECK_EQ(mprotect(at(0x100000), SIZE_2M, PROT_READ), 0);
+    CHECK_EQ(load(), 0);
+    CHECK_EQ(mprotect(at(0x100000), SIZE_2M, PROT_READ | PROT_WRITE), 0);
+    CHECK(!memcmp(at(0x100000), image, sizeof(image)));
+    fake_p2m_destroy(&vm.p2m);
 }
 
 TEST(pieces_outside_the_guests_ram_are_refused)
@@ -129,7 +145,7 @@ TEST(pieces_outside_the_guests_ram_are_refused)
         cfg.start.piece[0].size = 100;
         CHECK_EQ(load(), -EFAULT);
         CHECK_EQ(fake_hvm.resets, 0);
-        p2m_destroy(&vm.p2m);
+        fake_p2m_destroy(&vm.p2m);
     }
 }
 

@@ -64,7 +64,7 @@ void vf_move(struct vf *from, struct vf *to)
 
 int assign_can_move(struct vm *vm, const struct pci_dev *from, struct pci_dev *to)
 {
-    CHECK(vm == &web && from == vf[0].dev && to != from);
+    CHECK(vm == &web && from && to != from);
     return can_move_rc;
 }
 
@@ -89,6 +89,43 @@ int assign_switch(struct vm *vm, const struct pci_dev *from, struct pci_dev *to,
     if (rc == 0)
         mine = to;
     return rc;
+}
+
+/* --- a guest that is saved: what becomes of its records is state_test.c's --- */
+
+static unsigned stops;
+static int save_rc;
+static uint8_t blob[sizeof(struct state_vf)];
+
+void vm_stop(struct vm *vm, struct vcpu *culprit, enum vm_end end, const char *fmt, ...)
+{
+    CHECK(vm == &web && !culprit && end == VM_HELD && fmt);
+    stops++;
+    vm->state = VM_DYING;
+}
+
+int state_save(struct vm *vm, const void *record, uint32_t length)
+{
+    struct state_vf *s = (void *)blob;
+
+    CHECK(vm == &web && vm->frozen && length <= MOVE_RECORD_MAX);
+    if (save_rc == 0) {
+        s->length = length;
+        memcpy(s->record, record, length);
+        vm->saved = blob;
+    }
+    return save_rc;
+}
+
+const struct state_vf *state_vf(const struct vm *vm)
+{
+    CHECK(vm->saved == blob);
+    return (const void *)blob;
+}
+
+void state_drop(struct vm *vm)
+{
+    vm->saved = NULL;
 }
 
 void vm_freeze(struct vm *vm, bool on)
@@ -144,8 +181,8 @@ static void set_up(void)
     fake_iommu_rc = fake_pci_reset_rc = can_move_rc = quiesce_rc = switch_rc = 0;
     fake_pci_resets = raised = 0;
     off_cpus = clean = true;
-    CHECK_EQ(p2m_init(&iodom.p2m, SIZE_2M), 0);
-    CHECK_EQ(p2m_init(&web.p2m, SIZE_2M), 0);
+    CHECK_EQ(fake_p2m_init(&iodom.p2m, SIZE_2M), 0);
+    CHECK_EQ(fake_p2m_init(&web.p2m, SIZE_2M), 0);
     web.iommu = iommu_domain_create("web");
     web.state = VM_RUNNING;
     web.frozen = false;
@@ -168,8 +205,8 @@ static void tear_down(void)
     CHECK_EQ(iommu_domain_destroy(web.iommu), 0);
     CHECK_EQ(fake_iommu_domains_out, 0); /* no staging domain is left */
     fake_pci_free_all();
-    p2m_destroy(&iodom.p2m);
-    p2m_destroy(&web.p2m);
+    fake_p2m_destroy(&iodom.p2m);
+    fake_p2m_destroy(&web.p2m);
 }
 
 /* The guest runs, with exactly this VF; the others are nobody's. */
@@ -558,6 +595,26 @@ TEST(a_quiesced_vf_waits_for_the_operator)
     tear_down();
 }
 
+/* There is room for one order: what has to be mended comes first, and the operator hears of it. */
+TEST(an_order_that_gives_way_to_mending)
+{
+    set_up();
+    get_order(ORDER_QUIESCE);
+    CHECK_EQ(take(MOVE_BEGIN, MOVE_ALONE, 0, 0, 0), 0);
+    CHECK_EQ(go(MOVE_FREEZE) | go(MOVE_QUIESCE), 0);
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
+    CHECK_EQ(migrate_order(ORDER_RESUME, &vf[0], NULL), 0);
+    migrate_end(&iodom);
+    CHECK(fake_log_has("the operator's last order is dropped"));
+    take_order(ORDER_WAKE, 0, NULL);
+    tear_down();
+    set_up();
+    advance(MOVE_QUIESCE);
+    migrate_end(&iodom);
+    CHECK(!fake_log_has("dropped")); /* it was the one that was carried out */
+    tear_down();
+}
+
 TEST(the_guest_stops_in_the_middle)
 {
     set_up();
@@ -598,6 +655,48 @@ TEST(an_order_ends_with_its_guest)
     CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[2]), 0);
     migrate_end(&web);
     CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
+    tear_down();
+}
+
+/* To where it is quiesced for its record. */
+static void quiesce_to_save(void)
+{
+    set_up();
+    get_order(ORDER_SAVE);
+    CHECK_EQ(take(MOVE_BEGIN, MOVE_ALONE, 0, 0, 0), 0);
+    CHECK_EQ(go(MOVE_FREEZE) | go(MOVE_QUIESCE) | go(MOVE_RECORD), 0);
+}
+
+TEST(a_guest_is_saved_by_its_own_order_and_while_it_runs)
+{
+    struct vm other = {.name = "db"};
+
+    quiesce_to_save();
+    web.state = VM_DYING;
+    CHECK_EQ(go(MOVE_SAVE), -ESRCH);
+    web.state = VM_RUNNING;
+    m.whose = &other;
+    CHECK_EQ(go(MOVE_SAVE), -EACCES);
+    m.whose = &web;
+    stops = 0;
+    CHECK_EQ(go(MOVE_SAVE), 0);
+    CHECK(stops > 0 && web.saved && !m.vm);
+    web.saved = NULL;
+    web.state = VM_RUNNING;
+    tear_down();
+}
+
+TEST(a_guest_that_waits_for_its_load_is_not_moved)
+{
+    set_up();
+    get_order(ORDER_MOVE);
+    web.saved = blob;
+    CHECK_EQ(go(MOVE_BEGIN), -ESRCH);
+    web.saved = NULL;
+    CHECK_EQ(migrate_fetch(&iodom, gpa(ORDER), 0x21), 0);
+    m.loading = &web;
+    CHECK_EQ(migrate_order(ORDER_MOVE, &vf[0], &vf[2]), -EBUSY);
+    m.loading = NULL;
     tear_down();
 }
 

@@ -73,6 +73,21 @@ uint64_t sched_run_ns(const struct vcpu *v)
 
 static struct vm *touched;
 
+static int resume_rc;
+static const struct vf *resumed_with;
+
+int vm_resume(struct vm *vm, struct vf *to)
+{
+    touched = vm;
+    resumed_with = to;
+    return resume_rc;
+}
+
+int vm_forget(struct vm *vm)
+{
+    return vm->state == VM_SAVED ? 0 : -EBUSY;
+}
+
 int vm_start(struct vm *vm)
 {
     if (vm->privileged && vm->state != VM_STOPPED)
@@ -361,6 +376,26 @@ TEST(vfs_are_attached_and_detached)
     type("vf lan0/1 attach db\r");
     CHECK(shown("db: no such guest"));
     CHECK(given == NULL);
+}
+
+TEST(saved_guests)
+{
+    touched = NULL;
+    type("resume web\r");
+    CHECK(touched && strcmp(touched->name, "web") == 0 && !resumed_with);
+    type("resume web lan0/1\r");
+    CHECK(resumed_with && strcmp(resumed_with->label, "lan0/1") == 0);
+    resume_rc = -EEXIST;
+    type("resume web lan0/1\r");
+    CHECK(shown("lan0/1: somebody has it\r\n"));
+    resume_rc = -EBUSY;
+    type("resume web\r");
+    CHECK(shown("web: is not saved\r\n"));
+    type("resume web lan0/7\r");
+    CHECK(shown("lan0/7: no such VF; `vf` names them\r\n"));
+    type("save nobody\r");
+    CHECK(shown("nobody: not a guest that has just one VF\r\n"));
+    resume_rc = 0;
 }
 
 TEST(usage_in_one_line)

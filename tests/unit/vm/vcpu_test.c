@@ -105,8 +105,20 @@ void lapic_lend(struct vcpu *x)
     lends++;
 }
 
+static bool can_delegate;
+static unsigned recalls;
+
+bool lapic_delegate(struct vcpu *x)
+{
+    CHECK(!x->queued && !x->delegated && !x->halted);
+    x->delegated = can_delegate;
+    return can_delegate;
+}
+
 void lapic_take_back(struct vcpu *x)
 {
+    recalls += x->delegated;
+    x->delegated = false;
     take_backs += x->lent;
     x->lent = false;
 }
@@ -611,6 +623,39 @@ TEST(own_cpus_are_set_apart_and_their_apics_lent)
     CHECK(!v->own_cpu && v->cpus == BIT(1));
     cfg.own_cpus = 0;
     cfg.cpus = 0;
+}
+
+static void request_event(void)
+{
+    vcpu_request(v, VCPU_REQ_EVENT);
+}
+
+/* From one look to the next: not at exits that change nothing, nor for a vCPU that sleeps. */
+TEST(interrupts_are_delegated_between_looks)
+{
+    setup(0);
+    can_delegate = true;
+    recalls = 0;
+    pending = 0x51;
+    fake_hvm.window = true;
+    script[0].kind = script[1].kind = VM_EXIT_CPUID;
+    script[2].kind = VM_EXIT_CPUID;
+    script[2].during = request_event;
+    CHECK_EQ(run(4), VCPU_OFF);
+    CHECK_EQ(recalls, 2);
+    CHECK(!v->delegated && !v->queued && !fake_hvm.window && fake_hvm.queued == 0);
+    pending = -1;
+    recalls = 0;
+    script[0].kind = VM_EXIT_HLT;
+    CHECK_EQ(run(1), VCPU_OFF);
+    CHECK_EQ(recalls, 1);
+    v->nmi_pending = true; /* needs its window */
+    fake_hvm.can_nmi = false;
+    v->halted = false;
+    recalls = 0;
+    CHECK_EQ(run(1), VCPU_OFF);
+    CHECK_EQ(recalls, 0);
+    can_delegate = false;
 }
 
 TEST(init_takes_the_apic_back)

@@ -135,6 +135,36 @@ void sched_forgive(struct vcpu *v)
     forgiven++;
 }
 
+static int load_rc;
+static unsigned state_loads, drops, restored;
+
+int state_load(struct vm *vm)
+{
+    CHECK(vm->saved && vm->state == VM_STARTING && vm->frozen);
+    state_loads++;
+    return load_rc;
+}
+
+void state_drop(struct vm *vm)
+{
+    vm->saved = NULL;
+    drops++;
+}
+
+void migrate_load(struct vm *vm)
+{
+    CHECK(vm->state == VM_RUNNING && vm->frozen);
+    restored++;
+}
+
+bool vf_claim(struct vf *f, struct vm *vm)
+{
+    if (f->owner)
+        return false;
+    f->owner = vm;
+    return true;
+}
+
 int setup_assign(struct vm *vm)
 {
     (void)vm;
@@ -151,15 +181,26 @@ void setup_release(struct vm *vm)
 static struct boot_guest cfg = {
     .name = "web", .memory = SIZE_2M, .vcpus = 2, .nvfs = 1, .on_crash = BOOT_CRASH_RESTART};
 
+/* One block, with something in it, of a configuration that is its VM's alone. */
+static void give_ram(struct boot_guest *g)
+{
+    void *ram = aligned_alloc(SIZE_2M, g->memory);
+
+    memset(ram, 0x77, g->memory);
+    g->nblocks = 1;
+    g->block[0] = (struct boot_block){0, ptr_to_hpa(ram).a, g->memory};
+}
+
 static struct vm *create(void)
 {
     at_step = fail_at = 0;
     loads = resets = assigns = releases = ioapic_resets = 0;
     fake_log_reset();
+    give_ram(&cfg);
     return vm_create(&cfg, false);
 }
 
-TEST(one_that_cannot_be_built_gives_its_ram_back)
+TEST(one_that_cannot_be_built_is_not_there)
 {
     struct vm *vm;
     unsigned steps;
@@ -169,12 +210,9 @@ TEST(one_that_cannot_be_built_gives_its_ram_back)
     steps = at_step;
     CHECK_EQ(steps, 7); /* 5 devices, 2 vCPUs */
     for (unsigned i = 1; i <= steps; i++) {
-        long frames = fake_frames_out;
-
         at_step = 0;
         fail_at = i;
         CHECK(vm_create(&cfg, false) == NULL);
-        CHECK_EQ(fake_frames_out, frames);
         CHECK(fake_log_has("[web] not started"));
     }
     CHECK(vm_first() == vm && !vm->next);
@@ -360,6 +398,7 @@ TEST(a_restart_of_the_io_domain_does_not_stop_half_way)
 
     start(vm);
     vm->privileged = true;
+    *(char *)p2m_ram(&vm->p2m, gpa(0x5000), 1) = 1;
     vm_stop(vm, NULL, VM_POWER_RESET, "by the operator");
     vm->vcpu[0]->state = VCPU_OFF;
     vm_vcpu_left(vm->vcpu[0]);
@@ -368,6 +407,7 @@ TEST(a_restart_of_the_io_domain_does_not_stop_half_way)
     CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_RUNNING);
     must_yield = false;
     CHECK_EQ(forgiven, 1);
+    CHECK_EQ(*(char *)p2m_ram(&vm->p2m, gpa(0x5000), 1), 1); /* it zeroes what it needs */
 }
 
 TEST(a_first_start_finds_zeroed_memory)
@@ -376,7 +416,7 @@ TEST(a_first_start_finds_zeroed_memory)
 
     *(char *)p2m_ram(&vm->p2m, gpa(0x5000), 1) = 1;
     start(vm);
-    CHECK_EQ(*(char *)p2m_ram(&vm->p2m, gpa(0x5000), 1), 1);
+    CHECK_EQ(*(char *)p2m_ram(&vm->p2m, gpa(0x5000), 1), 0);
     CHECK(fake_log_has("[web] started"));
 }
 
@@ -489,6 +529,62 @@ TEST(three_crashes_in_a_minute_are_enough)
     crash(vm);
     CHECK_EQ(vm->state, VM_STOPPED);
     CHECK(fake_log_has("stays down"));
+}
+
+static void stop(struct vm *vm, enum vm_end end)
+{
+    vm_stop(vm, NULL, end, "test");
+    for (unsigned i = vm->nvcpus; i-- > 0;)
+        if (vm->vcpu[i]->state != VCPU_OFF)
+            leave(vm->vcpu[i]);
+}
+
+/* Stops `vm` as a guest that is saved does. */
+static void save(struct vm *vm)
+{
+    static uint8_t records[8];
+
+    vm->saved = records;
+    stop(vm, VM_HELD);
+    CHECK_EQ(vm->state, VM_SAVED);
+}
+
+TEST(saved_and_resumed)
+{
+    struct vm *vm = create();
+    struct pci_dev dev[2] = {0};
+    struct vf vf[2] = {{.owner = vm, .dev = &dev[0]}, {.dev = &dev[1]}};
+    unsigned loaded;
+
+    vm->vf[0] = &vf[0];
+    start(vm);
+    save(vm);
+    loaded = loads;
+    CHECK_EQ(vm_start(vm), -EBUSY);
+    vf[1].owner = vm;
+    CHECK_EQ(vm_resume(vm, &vf[1]), -EEXIST);
+    CHECK_EQ(vm->state, VM_SAVED);
+    vf[1].owner = NULL;
+    state_loads = restored = 0;
+    load_rc = -EINVAL; /* it stays saved, with the VF that it had */
+    CHECK_EQ(vm_resume(vm, &vf[1]), 0);
+    CHECK(vm->vf[0] == &vf[1] && vf[1].owner == vm && vf[0].owner == vm);
+    CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_OFF);
+    dev[1].faults.held = true;
+    leave(vm->vcpu[0]);
+    CHECK_EQ(vm->state, VM_SAVED);
+    CHECK(vm->vf[0] == &vf[0] && vf[1].owner == NULL && vm->saved && !dev[1].faults.held);
+    load_rc = 0;
+    CHECK_EQ(vm_resume(vm, NULL), 0);
+    CHECK_EQ(vm_prepare(vm->vcpu[0]), VCPU_RUNNING);
+    CHECK(vm->state == VM_RUNNING && vm->frozen && state_loads == 2 && restored == 1);
+    CHECK_EQ(loads, loaded); /* its memory is what it was */
+    CHECK_EQ(vm_forget(vm), -EBUSY);
+    vm->frozen = false;
+    stop(vm, VM_HELD);
+    CHECK_EQ(vm_forget(vm), 0);
+    CHECK(vm->state == VM_STOPPED && !vm->saved);
+    vm->vf[0] = NULL;
 }
 
 TEST(on_crash_stop)

@@ -30,7 +30,7 @@
 
 #include "tests/unit/iommu/contract.h"
 
-#define PTE_ADDR       GENMASK(51, 12)
+#define PTE_ADDR GENMASK(51, 12)
 
 const struct iommu_ops vtd_ops; /* not there */
 
@@ -141,9 +141,7 @@ static void control_written(struct model *m, uint64_t control)
     m->enabled = on;
     if (hung)
         return;
-    set_reg(m, IOMMU_STATUS,
-            status | (control & CONTROL_EVT_LOG_EN ? STATUS_EVT_LOG_RUN : 0) |
-                (control & CONTROL_CMD_BUF_EN ? STATUS_CMD_BUF_RUN : 0));
+    set_reg(m, IOMMU_STATUS, status | (control & CONTROL_EVT_LOG_EN ? STATUS_EVT_LOG_RUN : 0));
 }
 
 static uint64_t mmio_read64(volatile void *base, reg64_t r)
@@ -310,7 +308,7 @@ static void free_units(void)
 {
     for (unsigned i = 0; i < BOOT_UNITS_MAX; i++) {
         if (units[i].devtab)
-            frame_free(ptr_to_hpa(units[i].devtab), FRAME_ORDER_2M);
+            frame_free(ptr_to_hpa(units[i].devtab), 9);
         if (units[i].cmd)
             frame_free(ptr_to_hpa(units[i].cmd), 0);
         if (units[i].log)
@@ -331,17 +329,10 @@ static void power_on(void)
     memset(model, 0, sizeof(model));
     hung = false;
     fake_log_reset();
-    fake_frame_is_ram = low_ram;
     fake_mmio_map = map_unit;
     put_machine();
-    for (unsigned i = 0; i < MODELS; i++) { /* the firmware's own use of the units goes on */
-        set_reg(&model[i], IOMMU_CONTROL, CONTROL_EVT_LOG_EN | CONTROL_CMD_BUF_EN | CONTROL_IOMMU_EN);
-        set_reg(&model[i], EXCL_BASE, 0x100003); /* Allow, ExEn */
-        set_reg(&model[i], EXCL_LIMIT, 0x200000);
-        set_reg(&model[i], IOMMU_STATUS, STATUS_CMD_BUF_RUN | STATUS_EVT_LOG_RUN);
-        model[i].enabled = true;
+    for (unsigned i = 0; i < MODELS; i++) /* what the firmware used is stopped, and not cleared */
         set_reg(&model[i], CMD_BUF_BASE, 8ull << 56);
-    }
 }
 
 static struct iommu_msi forge(rid_t dev, unsigned index)
@@ -351,15 +342,6 @@ static struct iommu_msi forge(rid_t dev, unsigned index)
 }
 
 static const struct contract_hw hw = {power_on, dma, msi, forge, hang, raise_fault, 256};
-
-TEST(an_exclusion_range_of_the_firmware_is_cleared)
-{
-    power_on();
-    CHECK(reg(&model[0], EXCL_BASE) != 0);
-    CHECK_EQ(iommu_init(&machine_), 0);
-    CHECK_EQ(reg(&model[0], EXCL_BASE), 0);
-    CHECK_EQ(reg(&model[0], EXCL_LIMIT), 0);
-}
 
 TEST(events_other_than_page_faults)
 {

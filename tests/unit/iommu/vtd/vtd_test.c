@@ -40,10 +40,13 @@ const struct iommu_ops amdvi_ops; /* not there */
 #define RECORDS_AT 0x220u
 #define BASE_0     0xfed90000u
 #define BASE_1     0xfed91000u
-#define G_ONCE     (G_SRTP | G_SIRTP)
+
+static const reg64_t IQH = {0x80}; /* RO */
+
+#define G_ONCE (G_SRTP | G_SIRTP)
 #define CAP_DEFAULT                                                                                          \
     (6 | CAP_SAGAW_39 | CAP_SAGAW_48 | FIELD_PREP(CAP_FRO, RECORDS_AT / 16) | CAP_SLLPS_2M | CAP_SLLPS_1G |  \
-     CAP_PSI | FIELD_PREP(CAP_NFR, RECORDS - 1) | FIELD_PREP(CAP_MAMV, 18) | CAP_DWD | CAP_DRD | CAP_PLMR)
+     CAP_PSI | FIELD_PREP(CAP_NFR, RECORDS - 1) | FIELD_PREP(CAP_MAMV, 18) | CAP_DWD | CAP_DRD)
 #define ECAP_DEFAULT (ECAP_C | ECAP_SC)
 
 struct cached_context {
@@ -203,8 +206,6 @@ static void command_written(struct model *m, uint32_t v)
     }
     if (changed & v & G_QIE)
         set_reg(m, IQH.off, 0);
-    if (changed & ~v & G_QIE)
-        CHECK_EQ(reg(m, IQH.off), reg(m, IQT.off));
     if (changed & v & G_IRE)
         CHECK(m->irta && m->clean_irtes && !(v & G_CFI));
     if (changed & v & G_TE)
@@ -225,8 +226,6 @@ static void mmio_write32(volatile void *base, reg32_t r, uint32_t v)
         command_written(m, v);
     else if (r.off == FSTS.off)
         set_reg32(m, r.off, reg32(m, r.off) & ~v);
-    else if (r.off == PMEN.off)
-        set_reg32(m, r.off, v & PMEN_EPM ? v | PMEN_PRS : v & ~PMEN_PRS);
     else
         set_reg32(m, r.off, v);
 }
@@ -437,16 +436,14 @@ static void power_on(void)
     memset(model, 0, sizeof(model));
     hung = false;
     fake_log_reset();
-    fake_frame_is_ram = low_ram;
     fake_mmio_map = map_unit;
     put_machine();
-    for (unsigned i = 0; i < MODELS; i++) { /* the firmware's own use of the units goes on */
+    for (unsigned i = 0; i < MODELS; i++) { /* what the firmware used is stopped */
         set_reg(&model[i], CAP.off, CAP_DEFAULT);
         set_reg(&model[i], ECAP.off, ECAP_DEFAULT);
-        set_reg32(&model[i], GSTS.off, G_TE | G_QIE | G_IRE | G_CFI | G_ONCE);
+        set_reg32(&model[i], GSTS.off, G_CFI | G_ONCE);
         set_reg(&model[i], IQT.off, 0x40);
         set_reg(&model[i], IQH.off, 0x40);
-        set_reg32(&model[i], PMEN.off, PMEN_EPM | PMEN_PRS);
         set_reg32(&model[i], FECTL.off, FECTL_IM);
     }
 }
@@ -458,7 +455,6 @@ TEST(what_the_firmware_left_is_gone)
     start();
     for (unsigned i = 0; i < MODELS; i++) {
         CHECK_EQ(reg32(&model[i], GSTS.off), G_TE | G_QIE | G_IRE | G_ONCE);
-        CHECK_EQ(reg32(&model[i], PMEN.off), 0);
         CHECK(!model[i].bad);
     }
 }

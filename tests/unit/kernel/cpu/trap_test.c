@@ -8,7 +8,6 @@
 
 #define EXC_PF 14
 
-const char trap_stubs[256 * STUB_SIZE];
 const char cpu_idle_hlt[1];
 static bool spurious_in_service;
 static unsigned timer_interrupts, eois, nmis, calls;
@@ -158,16 +157,6 @@ TEST(exceptions_panic)
 {
     CHECK(FAKE_EXPECT_PANIC(raise(EXC_PF)));
     CHECK(FAKE_EXPECT_PANIC(raise(EXC_MC)));
-}
-
-TEST(gates)
-{
-    build_idt();
-    CHECK_EQ(idt[EXC_NMI].ist, STACK_NMI);
-    CHECK_EQ(idt[EXC_DF].ist, STACK_DF);
-    CHECK_EQ(idt[EXC_MC].ist, STACK_MC);
-    CHECK_EQ(idt[EXC_PF].ist, 0);
-    CHECK_EQ(idt[200].offset_lo, (uint16_t)((uintptr_t)trap_stubs + 200 * STUB_SIZE));
 }
 
 /* SDM 3A table 11-1: registers every 16 bytes, the interrupt command in two of them. */

@@ -50,6 +50,23 @@ TEST(memcmp_orders_by_unsigned_bytes)
     CHECK_EQ(hv_memcmp("a", "b", 0), 0);
 }
 
+TEST(memcmp_sees_each_byte)
+{
+    for (size_t n = 1; n < 40; n++) {
+        for (size_t at = 0; at < n; at++) {
+            unsigned char a[64] = {0}, b[64] = {0};
+
+            CHECK_EQ(hv_memcmp(a + 3, b, n), 0);
+            a[3 + at] = 1;
+            b[n - 1] |= 0x80; /* behind it, or the same one */
+            CHECK((hv_memcmp(a + 3, b, n) > 0) == (at != n - 1));
+            CHECK((hv_memcmp(b, a + 3, n) < 0) == (at != n - 1));
+            b[n] = 1;
+            CHECK_EQ(hv_memcmp(b, b, n), 0);
+        }
+    }
+}
+
 TEST(strings)
 {
     char dst[4];

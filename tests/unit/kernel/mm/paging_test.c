@@ -61,33 +61,10 @@ TEST(nothing_is_writable_and_executable)
     uint64_t leaves = 0;
 
     start();
-    CHECK(paging_map_stacks(1) && paging_map_stacks(63));
     CHECK(mmio_map(hpa(0xfed00000), 0x4000) != NULL);
     check_leaves(paging.tree.root, 3, &leaves);
-    CHECK_EQ(leaves, 2 * STACKS_PER_CPU * STACK_PAGES + 4 + 1);
+    CHECK_EQ(leaves, 4 + 1);
     CHECK_EQ(fake_cr[3], paging.tree.root.a);
-}
-
-TEST(stacks_have_guard_pages)
-{
-    uint64_t last = 0;
-    hpa_t a, b;
-
-    start();
-    for (unsigned cpu = 0; cpu < 3; cpu++) {
-        CHECK_EQ(paging_map_stacks(cpu), stack_top(cpu, STACK_MAIN));
-        for (unsigned s = 0; s < STACKS_PER_CPU; s++) {
-            uint64_t top = stack_top(cpu, s), bottom = top - STACK_PAGES * PAGE_SIZE;
-
-            CHECK(bottom >= last + PAGE_SIZE);
-            CHECK(!look(bottom - 1, NULL, NULL, NULL) && !look(top, NULL, NULL, NULL));
-            CHECK(look(bottom, &a, NULL, NULL) && look(top - 1, &b, NULL, NULL) && a.a != b.a);
-            last = top;
-        }
-    }
-    fake_frame_fail_after = 3;
-    CHECK_EQ(paging_map_stacks(7), 0);
-    fake_frame_fail_after = -1;
 }
 
 TEST(device_registers_are_mapped_uncached_and_apart)
@@ -109,6 +86,18 @@ TEST(device_registers_are_mapped_uncached_and_apart)
     CHECK_EQ(target.a, 0xb0000000);
     CHECK_EQ(size, SIZE_2M);
     CHECK(a >> PAGE_SHIFT != b >> PAGE_SHIFT && c >= b + 0x20);
+}
+
+TEST(ram_is_what_the_direct_map_holds)
+{
+    start();
+    CHECK(!radix_map(&paging.tree, (DIRECT_MAP_BASE + SIZE_2M) & VA_MASK, hpa(SIZE_2M), SIZE_2M,
+                     RADIX_R | RADIX_W));
+    CHECK(mmio_map(hpa(0xfed00000), 0x1000) != NULL);
+    CHECK(paging_is_ram(hpa(SIZE_2M)) && paging_is_ram(hpa(2 * SIZE_2M - 1)));
+    CHECK(!paging_is_ram(hpa(SIZE_2M - 1)) && !paging_is_ram(hpa(2 * SIZE_2M)));
+    CHECK(!paging_is_ram(hpa(MMIO_MAP_BASE - DIRECT_MAP_BASE))); /* what is mapped there is no RAM */
+    CHECK(!paging_is_ram(hpa(0x9f000 - DIRECT_MAP_BASE)) && !paging_is_ram(hpa(~(uint64_t)0)));
 }
 
 TEST(bad_device_ranges)
@@ -134,7 +123,7 @@ TEST(pages_at_their_own_address_go)
     CHECK(FAKE_EXPECT_PANIC(paging_unmap_identity(hpa(0x9f001))));
 }
 
-/* The frames of the stacks. */
+/* The frames of the last tables. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {

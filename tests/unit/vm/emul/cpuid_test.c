@@ -5,6 +5,7 @@
 #include "tests/unit/fake/platform.c"
 
 #include "boot/cpu.c"
+#include "boot/state.c"
 #include "boot/msrs.c"
 #include "vm/emul/cpuid.c"
 

@@ -23,13 +23,13 @@ static void setup(void)
     v = &fake_vm.vcpu[0];
     v->rip = CODE;
     v->rflags = 2;
-    CHECK_EQ(p2m_init(&fake_vm.vm.p2m, 2 << 20), 0);
+    CHECK_EQ(fake_p2m_init(&fake_vm.vm.p2m, 2 << 20), 0);
     fake_hvm_long_mode();
 }
 
 static void teardown(void)
 {
-    p2m_destroy(&fake_vm.vm.p2m);
+    fake_p2m_destroy(&fake_vm.vm.p2m);
 }
 
 /* A MOV that the CPU has decoded: RBX to or from a control register. True if it went through, false for #GP.

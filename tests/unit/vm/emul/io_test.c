@@ -23,7 +23,7 @@ static void setup(void)
     memset(&v, 0, sizeof(v));
     v.vm = &vm;
     v.rflags = 2 | IF;
-    CHECK_EQ(p2m_init(&vm.p2m, 4 << 20), 0);
+    CHECK_EQ(fake_p2m_init(&vm.p2m, 4 << 20), 0);
     fake_hvm_long_mode();
     fake_hvm.reg[REG_CR0] = 0x11;
     for (unsigned i = 0; i < GPRS; i++)
@@ -35,7 +35,7 @@ static void setup(void)
 static void teardown(void)
 {
     memset(last_fetch, 0, sizeof(last_fetch));
-    p2m_destroy(&vm.p2m);
+    fake_p2m_destroy(&vm.p2m);
 }
 
 static bool run_at(const char *bytes, unsigned n, uint64_t addr)

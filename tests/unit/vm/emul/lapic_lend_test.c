@@ -117,7 +117,7 @@ static void setup(void)
     fake_on_interrupts = window;
     fake_this_cpu(1);
     cpu_set_apart(1);
-    CHECK_EQ(p2m_init(&vm->p2m, 2 << 20), 0);
+    CHECK_EQ(fake_p2m_init(&vm->p2m, 2 << 20), 0);
     v = &fake_vm.vcpu[0];
     v->own_cpu = true;
     CHECK_EQ(lapic_create(v), 0);
@@ -130,7 +130,7 @@ static void teardown(void)
     lapic_take_back(v);
     apic_timer_stop(v->lapic);
     heap_free(v->lapic, sizeof(*v->lapic));
-    p2m_destroy(&fake_vm.vm.p2m);
+    fake_p2m_destroy(&fake_vm.vm.p2m);
     CHECK_EQ(fake_heap_out, 0);
     CHECK(list_empty(&fake_timers));
 }
@@ -203,7 +203,7 @@ TEST(a_one_shot_timer_goes_on_on_either_side)
     CHECK_EQ(apic_highest_irr(v->lapic), 0xec);
     lapic_lend(v);
     CHECK_EQ(hw_highest(APIC_IRR), 0xec);
-    CHECK_EQ(hw.reg[APIC_TMICT], 0);                   /* it does not start again */
+    CHECK_EQ(hw.reg[APIC_TMICT], 0); /* it does not start again */
     lapic_take_back(v);
     CHECK(list_empty(&fake_timers));
     teardown();
@@ -371,6 +371,78 @@ TEST(an_nmi_has_it_taken_back)
     v->nmi_pending = false;
     lapic_lend(v);
     CHECK(v->lent);
+    teardown();
+}
+
+static bool has(const uint32_t bits[8], unsigned vector)
+{
+    return bits[vector / 32] >> vector % 32 & 1;
+}
+
+TEST(interrupts_are_delegated_and_come_back)
+{
+    setup();
+    CHECK(!lapic_delegate(v)); /* the CPU cannot */
+    hvm_cpu.delegates = true;
+    lapic_set_tpr(v, 0x20);
+    lapic_raise(v, 0x71, false);
+    apic_unrequest(v->lapic, 0x71);
+    apic_in_service(v->lapic, 0x71);
+    lapic_raise(v, 0x51, false);
+    CHECK(lapic_delegate(v) && v->delegated);
+    CHECK(has(fake_hvm.delegated.requested, 0x51) && has(fake_hvm.delegated.in_service, 0x71));
+    CHECK_EQ(apic_highest_irr(v->lapic), -1);
+    lapic_raise(v, 0x61, false); /* meanwhile, from another CPU */
+    fake_hvm.delegated =
+        (struct vm_interrupts){.requested = {[1] = 2}, .in_service = {[2] = BIT32(0x51 - 64)}};
+    lapic_take_back(v);
+    CHECK(!v->delegated);
+    CHECK_EQ(apic_get(v->lapic, APIC_PPR), 0x50);
+    CHECK_EQ(lapic_pending(v), 0x61);
+    x2_write(APIC_EOI, 0);
+    CHECK_EQ(apic_get(v->lapic, APIC_PPR), 0x20);
+    apic_unrequest(v->lapic, 0x61);
+    CHECK_EQ(lapic_pending(v), -1);             /* held back by the task priority, */
+    CHECK_EQ(apic_highest_irr(v->lapic), 0x21); /* but there */
+    hvm_cpu.delegates = false;
+    teardown();
+}
+
+TEST(level_interrupts_are_not_delegated)
+{
+    setup();
+    hvm_cpu.delegates = true;
+    lapic_raise(v, 0x51, true);
+    lapic_raise(v, 0x61, false);
+    CHECK(!lapic_delegate(v) && !v->delegated);
+    CHECK_EQ(lapic_pending(v), 0x61);
+    apic_unrequest(v->lapic, 0x61);
+    CHECK_EQ(lapic_pending(v), 0x51);
+    apic_unrequest(v->lapic, 0x51);
+    apic_in_service(v->lapic, 0x51);
+    CHECK(!lapic_delegate(v));
+    x2_write(APIC_EOI, 0);
+    CHECK(lapic_delegate(v));
+    hvm_cpu.delegates = false;
+    teardown();
+}
+
+TEST(the_guest_switches_off_what_is_delegated)
+{
+    setup();
+    hvm_cpu.delegates = true;
+    lapic_raise(v, 0x51, false);
+    CHECK(lapic_delegate(v));
+    x2_write(APIC_SVR, 0xff);
+    CHECK(!v->delegated && !lapic_delegate(v));
+    CHECK_EQ(lapic_pending(v), 0x51);
+    x2_write(APIC_SVR, SVR_ENABLE | 0xff);
+    CHECK(lapic_delegate(v));
+    CHECK_EQ(lapic_msr_write(v, MSR_APIC_BASE, GPA_LAPIC), 0); /* off: nothing of before is left */
+    CHECK_EQ(lapic_msr_write(v, MSR_APIC_BASE, GPA_LAPIC | APIC_BASE_EN), 0);
+    CHECK(!lapic_delegate(v)); /* xAPIC mode */
+    CHECK_EQ(apic_highest_irr(v->lapic), -1);
+    hvm_cpu.delegates = false;
     teardown();
 }
 

@@ -38,7 +38,7 @@ static void setup(unsigned n, bool x2)
     ioapic_eois = 0;
     fake_now_ns = fake_tsc = NS_PER_S;
     fake_time_step_ns = 0;
-    CHECK_EQ(p2m_init(&vm->p2m, 2 << 20), 0);
+    CHECK_EQ(fake_p2m_init(&vm->p2m, 2 << 20), 0);
     for (unsigned i = 0; i < n; i++) {
         CHECK_EQ(lapic_create(&fake_vm.vcpu[i]), 0);
         if (x2)
@@ -54,7 +54,7 @@ static void teardown(void)
         apic_timer_stop(fake_vm.vcpu[i].lapic);
         heap_free(fake_vm.vcpu[i].lapic, sizeof(struct lapic));
     }
-    p2m_destroy(&fake_vm.vm.p2m);
+    fake_p2m_destroy(&fake_vm.vm.p2m);
     CHECK_EQ(fake_heap_out, 0);
     CHECK(list_empty(&fake_timers));
 }
@@ -517,6 +517,19 @@ TEST(one_shot_timer)
     CHECK_EQ(x2_write(APIC_TMICT, 1000), 0);
     pass(NS_PER_S);
     CHECK_EQ(lapic_pending(v), -1);
+    teardown();
+}
+
+/* As a record of one that had run out has it (vm/migrate/state.c). */
+TEST(a_timer_that_has_run_out_becomes_periodic)
+{
+    setup(1, true);
+    CHECK_EQ(x2_write(APIC_LVT, 0x40), 0);
+    apic_timer_start(v->lapic, 1000000, 0);
+    CHECK_EQ(x2_read(APIC_TMICT), 1000000);
+    CHECK_EQ(x2_write(APIC_LVT, 0x20040), 0);
+    pass(500);
+    CHECK(x2_read(APIC_TMCCT) <= 1000000);
     teardown();
 }
 

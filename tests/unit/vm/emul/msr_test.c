@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/regs.h"
 #include "tests/unit/test.h"
 
 #include "tests/unit/fake/hvm.c"

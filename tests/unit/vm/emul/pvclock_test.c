@@ -14,7 +14,7 @@ static struct vm *vm;
 static void setup(unsigned n)
 {
     vm = fake_vm_init(n);
-    CHECK_EQ(p2m_init(&vm->p2m, 2 << 20), 0);
+    CHECK_EQ(fake_p2m_init(&vm->p2m, 2 << 20), 0);
     fake_tsc_khz = 1000000;
 }
 
@@ -56,7 +56,7 @@ TEST(guests_clock_is_the_hosts)
         CHECK(t.tsc_to_system_mul >> 31);
         CHECK_EQ(t.version, (i + 1) * 2);
     }
-    p2m_destroy(&vm->p2m);
+    fake_p2m_destroy(&vm->p2m);
 }
 
 TEST(all_vcpus_have_one_line)
@@ -76,7 +76,7 @@ TEST(all_vcpus_have_one_line)
     b = page(PAGE + 64);
     CHECK_EQ(guest_time(&b, 6000), guest_time(&a, 5000));
     CHECK_EQ(b.version, 4);
-    p2m_destroy(&vm->p2m);
+    fake_p2m_destroy(&vm->p2m);
 }
 
 TEST(wall_clock)
@@ -90,7 +90,7 @@ TEST(wall_clock)
     CHECK_EQ(w.sec, 1700000000);
     CHECK_EQ(w.nsec, 5);
     CHECK_EQ(w.version, 2);
-    p2m_destroy(&vm->p2m);
+    fake_p2m_destroy(&vm->p2m);
 }
 
 TEST(bad_addresses)
@@ -117,7 +117,7 @@ TEST(bad_addresses)
         CHECK_EQ(pvclock_msr_write(vm->vcpu[0], rows[i].msr, rows[i].val), rows[i].err);
     pvclock_update(vm->vcpu[0]); /* off: nothing to do */
     CHECK_EQ(vm->vcpu[0]->wallclock_gpa, (2 << 20) - 12);
-    p2m_destroy(&vm->p2m);
+    fake_p2m_destroy(&vm->p2m);
 }
 
 TEST_MAIN()

@@ -12,6 +12,7 @@
 #include "boot/cpu.c"
 #include "boot/msrs.c"
 #include "boot/permissions.c"
+#include "boot/state.c"
 #include "kernel/mm/radix.c"
 #include "vm/cpustate.c"
 #include "vm/svm/cpu.c"

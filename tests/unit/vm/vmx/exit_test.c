@@ -34,6 +34,7 @@ static const struct {
     {33, 33, VM_EXIT_INVALID},    {36, 36, VM_EXIT_PRIVILEGED}, {39, 39, VM_EXIT_PRIVILEGED},
     {41, 41, VM_EXIT_EXCEPTION},  {48, 48, VM_EXIT_MEM},        {50, 50, VM_EXIT_PRIVILEGED},
     {53, 53, VM_EXIT_PRIVILEGED}, {54, 54, VM_EXIT_WBINVD},     {55, 55, VM_EXIT_XSETBV},
+    {56, 56, VM_EXIT_WINDOW},
 };
 
 static enum vm_exit_kind expect(uint64_t reason)

@@ -12,6 +12,7 @@
 #include "boot/cpu.c"
 #include "boot/msrs.c"
 #include "boot/permissions.c"
+#include "boot/state.c"
 #include "kernel/mm/radix.c"
 #include "vm/cpustate.c"
 #include "vm/vmx/cpu.c"
@@ -101,6 +102,29 @@ static struct {
     unsigned flushed;
 } guest;
 
+/* A word of the virtual-APIC page. */
+static uint32_t *page_word(unsigned offset, unsigned vector)
+{
+    return (uint32_t *)((char *)hpa_to_ptr(hpa(vmread(VIRTUAL_APIC_PAGE))) + offset + vector / 32 * 16);
+}
+
+/* 30.2.2: one virtual interrupt, if its priority is high enough and the guest takes any. */
+static void deliver_virtual(void)
+{
+    uint64_t status = vmread(INTERRUPT_STATUS), requested = status & 0xff, in_service = status >> 8;
+    uint64_t tpr = *page_word(0x80, 0) & 0xff, next = 255;
+
+    if (!(vmread(PROC2_CONTROLS) & BIT(9)) || !(vmread(GUEST_RFLAGS) & BIT(9)) ||
+        requested >> 4 <= MAX(tpr, in_service) >> 4)
+        return;
+    CHECK(*page_word(0x200, (unsigned)requested) >> requested % 32 & 1);
+    *page_word(0x200, (unsigned)requested) &= ~BIT32(requested % 32);
+    *page_word(0x100, (unsigned)requested) |= BIT32(requested % 32);
+    while (next > 0 && !(*page_word(0x200, (unsigned)next) >> next % 32 & 1))
+        next--;
+    vmwrite(INTERRUPT_STATUS, requested << 8 | next);
+}
+
 bool vmx_enter(uint64_t gpr[GPRS], bool launched)
 {
     struct fake_vmcs *m = fake_vmx.current[cpu_id()];
@@ -118,6 +142,7 @@ bool vmx_enter(uint64_t gpr[GPRS], bool launched)
         return false;
     }
     m->launched = true;
+    deliver_virtual();
     if (guest.in.valid && guest.in.type == VM_EVENT_NMI) {
         CHECK(!(vmread(INTERRUPTIBILITY) & BLOCKING_NMI)); /* 27.2.1.3 */
         vmwrite(INTERRUPTIBILITY, vmread(INTERRUPTIBILITY) | BLOCKING_NMI);
@@ -233,7 +258,7 @@ TEST(controls_are_what_must_be_and_what_is_wanted)
     CHECK_EQ(hvm_cpu.vmx.proc2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED);
     capable();
     CHECK(!look(BOOT_VIRT_VMX));
-    CHECK_EQ(hvm_cpu.vmx.proc2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_RDTSCP);
+    CHECK_EQ(hvm_cpu.vmx.proc2, PROC2_EPT | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_RDTSCP | PROC2_DELEGATE);
 }
 
 TEST(what_the_firmware_left_open_is_locked)
@@ -272,6 +297,41 @@ TEST(direct_msrs)
     end();
 }
 
+/* Only while interrupts are delegated, and only what the CPU takes from the virtual-APIC page. */
+TEST(msrs_of_delegated_interrupts)
+{
+    struct vm_interrupts i = {.requested = {[1] = 1}};
+    unsigned found = 0;
+
+    begin();
+    CHECK(hvm_cpu.delegates);
+    vmx_delegate(&v, &i);
+    CHECK(!exits(0x80a, 0) && !exits(0x810, 0) && !exits(0x817, 0) && !exits(0x820, 0) && !exits(0x827, 0));
+    CHECK(!exits(0x80b, 0x800) && !exits(0x83f, 0x800));
+    for (uint32_t msr = 0x800; msr < 0x900; msr++)
+        found += !exits(msr, 0) + !exits(msr, 0x800);
+    CHECK_EQ(found, 1 + 8 + 8 + 2);
+    CHECK(!exits(0x174, 0) && !exits(0xc0000103, 0x800) && exits(0x1b, 0x800));
+    CHECK_EQ(vmread(INTERRUPT_STATUS), 32);
+    vmx_recall(&v, &i);
+    CHECK(exits(0x80b, 0x800) && exits(0x83f, 0x800) && exits(0x80a, 0));
+    CHECK_EQ(vmread(INTERRUPT_STATUS), 0);
+    end();
+}
+
+TEST(a_cpu_that_cannot_deliver_all_of_it_is_not_delegated_any)
+{
+    begin();
+    for (unsigned bit = 4; bit <= 9; bit += bit == 4 ? 4 : 1) {
+        struct boot_cpu c = hvm_cpu;
+
+        cap_proc2 = ANY & ~BIT(32 + bit);
+        CHECK(vmx_lacks(&c) == NULL);
+        CHECK(!c.delegates);
+    }
+    end();
+}
+
 TEST(the_switched_msrs_move)
 {
     begin();
@@ -288,13 +348,9 @@ TEST(every_field_is_written)
 {
     static const struct {
         uint16_t first, last;
-    } all[] = {{0x800, 0x80e},   {0xc00, 0xc0c},
-               {0x2804, 0x2806}, {0x280a, 0x2810},
-               {0x4000, 0x4016}, {0x4800, 0x482a},
-               {0x6000, 0x6006}, {0x6800, 0x681a},
-               {0x6822, 0x6826}, {0x6c00, 0x6c12},
-               {0x2800, 0x2802}, {0x201a, 0x201a},
-               {0x2010, 0x2012}, {0, 0}};
+    } all[] = {{0x800, 0x810},   {0xc00, 0xc0c},   {0x2804, 0x2806}, {0x280a, 0x2810}, {0x4000, 0x4016},
+               {0x4800, 0x482a}, {0x6000, 0x6006}, {0x6800, 0x681a}, {0x6822, 0x6826}, {0x6c00, 0x6c12},
+               {0x2800, 0x2802}, {0x201a, 0x201a}, {0x2010, 0x2012}, {0x201c, 0x2022}, {0, 0}};
 
     begin();
     for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
