@@ -128,12 +128,12 @@ def outside(host):
     start = len(host.text)
     hostile.set_off(host, ATTACKER, WORKS, ASKS)
     top = next(end for first, end, kind, _ in memory.regions(host) if kind == "ram" and first == 1 << 20)
-    with memory.Picture(host, host.build / "system/before.bin", top) as before:
+    with memory.Picture(host, host.file("before.bin"), top) as before:
         things, reach = things_there(host, before)
         targets = {thing.name: aims(before, thing) for thing in things if thing.name != ATTACKER}
         traced = trace.stat().st_size
         aim(host, targets)
-        with memory.Picture(host, host.build / "system/after.bin", top) as after:
+        with memory.Picture(host, host.file("after.bin"), top) as after:
             check_memory(before, after, things, reach[OWNERS[ATTACKER]])
     host.focus(ATTACKER)
     host.send("\n")
@@ -161,5 +161,5 @@ def control(host):
     aim(host, {"firmware": [0xf0000], "memory": [address]})
     assert outcomes(host.spoken(), "firmware", 0xf0000)[0] == "LEAKED"
     assert outcomes(host.spoken(), "memory", address)[1] == "taken"
-    with memory.Picture(host, host.build / "system/control.bin", 2 * address) as picture:
+    with memory.Picture(host, host.file("control.bin"), 2 * address) as picture:
         assert picture.find(SECRET, address, address + memory.PAGE) is not None

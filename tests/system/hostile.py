@@ -42,8 +42,9 @@ BROKEN = {
 }
 
 
-def broken_images(build):
-    folder = build / "system"
+def broken_images(build, boot):
+    """In a folder of that boot's own: another one may make the same at the same time."""
+    folder = build / "system" / boot
     folder.mkdir(parents=True, exist_ok=True)
     good = (build / "guest/hello.elf").read_bytes()
     for name, (breaks, _) in BROKEN.items():

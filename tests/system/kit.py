@@ -48,7 +48,7 @@ def boot_options(build, board_name, rows=ROWS):
         text += f"\n[guest {name}]\nkernel = hello-{name}.elf\nmemory = 16M\n"
     events = ("apic_deliver_irq", "amdvi_translation_result", "amdvi_page_fault")
     extra = [arg for event in events for arg in ("-trace", event)] + ["-D", str(trace(build, f"attack-{board_name}"))]
-    return {"cfg": text, "files": hostile.broken_images(build), "extra": extra, "ready": lambda host: run(host, rows)}
+    return {"cfg": text, "files": hostile.broken_images(build, f"attack-{board_name}"), "extra": extra, "ready": lambda host: run(host, rows)}
 
 
 def configuration(rows):
@@ -160,13 +160,13 @@ class Kit:
         """The ranges of memory that must not change."""
         host = self.host
         top = next(end for first, end, kind, _ in memory.regions(host) if kind == "ram" and first == 1 << 20)
-        with memory.Picture(host, host.build / "system/kit.bin", top) as picture:
+        with memory.Picture(host, host.file("kit.bin"), top) as picture:
             things = memory.hypervisor(host, picture, host.build / "hv.elf")
         assert things, "the hypervisor is not found in the machine's memory"
         return memory.merge(place for thing in things if thing.still == memory.STILL for place in thing.ranges)
 
     def checksum(self):
-        path, digest = self.host.build / "system/kit.bin", hashlib.sha256()
+        path, digest = self.host.file("kit.bin"), hashlib.sha256()
         for start, end in self.ranges:
             self.host.qmp("pmemsave", val=start, size=end - start, filename=str(path))
             digest.update(path.read_bytes())

@@ -150,10 +150,14 @@ def make_image(build, name, cfg, files=()):
 class Host(board.Machine):
     """A machine with Lastmile on it (or a bare Linux): its console, and its guests' shells behind it."""
 
-    def __init__(self, board_name, *, build, **options):
-        self.build, self.deadline, self.mark, self.focus_name = build, time.monotonic() + 300, 0, None
+    def __init__(self, board_name, *, build, log, **options):
+        self.build, self.name, self.deadline, self.mark, self.focus_name = build, pathlib.Path(log).stem, time.monotonic() + 300, 0, None
         self.commands = 0
-        super().__init__(board_name, **options)
+        super().__init__(board_name, log=log, **options)
+
+    def file(self, name):
+        """A path that is this machine's alone: others may run beside it."""
+        return self.build / "system" / f"{self.name}-{name}"
 
     def begin(self, limit):
         """A test starts: its deadline, and where its part of the console begins."""
