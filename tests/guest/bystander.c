@@ -7,6 +7,7 @@
  */
 #include "tests/guest/lib/vf.h"
 
+#define RESET_TRIES  20
 #define PATTERN      ((volatile uint64_t *)0x800000) /* 8 to 14 MiB of the guest's 16 */
 #define PATTERN_SIZE (6u << 20)
 #define PATTERN_STEP 0x9e3779b97f4a7c15ull
@@ -117,10 +118,19 @@ static void answer(struct vf *vf)
     send(vf);
 }
 
+/* On a busy host the PF's driver may answer too late for one try. */
+static bool reset_vf(struct vf *vf)
+{
+    for (unsigned i = 0; i < RESET_TRIES; i++)
+        if (vf_reset(vf))
+            return true;
+    return false;
+}
+
 /* The PF's driver may be a hostile one that sets the VFs up and answers nobody. */
 static bool start(struct vf *vf, const char *cmdline)
 {
-    if (!vf_find(vf) || (option(cmdline, "mailbox", 1) && !vf_reset(vf)) || !vf_wait_link(vf))
+    if (!vf_find(vf) || (option(cmdline, "mailbox", 1) && !reset_vf(vf)) || !vf_wait_link(vf))
         return false;
     address(out.header, option(cmdline, "peer", 0));
     address(out.header + 6, option(cmdline, "self", 0));
