@@ -7,6 +7,7 @@
 #define PCI_BAR0    0x10
 #define COMMAND_ON  6 /* memory, bus master */
 #define WAIT_TURNS  2000000u
+#define MBX_TURNS   (10 * WAIT_TURNS)     /* some 2 s: on a busy host the PF's driver answers late */
 #define TX_DATA     (3u << 20 | 1u << 29) /* advanced data descriptor */
 #define TX_IFCS     (1u << 25)
 #define TX_EOP      (1u << 24)
@@ -37,7 +38,7 @@ void vf_write(const struct vf *vf, uint32_t reg, uint32_t v)
 
 void vf_init(struct vf *vf, unsigned bdf, uint64_t regs)
 {
-    *vf = (struct vf){.bdf = bdf, .regs = regs, .turns = WAIT_TURNS, .tx_ring = tx_ring, .rx_ring = rx_ring};
+    *vf = (struct vf){.bdf = bdf, .regs = regs, .turns = MBX_TURNS, .tx_ring = tx_ring, .rx_ring = rx_ring};
 }
 
 bool vf_find(struct vf *vf)
