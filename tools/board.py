@@ -4,7 +4,9 @@
 Environment: QEMU and BOCHS (programs), OVMF (QEMU: firmware code file, the variable store is looked for beside it; Bochs: the whole
 firmware), SMP, MEM, NETDEV (a -netdev value), QEMU_ARGS (appended as they are).
 """
+import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -166,6 +168,60 @@ def end_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+class Socket:
+    """A serial port that is a socket."""
+
+    def __init__(self, connected):
+        connected.settimeout(None)
+        self.socket, self.fileno, self.close, self.send = connected, connected.fileno, connected.close, connected.sendall
+
+    def receive(self):
+        """What has come, b"" once the machine is gone. Only after fileno() was ready."""
+        try:
+            return self.socket.recv(65536)
+        except OSError:
+            return b""
+
+
+class Pipes:
+    """A serial port that is two named pipes, path.in and path.out. One byte that waits in a pipe takes one byte, in a socket a thousand
+    times that: a machine whose reader was kept off its processor for a while finds its port full, and firmware loses what it says then."""
+
+    ROOM = 1 << 20
+
+    def __init__(self, path):
+        self.input, self.output = f"{path}.in", f"{path}.out"
+        os.mkfifo(self.input)
+        os.mkfifo(self.output)
+        self.reader, self.writer = os.open(self.output, os.O_RDONLY | os.O_NONBLOCK), None
+        fcntl.fcntl(self.reader, fcntl.F_SETPIPE_SZ, self.ROOM)
+
+    def opened(self):
+        """Whether the machine has opened its ends; until then there is no writing."""
+        with contextlib.suppress(OSError):
+            self.writer = os.open(self.input, os.O_WRONLY | os.O_NONBLOCK)
+            os.set_blocking(self.writer, True)
+        return self.writer is not None
+
+    def fileno(self):
+        return self.reader
+
+    def receive(self):
+        try:
+            return os.read(self.reader, 65536)
+        except BlockingIOError:
+            return b""
+
+    def send(self, data):
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.writer, data)
+
+    def close(self):
+        os.close(self.reader)
+        if self.writer is not None:
+            os.close(self.writer)
+
+
 class Machine:
     """A running board. Everything that came over its serial port is in .text; wait() is how to get on."""
 
@@ -189,8 +245,15 @@ class Machine:
 
     def start_qemu(self, board, options):
         path = f"{self.scratch}/com1"
-        self.execute(command(board, self.scratch, f"socket,path={path},server=on,wait=on", qmp=f"{self.scratch}/qmp", **options))
-        self.port = self.connect(path)
+        self.port = Pipes(path)
+        self.execute(command(board, self.scratch, f"pipe,path={path}", qmp=f"{self.scratch}/qmp", **options))
+        end = time.monotonic() + 20
+        while not self.port.opened():
+            if self.process.poll() is not None:
+                raise BoardError("QEMU: " + self.epitaph())
+            if time.monotonic() > end:
+                raise BoardError("QEMU: does not open its serial port")
+            time.sleep(0.02)
 
     def start_bochs(self, board, options):
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -198,28 +261,12 @@ class Machine:
             server.settimeout(1)
             for _ in range(20):
                 try:
-                    self.port = server.accept()[0]
-                    self.port.setblocking(False)
+                    self.port = Socket(server.accept()[0])
                     return
                 except TimeoutError:
                     if self.process.poll() is not None:
                         break
         raise BoardError("Bochs: does not connect its serial port: " + self.epitaph())
-
-    def connect(self, path):
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            port = socket.socket(socket.AF_UNIX)
-            try:
-                port.connect(path)
-                port.setblocking(False)
-                return port
-            except OSError:
-                port.close()
-            if self.process.poll() is not None:
-                raise BoardError("QEMU: " + self.epitaph())
-            time.sleep(0.02)
-        raise BoardError("QEMU: does not open its serial port")
 
     def __enter__(self):
         return self
@@ -263,12 +310,7 @@ class Machine:
             selector.register(self.port, selectors.EVENT_READ)
             if not selector.select(seconds):
                 return True
-        try:
-            data = self.port.recv(65536)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+        data = self.port.receive()
         if self.log:
             self.log.write(data)
             self.log.flush()
@@ -314,9 +356,7 @@ class Machine:
     def send(self, text):
         """Keys. In small pieces with the output taken in between: an emulated FIFO holds 16 bytes and nothing throttles us."""
         for i in range(0, len(text), 8):
-            self.port.setblocking(True)
-            self.port.sendall(text[i:i + 8].encode())
-            self.port.setblocking(False)
+            self.port.send(text[i:i + 8].encode())
             self.pump(0.02)
 
     def qmp(self, execute, **arguments):

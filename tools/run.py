@@ -28,7 +28,7 @@ def relay(machine):
         while True:
             for key, _ in selector.select():
                 if key.fileobj is port:
-                    data = port.recv(65536)
+                    data = port.receive()
                     if not data:
                         return False
                     os.write(sys.stdout.fileno(), data)
@@ -39,9 +39,7 @@ def relay(machine):
                 elif QUIT in data:
                     return True
                 else:
-                    port.setblocking(True)
-                    port.sendall(data)
-                    port.setblocking(False)
+                    port.send(data)
 
 
 def operate(machine):
