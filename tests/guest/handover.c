@@ -172,8 +172,12 @@ static unsigned ways_in(struct vf *vf, const uint8_t *own)
 static bool ask(struct vf *vf, uint32_t w0, uint32_t w1, uint32_t w2)
 {
     const uint32_t words[] = {w0, w1, w2};
+    bool taken = vf_mailbox_send(vf, words, 3);
+    uint32_t answer = taken ? vf_mailbox_answer(vf, NULL, 0) : 0;
 
-    return vf_mailbox_send(vf, words, 3) && (vf_mailbox_answer(vf, NULL, 0) & MSG_ACK);
+    if (!(answer & MSG_ACK))
+        say(taken ? "the PF answers" : "the PF does not take", taken ? answer : w0);
+    return answer & MSG_ACK;
 }
 
 static bool ask_mac(struct vf *vf, uint32_t type, const uint8_t *mac)
@@ -246,7 +250,8 @@ int main(const char *cmdline)
         report("");
     }
     leave_msix(&vf, table);
-    ask(&vf, SECRET & 0xffff, SECRET, SECRET);                    /* a message that nobody knows */
+    ask(&vf, SECRET & 0xffff, SECRET, SECRET); /* a message that nobody knows */
+    used = 0;
     vf_mailbox_send(&vf, (const uint32_t[]){SECRET & 0xffff}, 1); /* and one whose answer is not read */
     vf_write(&vf, VF_MAILBOX, MBX_VFU);
     leave_registers(&vf);

@@ -63,6 +63,7 @@ struct igb_vf {
     bool cts;                   /* "clear to send": the reset handshake is done, requests are looked at */
     bool broken;                /* did not come back clean from a reset: cut off for good */
     bool mc_all;                /* asked for all multicast */
+    bool unread;                /* has not acknowledged its last answer yet */
     uint16_t max_frame;         /* 0: the standard size */
     uint16_t mc_hash[IGB_MC_HASHES];
     unsigned mc_hashes;
@@ -191,7 +192,7 @@ void igb_mbx_take(struct igb *g, unsigned vf, uint32_t msg[IGB_MSG_WORDS]);
 bool igb_mbx_is_locked(const struct igb *g, unsigned vf);
 /* With the lock, which it drops: acknowledges and clears the request, and with n > 0 sends n words. */
 void igb_mbx_reply(struct igb *g, unsigned vf, const uint32_t *msg, unsigned n);
-/* Sends a message of the PF's own unless the VF is using the buffer. */
+/* Sends a message of the PF's own, unless the VF is using the buffer; if an answer is waiting there, the signal alone. */
 void igb_mbx_notify(struct igb *g, unsigned vf, uint32_t msg);
 /* Takes the buffer away from a VF that does not let go. */
 void igb_mbx_revoke(struct igb *g, unsigned vf);

@@ -20,7 +20,10 @@ struct igb_mbx_events igb_mbx_pending(struct igb *g)
     igb_wr(g, IGB_VFLRE, e.resets);
     icr = igb_rd(g, IGB_MBVFICR);
     e.requests = IGB_GET(MBVFICR_REQ, icr) & all_vfs(g);
-    igb_wr(g, IGB_MBVFICR, icr & MBVFICR_ACK); /* that a VF has read a message changes nothing here */
+    igb_wr(g, IGB_MBVFICR, icr & MBVFICR_ACK);
+    for (unsigned vf = 0; vf < g->nic.channels; vf++)
+        if (IGB_GET(MBVFICR_ACK, icr) & IGB_BIT(vf))
+            g->vf[vf].unread = false;
     return e;
 }
 
@@ -47,7 +50,8 @@ void igb_mbx_reply(struct igb *g, unsigned vf, const uint32_t *msg, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         igb_wr(g, IGB_VMBMEM_WORD(vf, i), msg[i]);
-    igb_wr(g, IGB_MBVFICR, IGB_PREP(MBVFICR_REQ, IGB_BIT(vf)));
+    g->vf[vf].unread = n != 0;
+    igb_wr(g, IGB_MBVFICR, IGB_PREP(MBVFICR_REQ, IGB_BIT(vf)) | IGB_PREP(MBVFICR_ACK, IGB_BIT(vf)));
     igb_wr(g, IGB_P2VMAILBOX(vf), n ? P2V_ACK | P2V_STS : P2V_ACK);
 }
 
@@ -61,6 +65,11 @@ bool igb_mbx_has_request(const struct igb *g, unsigned vf)
     return IGB_GET(MBVFICR_REQ, igb_rd(g, IGB_MBVFICR)) & IGB_BIT(vf);
 }
 
+static bool is_unread(const struct igb *g, unsigned vf)
+{
+    return g->vf[vf].unread && !(IGB_GET(MBVFICR_ACK, igb_rd(g, IGB_MBVFICR)) & IGB_BIT(vf));
+}
+
 void igb_mbx_notify(struct igb *g, unsigned vf, uint32_t msg)
 {
     if (!igb_mbx_lock(g, vf))
@@ -69,7 +78,8 @@ void igb_mbx_notify(struct igb *g, unsigned vf, uint32_t msg)
         igb_mbx_unlock(g, vf);
         return;
     }
-    igb_wr(g, IGB_VMBMEM_WORD(vf, 0), msg);
+    if (!is_unread(g, vf))
+        igb_wr(g, IGB_VMBMEM_WORD(vf, 0), msg);
     igb_wr(g, IGB_P2VMAILBOX(vf), P2V_STS);
 }
 

@@ -275,6 +275,7 @@ static void forget_requests(struct igb_vf *s)
 {
     s->cts = false;
     s->mc_all = false;
+    s->unread = false;
     s->mc_hashes = 0;
     s->extra_macs = 0;
     s->max_frame = 0;

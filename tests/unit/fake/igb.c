@@ -95,6 +95,13 @@ static inline void fake_vf_send(unsigned vf, const uint32_t *msg, unsigned n)
     *fake_reg(IGB_MBVFICR) |= 1u << vf;
 }
 
+/* The VF has read what the PF told it. */
+static inline void fake_vf_ack(unsigned vf)
+{
+    fake_v2p[vf] = 0;
+    *fake_reg(IGB_MBVFICR) |= IGB_PREP(MBVFICR_ACK, 1u << vf);
+}
+
 static inline uint32_t fake_vf_word(unsigned vf, unsigned w)
 {
     return *fake_reg(IGB_VMBMEM_WORD(vf, w));

@@ -493,13 +493,35 @@ TEST(link_changes_are_told_to_ready_vfs_only)
     start();
     handshake(0);
     handshake(1);
-    fake_v2p[0] = fake_v2p[1] = fake_v2p[2] = 0;
+    fake_vf_ack(0);
+    fake_vf_ack(1);
     fake_vf_send(1, msg, 1); /* under way: must not be overwritten */
     igb_msg_notify_link(&nic);
     CHECK_EQ(fake_vf_word(0, 0), PF_CONTROL_MSG | CTS);
     CHECK_EQ(fake_v2p[0], FAKE_V2P_PFSTS);
     CHECK_EQ(fake_vf_word(1, 0), VF_SET_LPE);
     CHECK_EQ(fake_v2p[2], 0);
+}
+
+TEST(a_link_change_leaves_an_answer_alone_that_the_vf_has_not_read)
+{
+    const uint32_t answer = VF_SET_LPE | CTS | ACK;
+
+    start();
+    handshake(0);
+    fake_vf_ack(0); /* nobody has seen that when the answer to the next one is on its way */
+    CHECK_EQ(send(0, VF_SET_LPE, 1522, 0), answer);
+    igb_msg_notify_link(&nic);
+    CHECK_EQ(fake_vf_word(0, 0), answer);
+    CHECK_EQ(fake_v2p[0], FAKE_V2P_PFSTS | FAKE_V2P_PFACK);
+    fake_v2p[0] = 0; /* it looks at it */
+    igb_msg_notify_link(&nic);
+    CHECK_EQ(fake_vf_word(0, 0), answer);
+    CHECK_EQ(fake_v2p[0], FAKE_V2P_PFSTS);
+    fake_vf_ack(0);
+    igb_msg_poll(&nic);
+    igb_msg_notify_link(&nic);
+    CHECK_EQ(fake_vf_word(0, 0), PF_CONTROL_MSG | CTS);
 }
 
 TEST(the_switch_follows_the_mode)
